@@ -1,0 +1,115 @@
+//! The model of a patch: sections, symbols and relocations, and the manifest that explains them.
+
+use crate::{Manifest, RelocKind};
+
+/// The index of a section in [`Bundle::sections`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SectionId(pub usize);
+
+/// The index of a symbol in [`Bundle::symbols`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SymbolId(pub usize);
+
+/// A patch, decoded. Symbol names are unique and not empty; the manifest refers to symbols by name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bundle {
+    /// What the patch is for and what it does.
+    pub manifest: Manifest,
+    /// New code and data, unwind information of the new code, and the old functions to prove.
+    pub sections: Vec<Section>,
+    /// Local definitions first, then references to the running program.
+    pub symbols: Vec<Symbol>,
+}
+
+/// What a section is for; it decides flags in the file and protection in the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SectionKind {
+    /// New functions; `SHF_ALLOC|SHF_EXECINSTR`.
+    Code,
+    /// New read-only data: constants, strings, jump tables; `SHF_ALLOC`.
+    ReadOnly,
+    /// New writable data; `SHF_ALLOC|SHF_WRITE`.
+    Data,
+    /// New zeroed data; `SHF_ALLOC|SHF_WRITE`, `SHT_NOBITS`.
+    Zero,
+    /// The `.eh_frame` records of the new functions; `SHF_ALLOC`.
+    Unwind,
+    /// An old function, to be matched with the running code; not allocated, named `.livepatch.old.text.*`.
+    OldCode,
+    /// Read-only data of an old function; not allocated, named `.livepatch.old.rodata.*`.
+    OldReadOnly,
+}
+
+/// A run of bytes with its relocations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// Unique name; the prefix follows from the kind (see [`SectionKind`]).
+    pub name: String,
+    /// What it is for.
+    pub kind: SectionKind,
+    /// Alignment in bytes, a power of two, at most 4096.
+    pub align: u64,
+    /// The contents; empty for [`SectionKind::Zero`].
+    pub data: Vec<u8>,
+    /// The size in bytes; `data.len()` except for [`SectionKind::Zero`].
+    pub size: u64,
+    /// Sorted by offset; fields do not overlap and lie within the section.
+    pub relocations: Vec<Reloc>,
+}
+
+/// A field to fill in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reloc {
+    /// Offset of the field in its section.
+    pub offset: u64,
+    /// How the value is computed.
+    pub kind: RelocKind,
+    /// What it refers to.
+    pub symbol: SymbolId,
+    /// `A` of the psABI's formulas.
+    pub addend: i64,
+}
+
+/// What a symbol names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SymbolKind {
+    /// A function.
+    Function,
+    /// A variable or constant.
+    Object,
+    /// A thread-local variable.
+    Tls,
+    /// Not told by the object file (`STT_NOTYPE`), as for most undefined symbols.
+    Unknown,
+}
+
+/// A name for a place in the bundle, or for something in the running program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbol {
+    /// Unique within the bundle. What the running program calls it stands in [`crate::Reference::name`].
+    pub name: String,
+    /// What it names.
+    pub kind: SymbolKind,
+    /// Where it lies in the bundle; `None` for a reference to the running program.
+    pub definition: Option<Definition>,
+}
+
+/// A place in the bundle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// The section.
+    pub section: SectionId,
+    /// Offset within it.
+    pub offset: u64,
+    /// Size in bytes; 0 when not known.
+    pub size: u64,
+}
+
+impl Bundle {
+    /// The symbol of this name.
+    #[must_use]
+    pub fn symbol(&self, name: &str) -> Option<SymbolId> {
+        self.symbols.iter().position(|symbol| symbol.name == name).map(SymbolId)
+    }
+}

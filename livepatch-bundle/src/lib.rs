@@ -1,0 +1,27 @@
+//! What a live patch is: its model, its file format, its addresses, relocation kinds and build IDs.
+//!
+//! A [`Bundle`] is what `patchgen` writes and `livepatch` applies. [`write`] encodes it as an
+//! ordinary ELF64 x86-64 relocatable file, [`read`] decodes one and treats every byte as hostile.
+//! This crate decides nothing about matching, placement or processes.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod build_id;
+mod bundle;
+mod error;
+mod manifest;
+mod reader;
+mod relocation;
+mod verify;
+mod writer;
+
+pub use address::{LinkAddr, RunAddr};
+pub use build_id::BuildId;
+pub use bundle::{Bundle, Definition, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind};
+pub use error::BundleError;
+pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, Scope, SCHEMA};
+pub use reader::read;
+pub use relocation::{Class, RelocKind};
+pub use verify::verify;
+pub use writer::{write, write_file};

@@ -1,0 +1,17 @@
+//! When two x86-64 functions mean the same.
+//!
+//! [`align`] walks two functions instruction by instruction, pairs their instructions, and returns every pair
+//! of references (relocated fields, branch targets, addresses in memory operands) for the caller to judge:
+//! `patchgen` asks whether old and new symbols correlate, `livepatch` infers what the running program's
+//! addresses are. It knows the linker's relaxations (psABI "Optimize GOTPCRELX relocations", "TLS
+//! relaxations"), that the assembler picks short or near jumps by distance, and padding.
+//!
+//! Pure: bytes in, values out.
+
+#![forbid(unsafe_code)]
+
+mod align;
+mod model;
+
+pub use align::align;
+pub use model::{Alignment, Code, Field, Mismatch, RefPair, Target, Via};

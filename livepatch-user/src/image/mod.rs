@@ -1,0 +1,1 @@
+//! The ELF images that a process maps: build IDs, symbols, GOT and PLT.

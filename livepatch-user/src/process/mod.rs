@@ -1,0 +1,1 @@
+//! What `/proc` tells about a process: maps, threads, state.

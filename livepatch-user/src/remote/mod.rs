@@ -1,0 +1,1 @@
+//! System calls on behalf of the target, on a borrowed thread.

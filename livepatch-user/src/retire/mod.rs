@@ -1,0 +1,1 @@
+//! Whether live data still points into a patch.

@@ -1,0 +1,1 @@
+//! Stopping all threads of a process and letting them go as if nothing had been.

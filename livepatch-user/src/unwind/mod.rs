@@ -1,0 +1,1 @@
+//! Call-frame unwinding, the stack check, and the conservative scan.
