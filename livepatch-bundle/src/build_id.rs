@@ -11,7 +11,9 @@ impl BuildId {
     /// The build ID with these bytes, or `None` when the length is not 1 to 64.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
-        (1..=64).contains(&bytes.len()).then(|| Self(bytes.to_vec()))
+        (1..=64)
+            .contains(&bytes.len())
+            .then(|| Self(bytes.to_vec()))
     }
 
     /// Reads hex as `readelf -n` shows it.
@@ -48,6 +50,7 @@ impl Serialize for BuildId {
 impl<'de> Deserialize<'de> for BuildId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::from_hex(&text).ok_or_else(|| serde::de::Error::custom("a build ID is 1 to 64 bytes of hex"))
+        Self::from_hex(&text)
+            .ok_or_else(|| serde::de::Error::custom("a build ID is 1 to 64 bytes of hex"))
     }
 }

@@ -110,6 +110,9 @@ impl Bundle {
     /// The symbol of this name.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<SymbolId> {
-        self.symbols.iter().position(|symbol| symbol.name == name).map(SymbolId)
+        self.symbols
+            .iter()
+            .position(|symbol| symbol.name == name)
+            .map(SymbolId)
     }
 }

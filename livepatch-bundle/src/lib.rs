@@ -18,9 +18,11 @@ mod writer;
 
 pub use address::{LinkAddr, RunAddr};
 pub use build_id::BuildId;
-pub use bundle::{Bundle, Definition, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind};
+pub use bundle::{
+    Bundle, Definition, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
+};
 pub use error::BundleError;
-pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, Scope, SCHEMA};
+pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};
 pub use reader::read;
 pub use relocation::{Class, RelocKind};
 pub use verify::verify;

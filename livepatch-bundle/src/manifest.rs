@@ -139,7 +139,10 @@ pub struct Located {
     pub address: LinkAddr,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
 fn is_zero(value: &u64) -> bool {
     *value == 0
 }

@@ -111,7 +111,13 @@ mod tests {
             assert_eq!(RelocKind::from_elf(kind.elf()), Some(kind));
         }
         assert_eq!(RelocKind::Pc32.elf(), object::elf::R_X86_64_PC32);
-        assert_eq!(RelocKind::RexGotPcRelX.elf(), object::elf::R_X86_64_REX_GOTPCRELX);
-        assert_eq!(RelocKind::TlsDescCall.elf(), object::elf::R_X86_64_TLSDESC_CALL);
+        assert_eq!(
+            RelocKind::RexGotPcRelX.elf(),
+            object::elf::R_X86_64_REX_GOTPCRELX
+        );
+        assert_eq!(
+            RelocKind::TlsDescCall.elf(),
+            object::elf::R_X86_64_TLSDESC_CALL
+        );
     }
 }

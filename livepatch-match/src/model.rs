@@ -119,7 +119,9 @@ pub enum Mismatch {
         right: String,
     },
     /// A branch that leads to another place inside the function.
-    #[error("branch at +{at:#x} leads to +{target:#x}, the other's at +{at_other:#x} to +{target_other:#x}")]
+    #[error(
+        "branch at +{at:#x} leads to +{target:#x}, the other's at +{at_other:#x} to +{target_other:#x}"
+    )]
     Branch {
         /// Offset of the branch in the first piece.
         at: u64,
