@@ -9,6 +9,7 @@ pub mod link;
 pub mod memory;
 pub mod place;
 pub mod process;
+pub mod prove;
 pub mod record;
 pub mod remote;
 pub mod retire;

@@ -133,20 +133,23 @@ impl Linker<'_> {
     /// `ff 25 <disp32>  jmp [rip+disp32]`, then padding.
     fn fill_stubs(&mut self) {
         for (&symbol, &offset) in &self.layout.stubs {
-            let known = &self.resolutions[symbol.0];
-            let slot = self.layout.slots[&(symbol, SlotKind::Branch)];
-            let mut stub = [0xcc; STUB_LEN as usize];
-            stub[..2].copy_from_slice(&[0xff, 0x25]);
-            let through = known
-                .slot
-                .filter(|_| known.branch.is_none())
-                .unwrap_or(self.at(slot));
-            let next = self.at(offset + 6);
-            if let Ok(distance) = i32::try_from(through.distance_from(next)) {
+            if let Some(distance) = self.stub_distance(symbol, offset) {
+                let mut stub = [0xcc; STUB_LEN as usize];
+                stub[..2].copy_from_slice(&[0xff, 0x25]);
                 stub[2..6].copy_from_slice(&distance.to_le_bytes());
                 self.put(offset, &stub);
             }
         }
+    }
+
+    /// From the stub to the slot that it jumps through: the patch's own where the destination is known, else the
+    /// module's, which the dynamic loader may still have to bind.
+    fn stub_distance(&self, symbol: SymbolId, stub: u64) -> Option<i32> {
+        let through = match self.slot_value(symbol, SlotKind::Branch) {
+            Some(_) => self.at(self.layout.slots[&(symbol, SlotKind::Branch)]),
+            None => self.resolutions[symbol.0].slot?,
+        };
+        i32::try_from(through.distance_from(self.at(stub + 6))).ok()
     }
 
     fn fill_section(&mut self, id: SectionId) {
@@ -251,8 +254,11 @@ impl Linker<'_> {
         let distance = |target: RunAddr| target.offset(reloc.addend).distance_from(place);
         match direct.map(distance) {
             Some(near) if i32::try_from(near).is_ok() => Some(near),
-            None if known.slot.is_none() => None,
-            _ => Some(distance(self.at(*self.layout.stubs.get(&reloc.symbol)?))),
+            _ => {
+                let stub = *self.layout.stubs.get(&reloc.symbol)?;
+                self.stub_distance(reloc.symbol, stub)?;
+                Some(distance(self.at(stub)))
+            }
         }
     }
 }
