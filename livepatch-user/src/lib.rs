@@ -12,6 +12,7 @@ pub mod process;
 pub mod prove;
 pub mod record;
 pub mod remote;
+pub mod resolve;
 pub mod retire;
 pub mod stop;
 pub mod sys;
