@@ -4,6 +4,7 @@
 //! [`sys`], [`process`], [`stop`] and [`remote`] touch a process. All `unsafe` is in [`sys`].
 
 pub mod entry;
+pub mod exchange;
 pub mod image;
 pub mod link;
 pub mod memory;

@@ -87,7 +87,9 @@ pub enum ResolveError {
         count: usize,
     },
     /// A function chosen at load time that no module has bound.
-    #[error("`{symbol}` is chosen at load time (IFUNC) and no module of the process has it bound yet")]
+    #[error(
+        "`{symbol}` is chosen at load time (IFUNC) and no module of the process has it bound yet"
+    )]
     Unbound {
         /// The symbol.
         symbol: String,
@@ -107,14 +109,30 @@ pub fn resolve(
     let mut resolutions = vec![Resolution::default(); bundle.symbols.len()];
     let mut errors = Vec::new();
     for reference in &bundle.manifest.references {
-        let Some(symbol) = bundle.symbol(&reference.symbol) else { continue };
-        let spoken = |via: Via| evidence.iter().find(|e| e.symbol == symbol && e.via == via).map(|e| e.value);
-        match Question { reference, linkage, spoken: &spoken }.answer() {
+        let Some(symbol) = bundle.symbol(&reference.symbol) else {
+            continue;
+        };
+        let spoken = |via: Via| {
+            evidence
+                .iter()
+                .find(|e| e.symbol == symbol && e.via == via)
+                .map(|e| e.value)
+        };
+        let question = Question {
+            reference,
+            linkage,
+            spoken: &spoken,
+        };
+        match question.answer() {
             Ok(resolution) => resolutions[symbol.0] = resolution,
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok(resolutions) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(resolutions)
+    } else {
+        Err(errors)
+    }
 }
 
 struct Question<'a> {
@@ -126,8 +144,13 @@ struct Question<'a> {
 impl Question<'_> {
     fn answer(&self) -> Result<Resolution, ResolveError> {
         let named = self.only(&self.linkage.named(self.reference))?;
-        let thread_local = self.reference.kind == SymbolKind::Tls || named.is_some_and(|named| named.tls);
-        if thread_local || self.speaks_of_tls() { Ok(self.tls(named)) } else { self.ordinary(named) }
+        let thread_local =
+            self.reference.kind == SymbolKind::Tls || named.is_some_and(|named| named.tls);
+        if thread_local || self.speaks_of_tls() {
+            Ok(self.tls(named))
+        } else {
+            self.ordinary(named)
+        }
     }
 
     fn spoken_address(&self, via: Via) -> Option<RunAddr> {
@@ -135,39 +158,63 @@ impl Question<'_> {
     }
 
     fn speaks_of_tls(&self) -> bool {
-        [Via::TpOff, Via::GotTpOff, Via::TlsGd, Via::TlsLd, Via::DtpOff, Via::TlsDesc]
-            .iter()
-            .any(|&via| (self.spoken)(via).is_some())
+        [
+            Via::TpOff,
+            Via::GotTpOff,
+            Via::TlsGd,
+            Via::TlsLd,
+            Via::DtpOff,
+            Via::TlsDesc,
+        ]
+        .iter()
+        .any(|&via| (self.spoken)(via).is_some())
     }
 
     /// The one definition that is meant: the only one, or the one that running code refers to.
     fn only(&self, named: &[Named]) -> Result<Option<Named>, ResolveError> {
-        let spoken = self.spoken_address(Via::Direct).or_else(|| self.spoken_address(Via::Branch));
+        let spoken = self
+            .spoken_address(Via::Direct)
+            .or_else(|| self.spoken_address(Via::Branch));
         match (named, spoken) {
             ([], _) => Ok(None),
             ([only], _) => Ok(Some(*only)),
             (_, Some(address)) => Ok(named.iter().find(|named| named.value == address).copied()),
             // Whoever needs it without evidence would have to guess.
             _ if self.reference.scope == Scope::Global => Ok(named.first().copied()),
-            _ => Err(ResolveError::Ambiguous { symbol: self.reference.name.clone(), count: named.len() }),
+            _ => Err(ResolveError::Ambiguous {
+                symbol: self.reference.name.clone(),
+                count: named.len(),
+            }),
         }
     }
 
     fn tls(&self, named: Option<Named>) -> Resolution {
         let slots = self.linkage.slots(&self.reference.name);
-        let in_block = named.filter(|named| named.tls).map(|named| named.value.0.cast_signed());
-        let by_table = in_block.zip(self.linkage.tls_offset()).map(|(value, block)| value.wrapping_add(block));
+        let in_block = named
+            .filter(|named| named.tls)
+            .map(|named| named.value.0.cast_signed());
+        let by_table = in_block
+            .zip(self.linkage.tls_offset())
+            .map(|(value, block)| value.wrapping_add(block));
         let elsewhere = match self.linkage.global(&self.reference.name) {
             Some(Global::Tls(offset)) if in_block.is_none() => offset,
             _ => None,
         };
         Resolution {
-            tp_offset: (self.spoken)(Via::TpOff).map(u64::cast_signed).or(by_table).or(elsewhere),
+            tp_offset: (self.spoken)(Via::TpOff)
+                .map(u64::cast_signed)
+                .or(by_table)
+                .or(elsewhere),
             tp_offset_slot: self.spoken_address(Via::GotTpOff).or(slots.tp_offset),
             tls_pair: self.spoken_address(Via::TlsGd).or(slots.tls_pair),
             tls_module_pair: self.spoken_address(Via::TlsLd),
-            tls_module: self.linkage.tls_module().filter(|_| in_block.is_some() || self.reference.defined),
-            dtp_offset: (self.spoken)(Via::DtpOff).map(u64::cast_signed).or(in_block),
+            tls_module: self
+                .linkage
+                .tls_module()
+                .filter(|_| in_block.is_some() || self.reference.defined),
+            dtp_offset: (self.spoken)(Via::DtpOff)
+                .map(u64::cast_signed)
+                .or(in_block),
             tls_descriptor: self.spoken_address(Via::TlsDesc).or(slots.tls_descriptor),
             size: self.size(),
             ..Resolution::default()
@@ -181,14 +228,22 @@ impl Question<'_> {
         let table = named.filter(|named| !named.ifunc).map(|named| named.value);
         if let (Some(running), Some(table), true) = (direct, table, self.reference.defined) {
             if running != table {
-                return Err(ResolveError::Disagree { symbol: name.clone(), running, table });
+                return Err(ResolveError::Disagree {
+                    symbol: name.clone(),
+                    running,
+                    table,
+                });
             }
         }
         let slot = self.spoken_address(Via::GotSlot).or(slots.address);
         let elsewhere = self.reference.scope == Scope::Global && self.linkage.preemptible(name);
         let own = direct.or(slots.copy).or(table.filter(|_| !elsewhere));
         let branch = self.spoken_address(Via::Branch);
-        let global = if own.is_none() { self.global(branch.or(slot))? } else { None };
+        let global = if own.is_none() {
+            self.global(branch.or(slot))?
+        } else {
+            None
+        };
         Ok(Resolution {
             branch: branch.or_else(|| own.or(global).filter(|_| slot.is_none() || own.is_some())),
             address: own.or(global).or(table),
@@ -207,9 +262,9 @@ impl Question<'_> {
         }
         match self.linkage.global(&self.reference.name) {
             Some(Global::Address(address) | Global::Ifunc(Some(address))) => Ok(Some(address)),
-            Some(Global::Ifunc(None)) if other_way.is_none() => {
-                Err(ResolveError::Unbound { symbol: self.reference.name.clone() })
-            }
+            Some(Global::Ifunc(None)) if other_way.is_none() => Err(ResolveError::Unbound {
+                symbol: self.reference.name.clone(),
+            }),
             _ => Ok(None),
         }
     }
