@@ -5,6 +5,7 @@
 
 pub mod entry;
 pub mod exchange;
+pub mod guardian;
 pub mod image;
 pub mod link;
 pub mod memory;
@@ -15,6 +16,7 @@ pub mod record;
 pub mod remote;
 pub mod resolve;
 pub mod retire;
+pub mod status;
 pub mod stop;
 pub mod sys;
 pub mod unwind;

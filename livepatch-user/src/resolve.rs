@@ -226,14 +226,14 @@ impl Question<'_> {
         let slots = self.linkage.slots(name);
         let direct = self.spoken_address(Via::Direct);
         let table = named.filter(|named| !named.ifunc).map(|named| named.value);
-        if let (Some(running), Some(table), true) = (direct, table, self.reference.defined) {
-            if running != table {
-                return Err(ResolveError::Disagree {
-                    symbol: name.clone(),
-                    running,
-                    table,
-                });
-            }
+        if let (Some(running), Some(table), true) = (direct, table, self.reference.defined)
+            && running != table
+        {
+            return Err(ResolveError::Disagree {
+                symbol: name.clone(),
+                running,
+                table,
+            });
         }
         let slot = self.spoken_address(Via::GotSlot).or(slots.address);
         let elsewhere = self.reference.scope == Scope::Global && self.linkage.preemptible(name);
