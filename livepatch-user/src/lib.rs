@@ -7,6 +7,7 @@ pub mod entry;
 pub mod exchange;
 pub mod guardian;
 pub mod image;
+// INSTALLED
 pub mod link;
 pub mod memory;
 pub mod place;

@@ -12,6 +12,8 @@
 
 mod layout;
 mod relocate;
+#[cfg(test)]
+mod tests;
 
 pub use layout::{Layout, SlotKind};
 pub use relocate::{Image, LinkError, link};
