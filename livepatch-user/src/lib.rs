@@ -7,6 +7,7 @@ pub mod entry;
 pub mod exchange;
 pub mod guardian;
 pub mod image;
+pub mod install;
 // INSTALLED
 pub mod link;
 pub mod memory;
