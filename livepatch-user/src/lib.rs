@@ -12,6 +12,7 @@ pub mod install;
 pub mod link;
 pub mod memory;
 pub mod place;
+pub mod plan;
 pub mod process;
 pub mod prove;
 pub mod record;

@@ -150,13 +150,7 @@ fn fill_and_map<E: From<InstallError>>(
                         }
                         .into());
                     }
-                    Ok(()) => {
-                        seal(&file).map_err(InstallError::Fill)?;
-                        return Ok(Mapped {
-                            base,
-                            len: layout.len(),
-                        });
-                    }
+                    Ok(()) => return Ok(sealed(hands, &file, base, layout.len())?),
                 }
             }
         }
@@ -168,6 +162,22 @@ fn fill(file: &File, image: &Image) -> io::Result<()> {
     file.set_len((image.text.len() + image.data.len()) as u64)?;
     file.write_all_at(&image.text, 0)?;
     file.write_all_at(&image.data, image.text.len() as u64)
+}
+
+/// Seals what was mapped; a patch that could still be changed does not stay.
+fn sealed(
+    hands: &mut dyn Hands,
+    file: &File,
+    base: RunAddr,
+    len: u64,
+) -> Result<Mapped, InstallError> {
+    match seal(file) {
+        Ok(()) => Ok(Mapped { base, len }),
+        Err(source) => {
+            unmap(hands, base, len)?;
+            Err(InstallError::Fill(source))
+        }
+    }
 }
 
 /// From here on nobody can change the code: what runs is what was written.
