@@ -52,7 +52,7 @@ static enum verdict ask_for_more(const struct server *server, bool *leaked)
     long length = client_askf(client, reply, "ECHO 96 hello\r\n");
     if (length > 0 && reply[0] == '$') {
         verdict = PROBE_VULNERABLE;
-        *leaked = memmem(reply, (size_t)length, SECRET + 8, strlen(SECRET) - 8) != NULL;
+        *leaked = memmem(reply, (size_t)length, &SECRET[8], strlen(SECRET) - 8) != NULL;
     } else if (length > 0 && strcmp(reply, "-ERR bad length\r\n") == 0) {
         verdict = PROBE_FIXED;
     }
