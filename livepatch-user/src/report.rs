@@ -57,6 +57,12 @@ pub struct Replaced {
     pub new: RunAddr,
 }
 
+impl From<&crate::record::Redirect> for Replaced {
+    fn from(redirect: &crate::record::Redirect) -> Self {
+        Self { name: redirect.name.clone(), entry: redirect.entry, new: redirect.new }
+    }
+}
+
 /// An applied patch.
 #[derive(Clone, Debug, Serialize)]
 pub struct Applied {
