@@ -108,7 +108,7 @@ fn piece(pair: &Pair<'_>, old: AtomId, new: AtomId, out: &mut Aligned) -> Result
     }
     let fields = [fields(left, old), fields(right, new)];
     let alignment = align(&code(left, &fields[0]), &code(right, &fields[1]))
-    .map_err(|difference| difference.to_string())?;
+        .map_err(|difference| difference.to_string())?;
     for reference in &alignment.references {
         out.references
             .push(reference_of(pair, (old, new), reference)?);

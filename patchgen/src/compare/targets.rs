@@ -70,6 +70,5 @@ impl Judge<'_, '_> {
 }
 
 fn share_a_global_name(a: &Atom<'_>, b: &Atom<'_>) -> bool {
-    a.global_names()
-        .any(|name| b.global_names().any(|other| name == other))
+    a.globals.iter().any(|name| b.globals.contains(name))
 }

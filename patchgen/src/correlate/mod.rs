@@ -70,11 +70,11 @@ impl Correlation {
     fn globals(&mut self, pair: &Pair<'_>) {
         let mut by_name = HashMap::new();
         for (id, atom) in pair.new.enumerate().filter(|(_, atom)| is_named(atom)) {
-            by_name.extend(atom.global_names().map(|name| ((class(atom), name), id)));
+            by_name.extend(atom.globals.iter().map(|name| ((class(atom), *name), id)));
         }
         for (id, atom) in pair.old.enumerate().filter(|(_, atom)| is_named(atom)) {
-            for name in atom.global_names() {
-                if let Some(new) = by_name.get(&(class(atom), name)) {
+            for name in &atom.globals {
+                if let Some(new) = by_name.get(&(class(atom), *name)) {
                     self.join(id, *new);
                 }
             }

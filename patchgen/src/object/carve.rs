@@ -109,6 +109,7 @@ impl<'d> Carver<'_, 'd> {
             .iter()
             .any(|i| symbols[*i].kind == elf::STT_GNU_IFUNC);
         atom.source = first.source;
+        atom.globals = globals(extent.symbols.iter().map(|index| &symbols[*index]));
         atom.aliases = extent.symbols[1..]
             .iter()
             .map(|index| symbols[*index].name)
@@ -188,6 +189,7 @@ impl<'d> Carver<'_, 'd> {
             atom.symbol_kind = symbol_kind(symbol);
             atom.scope = scope(symbol);
             atom.weak = symbol.bind == elf::STB_WEAK;
+            atom.globals = globals(std::iter::once(symbol));
             externals[index] = Some(AtomId(self.atoms.len() as u32));
             self.atoms.push(atom);
         }
@@ -206,6 +208,7 @@ impl<'d> Carver<'_, 'd> {
             indirect: false,
             source: None,
             aliases: Vec::new(),
+            globals: Vec::new(),
             labels: Vec::new(),
             section,
             start,
@@ -218,6 +221,15 @@ impl<'d> Carver<'_, 'd> {
             flaws: Vec::new(),
         }
     }
+}
+
+/// The names among those of `symbols` that other files may use.
+fn globals<'d, 's>(symbols: impl Iterator<Item = &'s Symbol<'d>>) -> Vec<&'d str>
+where
+    'd: 's,
+{
+    let global = symbols.filter(|symbol| scope(symbol) == Scope::Global);
+    global.map(|symbol| symbol.name).collect()
 }
 
 /// What the contents of the section are.

@@ -103,6 +103,8 @@ pub struct Atom<'d> {
     pub source: Option<&'d str>,
     /// Other names of the same place.
     pub aliases: Vec<&'d str>,
+    /// Those of all its names that other files may use.
+    pub globals: Vec<&'d str>,
     /// Names of places inside, with their offsets.
     pub labels: Vec<(&'d str, u64)>,
     /// Index of its section; 0 for what lies in other files.
@@ -142,12 +144,6 @@ impl Atom<'_> {
             || self.kind == AtomKind::ReadOnly
                 && self.scope == Scope::Local
                 && names::is_generated(self.name)
-    }
-
-    /// All names that other files may use for it.
-    pub fn global_names(&self) -> impl Iterator<Item = &str> {
-        let own = (self.scope == Scope::Global).then_some(self.name);
-        own.into_iter().chain(self.aliases.iter().copied())
     }
 }
 
