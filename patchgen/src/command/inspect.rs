@@ -63,7 +63,10 @@ fn table(bundle: &Bundle) -> String {
         line(format!("  {}", manifest.description));
     }
     for module in &manifest.modules {
-        let id = module.build_id.as_ref().map_or("no build ID".to_owned(), |id| format!("build ID {id}"));
+        let id = module
+            .build_id
+            .as_ref()
+            .map_or("no build ID".to_owned(), |id| format!("build ID {id}"));
         line(format!("for `{}`, {id}", module.file_name));
     }
     line("replaced functions:".to_owned());
@@ -78,16 +81,29 @@ fn table(bundle: &Bundle) -> String {
     if !manifest.references.is_empty() {
         line("used where they run:".to_owned());
         for reference in &manifest.references {
-            let where_from = if reference.defined { "" } else { ", defined elsewhere" };
-            line(format!("  {:<32} {:?}{where_from}", reference.symbol, reference.kind));
+            let where_from = if reference.defined {
+                ""
+            } else {
+                ", defined elsewhere"
+            };
+            line(format!(
+                "  {:<32} {:?}{where_from}",
+                reference.symbol, reference.kind
+            ));
         }
     }
     if !manifest.anchors.is_empty() {
-        let names = manifest.anchors.iter().map(|anchor| format!("`{}`", anchor.name));
+        let names = manifest
+            .anchors
+            .iter()
+            .map(|anchor| format!("`{}`", anchor.name));
         line(format!("anchors: {}", names.collect::<Vec<_>>().join(", ")));
     }
     if !manifest.quiesce.is_empty() {
-        line(format!("must be on no stack, too: {}", manifest.quiesce.join(", ")));
+        line(format!(
+            "must be on no stack, too: {}",
+            manifest.quiesce.join(", ")
+        ));
     }
     for warning in &manifest.warnings {
         line(format!("warning: {warning}"));
@@ -97,13 +113,22 @@ fn table(bundle: &Bundle) -> String {
 
 fn size(bundle: &Bundle, name: &str) -> u64 {
     let symbol = bundle.symbol(name).map(|id| &bundle.symbols[id.0]);
-    symbol.and_then(|symbol| symbol.definition).map_or(0, |definition| definition.size)
+    symbol
+        .and_then(|symbol| symbol.definition)
+        .map_or(0, |definition| definition.size)
 }
 
 fn replaced(bundle: &Bundle, function: &Function) -> String {
-    let old: u64 = function.pieces.iter().map(|piece| size(bundle, &piece.old)).sum();
+    let old: u64 = function
+        .pieces
+        .iter()
+        .map(|piece| size(bundle, &piece.old))
+        .sum();
     let new = function.new.as_deref().map_or(0, |new| size(bundle, new));
-    let mut text = format!("  {:<32} {old:>6} -> {new:>6} bytes  {}", function.name, function.object);
+    let mut text = format!(
+        "  {:<32} {old:>6} -> {new:>6} bytes  {}",
+        function.name, function.object
+    );
     if !function.reason.is_empty() {
         let _ = write!(text, "\n      {}", function.reason);
     }
@@ -113,14 +138,28 @@ fn replaced(bundle: &Bundle, function: &Function) -> String {
 /// Symbols of new code and data that replace nothing.
 fn added(bundle: &Bundle) -> Vec<String> {
     let replaces = |name: &str| {
-        bundle.manifest.functions.iter().any(|function| function.new.as_deref() == Some(name))
+        bundle
+            .manifest
+            .functions
+            .iter()
+            .any(|function| function.new.as_deref() == Some(name))
     };
-    let symbols = bundle.symbols.iter().filter(|symbol| !replaces(&symbol.name));
+    let symbols = bundle
+        .symbols
+        .iter()
+        .filter(|symbol| !replaces(&symbol.name));
     let added = symbols.filter_map(|symbol| {
         let definition = symbol.definition?;
         let kind = bundle.sections[definition.section.0].kind;
         let new = !matches!(kind, SectionKind::OldCode | SectionKind::OldReadOnly);
-        new.then(|| format!("  {:<32} {:>6} bytes  {}", symbol.name, definition.size, self::kind(kind)))
+        new.then(|| {
+            format!(
+                "  {:<32} {:>6} bytes  {}",
+                symbol.name,
+                definition.size,
+                self::kind(kind)
+            )
+        })
     });
     added.collect()
 }

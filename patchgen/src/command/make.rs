@@ -13,7 +13,10 @@ use std::path::Path;
 pub(super) fn run(make: &Make) -> anyhow::Result<u8> {
     for input in [&make.old, &make.new].into_iter().chain(&make.target) {
         if is_same_file(input, &make.output) {
-            bail!("the output `{}` is one of the inputs", make.output.display());
+            bail!(
+                "the output `{}` is one of the inputs",
+                make.output.display()
+            );
         }
     }
     let options = Options {
@@ -53,9 +56,16 @@ fn report(bundle: &Bundle, output: &Path) {
     for warning in &manifest.warnings {
         eprintln!("patchgen: warning: {warning}");
     }
-    println!("`{}` replaces {} function(s):", output.display(), manifest.functions.len());
+    println!(
+        "`{}` replaces {} function(s):",
+        output.display(),
+        manifest.functions.len()
+    );
     for function in &manifest.functions {
-        println!("  `{}` in `{}`: {}", function.name, function.object, function.reason);
+        println!(
+            "  `{}` in `{}`: {}",
+            function.name, function.object, function.reason
+        );
     }
 }
 
