@@ -37,7 +37,7 @@ pub struct Site {
 
 /// A PC-relative field that the assembler filled in, leading out of the code that was decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Escape {
+pub(super) struct Escape {
     /// Offset of the field.
     pub field: u64,
     /// Its width in bytes, 1 or 4.
@@ -50,7 +50,7 @@ pub struct Escape {
 
 /// A decoded piece of code.
 #[derive(Debug, Default)]
-pub struct Decoded {
+pub(super) struct Decoded {
     /// For each of the fields asked about, the instruction it sits in.
     pub sites: Vec<Option<Site>>,
     /// Fields without relocation that lead out.
@@ -61,7 +61,7 @@ pub struct Decoded {
 
 /// Decodes `bytes` and finds the instructions of the relocated `fields` (offsets, ascending).
 #[must_use]
-pub fn decode(bytes: &[u8], fields: &[u64]) -> Decoded {
+pub(super) fn decode(bytes: &[u8], fields: &[u64]) -> Decoded {
     let mut decoded = Decoded {
         sites: vec![None; fields.len()],
         ..Decoded::default()
@@ -204,7 +204,7 @@ fn own_memory(instruction: &Instruction, field: Option<u64>) -> Option<(u64, usi
 
 /// Whether the bytes are nothing but padding: no-operations, `int3` or zeros.
 #[must_use]
-pub fn is_padding(bytes: &[u8]) -> bool {
+pub(super) fn is_padding(bytes: &[u8]) -> bool {
     if bytes.iter().all(|byte| *byte == 0) {
         return true;
     }

@@ -31,7 +31,7 @@ pub(super) struct Resolver<'t, 'd> {
 
 impl Resolver<'_, '_> {
     /// Where relocation `index` of `section` leads; `None` when its kind is not understood.
-    pub fn lead(&self, section: usize, index: usize) -> Option<Lead> {
+    pub(super) fn lead(&self, section: usize, index: usize) -> Option<Lead> {
         let from = &self.tables.sections[section];
         let relocation = from.relocations.get(index)?;
         let kind = RelocKind::from_elf(relocation.number)?;
@@ -58,7 +58,7 @@ impl Resolver<'_, '_> {
     }
 
     /// Whether a function that is no split-off piece begins there.
-    pub fn is_entry(&self, section: usize, offset: u64) -> bool {
+    pub(super) fn is_entry(&self, section: usize, offset: u64) -> bool {
         self.entries[section].contains(&offset)
     }
 }
@@ -92,7 +92,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    pub fn new(atoms: &[Atom<'_>], sections: usize) -> Self {
+    pub(super) fn new(atoms: &[Atom<'_>], sections: usize) -> Self {
         let mut by_section = vec![Vec::new(); sections];
         for (index, atom) in atoms.iter().enumerate() {
             by_section[atom.section].push((atom.start, AtomId(index as u32)));
@@ -105,7 +105,7 @@ impl Layout {
 
     /// The atom at this place: the one that holds it, or the one before it (an end pointer, padding), or the first
     /// one (a pointer to before an array).
-    pub fn find(&self, section: usize, offset: i64) -> Option<AtomId> {
+    pub(super) fn find(&self, section: usize, offset: i64) -> Option<AtomId> {
         let list = self.by_section.get(section)?;
         let after = list
             .partition_point(|(start, _)| i64::try_from(*start).is_ok_and(|start| start <= offset));
@@ -123,7 +123,7 @@ pub(super) struct Linker<'t, 'd> {
 
 impl<'d> Linker<'_, 'd> {
     /// Fills in the links of all atoms.
-    pub fn link_all(&self, atoms: &mut [Atom<'d>], escapes: &[(usize, Escape)]) {
+    pub(super) fn link_all(&self, atoms: &mut [Atom<'d>], escapes: &[(usize, Escape)]) {
         for index in 0..atoms.len() {
             let (links, flaws) = self.link(atoms, AtomId(index as u32));
             atoms[index].links = links;

@@ -10,7 +10,7 @@ pub(super) fn cut(section: &Section<'_>) -> Option<Vec<(AtomKind, Range<u64>)>> 
     let width = usize::try_from(section.entsize)
         .ok()
         .filter(|width| *width > 0)?;
-    if section.data.len() as u64 != section.size || section.data.len() % width != 0 {
+    if section.data.len() as u64 != section.size || !section.data.len().is_multiple_of(width) {
         return None;
     }
     if section.has(elf::SHF_STRINGS) {
@@ -48,7 +48,7 @@ mod tests {
         let parts = strings(b"ab\0\0c\0", 1).expect("terminated");
         let ranges: Vec<_> = parts.into_iter().map(|(_, range)| range).collect();
         assert_eq!(ranges, [0..3, 3..4, 4..6]);
-        assert_eq!(strings(b"a\0\0\0", 2).map(|parts| parts.len()), Some(2));
+        assert_eq!(strings(b"a\0\0\0", 2).map(|parts| parts.len()), Some(1));
         assert!(strings(b"ab", 1).is_none());
     }
 }
