@@ -1,0 +1,4 @@
+//! Images of programs that run.
+
+mod child;
+mod layout;
