@@ -1,5 +1,6 @@
 //! What `/proc/PID` offers beside maps and memory: files to open and the auxiliary vector.
 
+use crate::process::Pid;
 use std::path::PathBuf;
 
 /// Where the files of a process are found, and what the kernel told it at its start.
@@ -16,7 +17,7 @@ pub struct Context {
 impl Context {
     /// The context of a live process. The auxiliary vector is empty when it may not be read.
     #[must_use]
-    pub fn of(pid: i32) -> Self {
+    pub fn of(pid: Pid) -> Self {
         let proc_dir = PathBuf::from(format!("/proc/{pid}"));
         let auxv = std::fs::read(proc_dir.join("auxv")).unwrap_or_default();
         Self {
@@ -60,7 +61,7 @@ mod tests {
 
     #[test]
     fn own_vector_tells_the_page_size() {
-        let auxv = Context::of(std::process::id().cast_signed()).auxv;
+        let auxv = Context::of(Pid(std::process::id().cast_signed())).auxv;
         assert_eq!(auxv.get(libc::AT_PAGESZ), Some(4096));
         assert_eq!(auxv.get(0x7777), None);
     }

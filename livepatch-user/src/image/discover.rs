@@ -8,16 +8,17 @@ use super::context::Context;
 use super::headers::{self, FileHeader, PAGE, Segment};
 use super::image::{Image, ImageId, Namespace, Role, Space};
 use super::notes;
-use crate::image::Mapping;
+use crate::process::{Backing, Mapping, find_mapping};
 use goblin::elf64::program_header::PT_NOTE;
 use livepatch_bundle::{BuildId, RunAddr};
+use std::ffi::OsString;
 use std::ops::Range;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes beyond which a segment of notes is not read.
 const MAX_NOTES: u64 = 1 << 16;
-const DELETED: &[u8] = b" (deleted)";
 const VDSO: &str = "[vdso]";
 
 /// What the search reads.
@@ -30,10 +31,10 @@ pub(super) struct Search<'a, 'm> {
 impl<'m> Search<'_, 'm> {
     /// Where the mappings and the kernel say that images may begin, ascending.
     pub(super) fn candidates(&self) -> Vec<RunAddr> {
-        let files = self.mappings.iter().filter(|mapping| {
-            let named = !mapping.is_anonymous() || is_vdso(mapping);
-            mapping.offset == 0 && named
-        });
+        let files = self
+            .mappings
+            .iter()
+            .filter(|mapping| mapping.offset == 0 && (is_file(mapping) || mapping.is_named(VDSO)));
         let mut found: Vec<RunAddr> = files.map(|mapping| mapping.start).collect();
         let auxv = &self.context.auxv;
         let kernel = [libc::AT_SYSINFO_EHDR, libc::AT_BASE];
@@ -48,7 +49,7 @@ impl<'m> Search<'_, 'm> {
 
     /// The image whose ELF header lies at `header`. Its number and namespace are set later.
     pub(super) fn image_at(&self, header: RunAddr) -> Option<Image<'m>> {
-        let first = self.mapping_at(header)?;
+        let first = find_mapping(self.mappings, header)?;
         let file = FileHeader::parse(&self.read(header, FileHeader::SIZE as u64)?)?;
         let table = self.table_address(header, first, &file)?;
         let segments = Segment::parse_table(&self.read(table, file.segments_size() as u64)?);
@@ -83,12 +84,6 @@ impl<'m> Search<'_, 'm> {
         };
         image.build_id = build_id(&image);
         Some(image)
-    }
-
-    fn mapping_at(&self, address: RunAddr) -> Option<&Mapping> {
-        let after = self.mappings.partition_point(|map| map.start <= address);
-        let mapping = self.mappings.get(after.checked_sub(1)?)?;
-        mapping.contains(address).then_some(mapping)
     }
 
     fn overlapping(&self, span: &Range<RunAddr>) -> Vec<Mapping> {
@@ -133,7 +128,7 @@ impl<'m> Search<'_, 'm> {
 
     fn role(&self, first: &Mapping, segments: &[Segment], bias: u64, path: Option<&Path>) -> Role {
         let auxv = &self.context.auxv;
-        if is_vdso(first) || auxv.get(libc::AT_SYSINFO_EHDR) == Some(first.start.0) {
+        if first.is_named(VDSO) || auxv.get(libc::AT_SYSINFO_EHDR) == Some(first.start.0) {
             return Role::Vdso;
         }
         let main = match auxv.get(libc::AT_PHDR) {
@@ -146,13 +141,14 @@ impl<'m> Search<'_, 'm> {
     /// `/proc/PID/exe`, without the mark of a deleted file.
     fn executable_path(&self) -> Option<PathBuf> {
         let link = self.context.proc_dir.as_ref()?.join("exe");
-        Some(split_deleted(&std::fs::read_link(link).ok()?).0)
+        let path = std::fs::read_link(link).ok()?.into_os_string().into_vec();
+        let bare = path.strip_suffix(b" (deleted)").map(<[u8]>::to_vec);
+        Some(PathBuf::from(OsString::from_vec(bare.unwrap_or(path))))
     }
 
     fn path(&self, origin: &Mapping, segments: &[Segment], bias: u64) -> (Option<PathBuf>, bool) {
-        if let Some(path) = origin.path.as_deref() {
-            let (path, deleted) = split_deleted(path);
-            return (Some(path), deleted);
+        if let Backing::File { path, deleted } = &origin.backing {
+            return (Some(path.clone()), *deleted);
         }
         let table = self.context.auxv.get(libc::AT_PHDR);
         let main = table.is_some_and(|table| holds(segments, bias, RunAddr(table)));
@@ -162,11 +158,11 @@ impl<'m> Search<'_, 'm> {
 
 /// The mapping that tells the image's file: the first one, unless it became anonymous.
 fn origin<'a>(first: &'a Mapping, mappings: &'a [Mapping]) -> &'a Mapping {
-    let file = || mappings.iter().find(|mapping| !mapping.is_anonymous());
-    if first.is_anonymous() && !is_vdso(first) {
-        file().unwrap_or(first)
-    } else {
+    let mut files = mappings.iter().filter(|mapping| is_file(mapping));
+    if first.is_named(VDSO) || is_file(first) {
         first
+    } else {
+        files.next().unwrap_or(first)
     }
 }
 
@@ -183,7 +179,7 @@ fn is_loaded(segments: &[Segment], bias: u64, origin: &Mapping, mappings: &[Mapp
             let from_file =
                 |map: &Mapping| same_file(map, origin) && offset(map) == Some(segment.offset);
             let holding = mappings.iter().find(|map| map.contains(address));
-            holding.is_some_and(|map| map.execute && (map.is_anonymous() || from_file(map)))
+            holding.is_some_and(|map| map.execute && (!is_file(map) || from_file(map)))
         })
 }
 
@@ -224,23 +220,12 @@ fn holds(segments: &[Segment], bias: u64, address: RunAddr) -> bool {
         .any(|segment| segment.is_load() && segment.contains(link))
 }
 
-fn same_file(a: &Mapping, b: &Mapping) -> bool {
-    (a.dev, a.inode) == (b.dev, b.inode)
+/// Whether it has a file behind it.
+pub(super) fn is_file(mapping: &Mapping) -> bool {
+    matches!(mapping.backing, Backing::File { .. })
 }
 
-fn is_vdso(mapping: &Mapping) -> bool {
-    mapping.path.as_deref() == Some(Path::new(VDSO))
-}
-
-/// The path that the kernel shows, and whether it is marked as deleted.
-fn split_deleted(path: &Path) -> (PathBuf, bool) {
-    use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    let bytes = path.as_os_str().as_bytes();
-    match bytes.strip_suffix(DELETED) {
-        Some(path) => (
-            PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())),
-            true,
-        ),
-        None => (path.to_path_buf(), false),
-    }
+/// Whether both are of one file.
+pub(super) fn same_file(a: &Mapping, b: &Mapping) -> bool {
+    (a.device, a.inode) == (b.device, b.inode)
 }

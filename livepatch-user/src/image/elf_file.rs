@@ -9,7 +9,7 @@ use super::notes;
 use super::table::SymbolTable;
 use goblin::elf::section_header::{SHT_NOBITS, SHT_NOTE, SHT_SYMTAB};
 use goblin::elf64::section_header::SectionHeader;
-use livepatch_bundle::BuildId;
+use livepatch_bundle::{BuildId, LinkAddr};
 use scroll::{LE, Pread};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -37,6 +37,7 @@ enum Contents {
 pub(super) struct Section {
     name: String,
     kind: u32,
+    address: LinkAddr,
     offset: u64,
     size: u64,
     align: u64,
@@ -98,6 +99,7 @@ impl ElfFile {
         let section = |raw: &SectionHeader| Section {
             name: name_at(&names, raw.sh_name as usize),
             kind: raw.sh_type,
+            address: LinkAddr(raw.sh_addr),
             offset: raw.sh_offset,
             size: raw.sh_size,
             align: raw.sh_addralign,
@@ -110,6 +112,12 @@ impl ElfFile {
     pub(super) fn section(&self, name: &str) -> Option<Vec<u8>> {
         let section = self.sections.iter().find(|section| section.name == name)?;
         self.contents_of(section)
+    }
+
+    /// Where a loaded section of this name lies.
+    pub(super) fn section_address(&self, name: &str) -> Option<LinkAddr> {
+        let section = self.sections.iter().find(|section| section.name == name)?;
+        (section.address.0 != 0).then_some(section.address)
     }
 
     fn contents_of(&self, section: &Section) -> Option<Vec<u8>> {

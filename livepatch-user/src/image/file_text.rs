@@ -26,7 +26,7 @@ impl Image<'_> {
         let len = range.end.0.checked_sub(range.start.0)?;
         let mapping = self.mappings.iter().find(|map| map.contains(range.start))?;
         let start = range.start.0 - mapping.start.0;
-        let fits = !mapping.is_anonymous() && range.end <= mapping.end && self.is_own(mapping);
+        let fits = range.end <= mapping.end && self.is_own(mapping);
         let offset = start.checked_add(mapping.offset)?;
         fits.then_some(offset..offset.checked_add(len)?)
     }

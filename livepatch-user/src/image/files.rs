@@ -4,10 +4,11 @@
 //! namespace (proc(5); needs `CAP_CHECKPOINT_RESTORE` or `CAP_SYS_ADMIN`). Otherwise the path is tried under
 //! `/proc/PID/root`. Either may have been overwritten since: the build ID decides.
 
+use super::discover::{is_file, same_file};
 use super::elf_file::ElfFile;
 use super::image::Image;
 use super::unusable::Unusable;
-use crate::image::Mapping;
+use crate::process::Mapping;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -69,7 +70,7 @@ fn places(image: &Image<'_>) -> Vec<PathBuf> {
         return image.path.clone().into_iter().collect();
     };
     let map_files = proc_dir.join("map_files");
-    let own = |mapping: &&Mapping| !mapping.is_anonymous() && image.is_own(mapping);
+    let own = |mapping: &&Mapping| image.is_own(mapping);
     let mapped = image.mappings.iter().filter(own);
     // The first mapping that still exists will do; the target may be changing them.
     let mut places: Vec<PathBuf> = mapped
@@ -84,11 +85,10 @@ fn places(image: &Image<'_>) -> Vec<PathBuf> {
 impl Image<'_> {
     /// Whether the mapping is of the image's file rather than of something in a gap of its span.
     pub(super) fn is_own(&self, mapping: &Mapping) -> bool {
-        let files = || self.mappings.iter().filter(|map| !map.is_anonymous());
+        let files = || self.mappings.iter().filter(|map| is_file(map));
         let origin = files().find(|map| map.contains(self.header));
-        origin
-            .or_else(|| files().next())
-            .is_some_and(|origin| (origin.dev, origin.inode) == (mapping.dev, mapping.inode))
+        let origin = origin.or_else(|| files().next());
+        is_file(mapping) && origin.is_some_and(|origin| same_file(origin, mapping))
     }
 }
 

@@ -5,8 +5,8 @@ use super::discover::Search;
 use super::dynamic::DT_DEBUG;
 use super::image::{Image, ImageId, Namespace, Role, Space};
 use super::link_map::{Entry, LinkMaps};
-use crate::image::Mapping;
 use crate::memory::Memory;
+use crate::process::Mapping;
 use livepatch_bundle::{BuildId, LinkAddr, RunAddr};
 use std::sync::Arc;
 

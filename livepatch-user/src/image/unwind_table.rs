@@ -14,8 +14,8 @@ pub struct CodeRange {
 }
 
 impl Image<'_> {
-    /// Every piece of code that `.eh_frame` describes, ascending; empty when it has no `.eh_frame_hdr`. Reading
-    /// ends at the first malformed entry.
+    /// Every piece of code that `.eh_frame` describes, ascending. Reading ends at the first malformed entry.
+    /// The table is found by `.eh_frame_hdr`, which static programs may lack: then by the sections of the file.
     #[must_use]
     pub fn function_starts(&self) -> Vec<CodeRange> {
         let mut found = self.unwind_entries().unwrap_or_default();
@@ -26,19 +26,26 @@ impl Image<'_> {
     }
 
     fn unwind_entries(&self) -> Option<Vec<CodeRange>> {
-        let header = self.eh_frame_hdr()?;
-        let bases = BaseAddresses::default().set_eh_frame_hdr(header.start.0);
-        let bytes = self.table(header.start, (header.end.0 - header.start.0).min(MAX_TABLE))?;
-        let parsed = EhFrameHdr::new(&bytes, LittleEndian)
-            .parse(&bases, 8)
-            .ok()?;
-        let gimli::Pointer::Direct(start) = parsed.eh_frame_ptr() else {
-            return None;
-        };
-        let len = self.segment_end(RunAddr(start))?.checked_sub(start)?;
-        let bytes = self.table(RunAddr(start), len)?;
+        let start = self.eh_frame_by_header().or_else(|| {
+            let address = self.file().ok()?.file.section_address(".eh_frame")?;
+            Some(self.run(address))
+        })?;
+        let len = self.segment_end(start)?.checked_sub(start.0)?;
+        let bytes = self.table(start, len)?;
         let section = EhFrame::new(&bytes, LittleEndian);
-        Some(decode(&section, &bases.set_eh_frame(start)))
+        let bases = BaseAddresses::default().set_eh_frame(start.0);
+        Some(decode(&section, &bases))
+    }
+
+    fn eh_frame_by_header(&self) -> Option<RunAddr> {
+        let header = self.eh_frame_hdr()?;
+        let bytes = self.table(header.start, (header.end.0 - header.start.0).min(MAX_TABLE))?;
+        let bases = BaseAddresses::default().set_eh_frame_hdr(header.start.0);
+        let header = EhFrameHdr::new(&bytes, LittleEndian).parse(&bases, 8);
+        match header.ok()?.eh_frame_ptr() {
+            gimli::Pointer::Direct(start) => Some(RunAddr(start)),
+            gimli::Pointer::Indirect(_) => None,
+        }
     }
 
     /// Where the segment's part from the file ends.
