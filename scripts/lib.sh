@@ -42,9 +42,24 @@ die() {
     exit 1
 }
 
-# Shows a command as a user would type it, then runs it.
+# quoted WORD...: the words as they would be typed, in quotes where the shell needs them.
+quoted() {
+    local word line=
+    for word in "$@"; do
+        case $word in
+            '' | *[!A-Za-z0-9_./=:,@%+-]*) word="'$word'" ;;
+        esac
+        line+=${line:+ }$word
+    done
+    printf '%s' "$line"
+}
+
+# Shows a command as a user would type it.
+prompt() { printf '%s$%s %s\n' "$green" "$plain" "$(quoted "$@")"; }
+
+# Shows a command, then runs it.
 show() {
-    printf '%s$%s %s\n' "$green" "$plain" "$*"
+    prompt "$@"
     "$@"
 }
 
