@@ -38,6 +38,7 @@ warn() { printf '%s: %s\n' "$script_name" "$*" >&2; }
 
 # Ends the script with status 1 and one clear message.
 die() {
+    trap - ERR # this is the message
     printf '%s%s: %s%s\n' "$red" "$script_name" "$*" "$plain" >&2
     exit 1
 }
@@ -47,6 +48,7 @@ quoted() {
     local word line=
     for word in "$@"; do
         case $word in
+            '&') ;;
             '' | *[!A-Za-z0-9_./=:,@%+-]*) word="'$word'" ;;
         esac
         line+=${line:+ }$word
