@@ -8,15 +8,17 @@ pub mod exchange;
 pub mod guardian;
 pub mod image;
 pub mod install;
-// INSTALLED
+pub mod installed;
 pub mod link;
 pub mod memory;
 pub mod place;
 pub mod plan;
 pub mod process;
+pub mod program;
 pub mod prove;
 pub mod record;
 pub mod remote;
+pub mod report;
 pub mod resolve;
 pub mod retire;
 pub mod status;
