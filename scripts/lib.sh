@@ -104,7 +104,10 @@ stop() {
 # Called by the traps below only.
 clean_up() {
     local status=$? path
-    trap - EXIT
+    trap - EXIT ERR
+    trap '' HUP INT TERM
+    # A background job may have been started and not given to `own` yet.
+    mapfile -t -O "${#owned_pids[@]}" owned_pids < <(jobs -p)
     while [ "${#owned_pids[@]}" -gt 0 ]; do stop "${owned_pids[0]}"; done
     for path in "${owned_paths[@]}"; do rm -rf -- "$path"; done
     exit "$status"
