@@ -1,6 +1,8 @@
 //! Why a bundle was refused.
 
+use crate::problem::printable;
 use crate::{Problem, SCHEMA, format};
+use std::fmt;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -47,7 +49,7 @@ pub enum BundleError {
     #[error("malformed manifest")]
     Manifest {
         /// Where and why.
-        source: serde_json::Error,
+        source: JsonError,
     },
     /// The ELF structures are not those of a bundle.
     #[error("malformed bundle: {0}")]
@@ -94,6 +96,24 @@ pub enum BundleError {
     },
 }
 
+/// What the JSON reader says about a manifest. It quotes the file, so it is escaped and shortened when shown.
+#[derive(Debug)]
+pub struct JsonError(serde_json::Error);
+
+impl From<serde_json::Error> for JsonError {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error)
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.0.to_string()))
+    }
+}
+
+impl std::error::Error for JsonError {}
+
 impl BundleError {
     pub(crate) fn malformed(text: impl Into<String>) -> Self {
         Self::Malformed(text.into())
@@ -101,7 +121,7 @@ impl BundleError {
 }
 
 fn list(problems: &[Problem]) -> String {
-    use std::fmt::Write;
+    use fmt::Write;
     if let [problem] = problems {
         return format!("inconsistent bundle: {problem}");
     }

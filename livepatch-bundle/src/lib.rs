@@ -24,7 +24,7 @@ pub use build_id::BuildId;
 pub use bundle::{
     Bundle, Definition, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
 };
-pub use error::BundleError;
+pub use error::{BundleError, JsonError};
 pub use file::write_file;
 pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};
 pub use problem::Problem;

@@ -214,18 +214,23 @@ pub enum Problem {
     More(usize),
 }
 
-/// A name from a hostile file: escaped, in backquotes, and cut after 120 characters.
+/// A name from a hostile file, in backquotes.
 fn quoted(name: &str) -> impl fmt::Display {
-    const MOST: usize = 120;
-    let mut text: String = name
-        .chars()
-        .take(MOST)
-        .flat_map(char::escape_debug)
-        .collect();
-    if name.chars().nth(MOST).is_some() {
-        text.push_str("...");
+    format!("`{}`", printable(name))
+}
+
+/// Text from a hostile file, for a terminal: without control characters, and cut after 240 characters.
+pub(crate) fn printable(text: &str) -> String {
+    const MOST: usize = 240;
+    let escaped = |c: char| match c.is_control() {
+        true => c.escape_unicode().to_string(),
+        false => c.to_string(),
+    };
+    let mut shown: String = text.chars().take(MOST).map(escaped).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push_str("...");
     }
-    format!("`{text}`")
+    shown
 }
 
 #[cfg(test)]
@@ -235,6 +240,6 @@ mod tests {
     #[test]
     fn names_are_escaped_and_cut() {
         assert_eq!(quoted("a\x1b[2Jb").to_string(), "`a\\u{1b}[2Jb`");
-        assert_eq!(quoted(&"x".repeat(500)).to_string().len(), 120 + 3 + 2);
+        assert_eq!(quoted(&"x".repeat(500)).to_string().len(), 240 + 3 + 2);
     }
 }

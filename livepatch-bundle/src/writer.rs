@@ -40,8 +40,10 @@ fn least_size(bundle: &Bundle) -> u64 {
 }
 
 fn manifest(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
-    let mut json = serde_json::to_vec_pretty(&bundle.manifest)
-        .map_err(|source| BundleError::Manifest { source })?;
+    let mut json =
+        serde_json::to_vec_pretty(&bundle.manifest).map_err(|error| BundleError::Manifest {
+            source: error.into(),
+        })?;
     json.push(b'\n');
     Ok(json)
 }

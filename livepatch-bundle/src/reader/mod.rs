@@ -32,7 +32,9 @@ struct Version {
 }
 
 fn manifest(json: &[u8]) -> Result<Manifest, BundleError> {
-    let failed = |source| BundleError::Manifest { source };
+    let failed = |error: serde_json::Error| BundleError::Manifest {
+        source: error.into(),
+    };
     let version: Version = serde_json::from_slice(json).map_err(failed)?;
     if version.schema != u64::from(SCHEMA) {
         return Err(BundleError::UnsupportedSchema {

@@ -1,6 +1,7 @@
 //! What each section of the file is for. A section that nobody knows is refused.
 
 use super::elf::{Elf, RawSection};
+use crate::problem::printable;
 use crate::{BundleError, SectionKind, format};
 use object::LittleEndian as LE;
 use object::elf::{self, SectionHeader64};
@@ -102,7 +103,7 @@ fn role(section: &RawSection<'_>, index: usize, elf: &Elf<'_>) -> Result<Role, B
         name => format::kind_of(name, sh_type.0, flags).map(Role::Content),
     };
     let role = role.ok_or_else(|| {
-        let name = section.name.escape_debug();
+        let name = printable(section.name);
         BundleError::malformed(format!(
             "section {index}, `{name}`, of type {sh_type:#x} with flags {flags:#x} is none that a live patch has"
         ))

@@ -184,6 +184,9 @@ fn undefined(name: &str) -> Symbol {
     }
 }
 
+/// Gap before the field, kind, symbol, addend.
+type Field = (u64, usize, usize, i64);
+
 /// Random choices from which a valid bundle is built; every number is taken modulo what there is.
 #[derive(Clone, Debug)]
 struct Plan {
@@ -191,7 +194,7 @@ struct Plan {
     sections: Vec<(usize, u32, Vec<u8>)>,
     definitions: Vec<(usize, usize, u64, u64)>,
     references: Vec<(usize, u64)>,
-    relocations: Vec<(usize, Vec<(u64, usize, usize, i64)>)>,
+    relocations: Vec<(usize, Vec<Field>)>,
     texts: Vec<String>,
 }
 

@@ -119,6 +119,12 @@ pub enum Difference {
         /// The first byte that differs.
         offset: u64,
     },
+    /// A reference that cannot be compared with the running one.
+    #[error("the reference at +{at:#x} cannot be compared with the running code")]
+    Unjudged {
+        /// Offset of the instruction in its piece.
+        at: u64,
+    },
     /// A piece that was split off was not found.
     #[error("no reference leads to its piece `{0}`")]
     LostPiece(String),
@@ -168,7 +174,8 @@ struct Matcher<'a> {
     bundle: &'a Bundle,
     program: &'a dyn Program,
     found: Vec<PieceMatch>,
-    references: Vec<RefPair>,
+    /// References with the number of the piece that holds them.
+    references: Vec<(usize, RefPair)>,
 }
 
 impl Matcher<'_> {
@@ -189,7 +196,9 @@ impl Matcher<'_> {
             references,
             lengths,
         } = align(&old, &running)?;
-        self.references.extend(references);
+        let number = self.found.len();
+        self.references
+            .extend(references.into_iter().map(|pair| (number, pair)));
         self.found.push(PieceMatch {
             old: piece.old,
             running: piece.running,
@@ -216,7 +225,7 @@ impl Matcher<'_> {
         let start = self
             .references
             .iter()
-            .find_map(|pair| match (pair.target, pair.other) {
+            .find_map(|(_, pair)| match (pair.target, pair.other) {
                 (Target::Symbol { symbol, offset: 0 }, Target::Address(address))
                     if SymbolId(symbol as usize) == piece.running
                         || SymbolId(symbol as usize) == piece.old =>
@@ -247,13 +256,24 @@ impl Matcher<'_> {
     fn judge(&self) -> Result<Vec<Evidence>, Difference> {
         let mut evidence = Vec::new();
         let mut constants = Constants::new(self.bundle, self.program, &self.found);
-        for pair in &self.references {
-            let (Target::Symbol { symbol, offset }, Target::Address(value)) =
-                (pair.target, pair.other)
-            else {
-                continue;
+        for (number, pair) in &self.references {
+            let Target::Address(value) = pair.other else {
+                return Err(Difference::Unjudged { at: pair.at });
             };
-            let symbol = SymbolId(symbol as usize);
+            let (symbol, offset) = match pair.target {
+                Target::Symbol { symbol, offset } => (SymbolId(symbol as usize), offset),
+                // A recursive call through the PLT.
+                Target::Inside(0) if pair.via == Via::Branch => {
+                    let symbol = self.found[*number].running;
+                    evidence.push(Evidence {
+                        symbol,
+                        via: pair.via,
+                        value,
+                    });
+                    continue;
+                }
+                _ => return Err(Difference::Unjudged { at: pair.at }),
+            };
             if let Some(piece) = self.found.iter().find(|piece| piece.is(symbol)) {
                 self.check_inside(piece, offset, RunAddr(value))?;
             } else if self.is_constant(symbol) {
