@@ -12,13 +12,16 @@ use crate::install::Mapped;
 use crate::installed::{Installed, State};
 use crate::memory::Memory;
 use crate::place::PAGE;
-use crate::process::Pid;
+use crate::process::{Pid, Tid};
 use crate::record::retired_marks;
 use crate::release::discard;
 use crate::report::{Outcome, Report, Reverted, Stop};
-use crate::retire::{Pointers, Search};
+use crate::hands::{Loan, borrow};
+use crate::retire::{AddressRange, Incomplete, Limits, Outcome as Pointers, PatchAddresses, RemoteSyscall, Search, ThreadState};
+use crate::stop::StoppedThread;
 use crate::session::Session;
 use crate::stack::stack_check;
+use crate::sys::ptrace;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::RunAddr;
 use std::time::Duration;
@@ -151,11 +154,33 @@ impl Reversal<'_> {
             symbolize: &symbolize,
             timeout: self.options.timeout,
         };
-        let mut search = Search::begin(self.session, self.patch().range());
-        let mut pointers = None;
-        let stop = strategy.switch(runs, &mut |threads| pointers = Some(search.finish(threads)))?;
-        let unknown = || Pointers::Incomplete { reason: "the search did not run".into() };
-        Ok((stop, pointers.unwrap_or_else(unknown)))
+        let mut search = self.search();
+        let mut ready = search.as_mut().ok();
+        let mut capture = None;
+        let stop = strategy.switch(runs, &mut |threads| {
+            capture = ready.take().map(|search| search.capture(threads.iter().map(as_state).collect()));
+        })?;
+        let pointers = match capture {
+            Some(capture) => capture.judge(),
+            None => search.map_or_else(Pointers::Incomplete, |_| Pointers::Free),
+        };
+        Ok((stop, pointers))
+    }
+
+    /// Looks for pointers into the patch while the target runs.
+    fn search(&self) -> Result<Search<'_>, Incomplete> {
+        let patch = self.patch();
+        let range = |(start, end)| AddressRange { start, end };
+        let addresses = PatchAddresses {
+            ranges: vec![range(patch.range())],
+            code: vec![range(patch.code())],
+            entries: patch.record.functions.iter().map(|redirect| redirect.new).collect(),
+        };
+        let memory = &self.session.memory;
+        let mut loan = borrow(self.session).ok();
+        let thread_pointer = loan.as_ref().map(Loan::thread_pointer);
+        let remote = loan.as_mut().map(|loan| loan as &mut dyn RemoteSyscall);
+        Search::begin(memory, addresses, thread_pointer, remote, Limits::default())
     }
 
     fn reason_to_stay(&self, pointers: &Pointers) -> Option<String> {
@@ -163,9 +188,12 @@ impl Reversal<'_> {
             return Some("threads were allowed to be inside it".into());
         }
         match pointers {
-            Pointers::None => None,
-            Pointers::Held { count, first } => Some(format!("live data points into it: {count} of them, the first {first}")),
-            Pointers::Incomplete { reason } => Some(format!("live data could not be searched: {reason}")),
+            Pointers::Free => None,
+            Pointers::Held { holders, count } => {
+                let first = holders.first().map(ToString::to_string).unwrap_or_default();
+                Some(format!("live data points into it ({count}): {first}"))
+            }
+            Pointers::Incomplete(reason) => Some(format!("live data could not be searched: {reason}")),
         }
     }
 
@@ -205,4 +233,21 @@ impl Reversal<'_> {
         own.retain(|page| !others.contains(page));
         own
     }
+}
+
+/// A stopped thread as the search for pointers wants it. Its extended registers are searched only if it ran: no
+/// calling convention keeps them over a system call.
+fn as_state(thread: &StoppedThread) -> ThreadState {
+    let extended = if thread.was_sleeping { Vec::new() } else { extended_registers(thread.tid) };
+    ThreadState { tid: thread.tid, registers: thread.registers, extended, walked: None }
+}
+
+/// Room for the extended registers: AMX tiles included (Intel SDM vol. 1, 13.4).
+const EXTENDED_MAX: usize = 16 << 10;
+
+fn extended_registers(tid: Tid) -> Vec<u8> {
+    let mut buffer = vec![0; EXTENDED_MAX];
+    let len = ptrace::extended_registers(tid, &mut buffer).unwrap_or(0);
+    buffer.truncate(len);
+    buffer
 }

@@ -40,7 +40,7 @@ impl Session {
     /// Its ELF images; separate debug files are looked for in `debug_dirs`, too.
     #[must_use]
     pub fn images(&self, debug_dirs: &[PathBuf]) -> Images<'_> {
-        let mut context = Context::of(self.pid().0);
+        let mut context = Context::of(self.pid());
         context.debug_dirs.extend_from_slice(debug_dirs);
         Images::read(&self.mappings, &self.memory, context)
     }
