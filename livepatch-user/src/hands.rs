@@ -26,8 +26,11 @@ pub struct Loan<'a> {
 /// When none is fit.
 pub fn borrow(session: &Session) -> Result<Loan<'_>, Error> {
     let pid = session.pid();
-    let mappings =
-        crate::process::maps(pid).map_err(|source| Error::Read { pid, what: "the mappings", source })?;
+    let mappings = crate::process::maps(pid).map_err(|source| Error::Read {
+        pid,
+        what: "the mappings",
+        source,
+    })?;
     let deadline = Instant::now() + WAIT;
     let thread = Borrowed::new(&session.target, &session.memory, &mappings, deadline)?;
     Ok(Loan { pid, thread })
@@ -59,7 +62,11 @@ impl Hands for Loan<'_> {
     }
 
     fn open_descriptor(&mut self, descriptor: u64) -> io::Result<File> {
-        let path = format!("/proc/{}/task/{}/fd/{descriptor}", self.pid, self.thread.tid());
+        let path = format!(
+            "/proc/{}/task/{}/fd/{descriptor}",
+            self.pid,
+            self.thread.tid()
+        );
         OpenOptions::new().read(true).write(true).open(path)
     }
 }
