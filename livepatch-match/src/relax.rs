@@ -9,7 +9,7 @@
 //! test %reg, foo@GOTPCREL(%rip)        test $foo, %reg
 //! add  foo@GOTPCREL(%rip), %reg        add $foo, %reg         (adc and cmp or sbb sub xor)
 //! call *foo@GOTPCREL(%rip)             addr32 call foo   or   call foo; nop   or   nop; call foo
-//! jmp  *foo@GOTPCREL(%rip)             jmp foo; nop
+//! jmp  *foo@GOTPCREL(%rip)             jmp foo; nop      or   nop; jmp foo
 //! mov  x@GOTTPOFF(%rip), %reg          mov $x@TPOFF, %reg
 //! add  x@GOTTPOFF(%rip), %reg          lea x@TPOFF(%reg), %reg    or   add $x@TPOFF, %reg
 //! lea  x@TLSDESC(%rip), %reg           mov x@GOTTPOFF(%rip), %reg or   mov $x@TPOFF, %reg
@@ -94,7 +94,8 @@ fn got(load: &Load<'_>, window: &[u8], ip: u64) -> Option<(Via, u64)> {
         (0xff, 2) => branch(load, window, ip, &[0x67, 0xe8], &[])
             .or_else(|| branch(load, window, ip, &[0xe8], &[0x90]))
             .or_else(|| branch(load, window, ip, &[0x90, 0xe8], &[])),
-        (0xff, 4) => branch(load, window, ip, &[0xe9], &[0x90]),
+        (0xff, 4) => branch(load, window, ip, &[0xe9], &[0x90])
+            .or_else(|| branch(load, window, ip, &[0x90, 0xe9], &[])),
         _ => None,
     }
 }
