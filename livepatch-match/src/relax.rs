@@ -19,6 +19,7 @@
 use crate::{
     Via,
     compare::{self, Decoded, Found},
+    insn,
 };
 use livepatch_bundle::Class;
 
@@ -54,13 +55,12 @@ pub(crate) fn relaxed(
     ip: u64,
     at_other: usize,
 ) -> Option<Option<Found>> {
-    let insn = &left.insn;
-    let field = insn.only_field()?;
+    let field = left.insn.only_field()?;
     if field.kind.class() == Class::TlsDescCall {
-        return (insn.bytes == [0xff, 0x10] && window == [0x66, 0x90]).then_some(None);
+        return (left.insn.bytes == [0xff, 0x10] && window == [0x66, 0x90]).then_some(None);
     }
     let reference = left.references[0].as_ref()?;
-    let load = Load::new(insn.bytes).filter(|_| compare::is_rip_relative(reference.slot))?;
+    let load = Load::new(left.insn.bytes).filter(|_| compare::is_rip_relative(reference.slot))?;
     let (via, address) = match reference.class {
         Class::GotSlot => got(&load, window, ip)?,
         Class::GotTpOff => (Via::TpOff, initial_exec(&load, window, ip)?),
@@ -68,7 +68,7 @@ pub(crate) fn relaxed(
         _ => return None,
     };
     let access = via == Via::GotTpOff;
-    let found = compare::relaxed(insn, reference, at_other, via, address, access);
+    let found = compare::relaxed(&left.insn, reference, at_other, via, address, access);
     Some(Some(found))
 }
 
@@ -155,6 +155,9 @@ impl<'a> Load<'a> {
             [prefixes @ .., rex] if rex & 0xf0 == 0x40 => (prefixes, Some(*rex)),
             _ => (head, None),
         };
+        if !prefixes.iter().all(|&byte| insn::is_prefix(byte)) {
+            return None;
+        }
         Some(Self {
             prefixes,
             rex,
