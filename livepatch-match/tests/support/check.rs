@@ -1,7 +1,7 @@
 //! Aligns every function of an object file with a linked program, and checks every inferred reference against the
 //! program's own symbol table.
 
-use super::{Image, Piece, Unit};
+use super::{Image, Piece, Unit, pieces::Place};
 use livepatch_match::{Alignment, Code, RefPair, Target, Via, align};
 use object::elf;
 
@@ -129,29 +129,11 @@ fn check_reference(
     let Target::Address(address) = pair.other else {
         return Err("not an address".into());
     };
-    let (name, offset, exact) = match pair.target {
-        Target::Address(_) => return Err("an object file's reference is no address".into()),
-        Target::Inside(offset) => (piece.name.clone(), offset as i64, true),
-        Target::Outside(offset) => {
-            let place = piece.start as i64 + offset;
-            let (named, offset) = unit
-                .symbol_at(piece.section, place)
-                .ok_or(format!("nothing at section offset {place:#x}"))?;
-            (named.name.clone(), offset, true)
-        }
-        Target::Symbol { symbol, offset } => {
-            let named = &unit.symbols[symbol as usize];
-            match named.section {
-                Some(section) if named.is_section => match unit.symbol_at(section, offset) {
-                    Some((named, offset)) => {
-                        (named.name.clone(), offset, !named.name.starts_with(".L"))
-                    }
-                    None => (named.name.clone(), offset, false),
-                },
-                _ => (named.name.clone(), offset, !named.name.starts_with(".L")),
-            }
-        }
-    };
+    let Place {
+        name,
+        offset,
+        exact,
+    } = unit.place(piece, pair.target)?;
     if !exact {
         // A string or a constant: merged, so only that it lies in read-only data can be told.
         let section = image.section_name(address).unwrap_or("nowhere");
