@@ -4,6 +4,7 @@
 use super::{Image, Piece, Unit, pieces::Place};
 use livepatch_match::{Alignment, Code, RefPair, Target, Via, align};
 use object::elf;
+use std::time::{Duration, Instant};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Report {
     /// References that are not where the program's symbols say.
     pub(crate) wrong: Vec<String>,
     pub(crate) references: usize,
+    /// Time spent in `align`.
+    pub(crate) time: Duration,
     /// Functions whose length is not the linked one's.
     pub(crate) other_length: usize,
 }
@@ -24,6 +27,7 @@ impl Report {
     pub(crate) fn merge(&mut self, other: Self) {
         self.matched += other.matched;
         self.references += other.references;
+        self.time += other.time;
         self.other_length += other.other_length;
         self.absent.extend(other.absent);
         self.different.extend(other.different);
@@ -71,7 +75,10 @@ fn find<'a>(
             base: place,
             fields: None,
         };
-        match align(&piece.code(), &right) {
+        let start = Instant::now();
+        let result = align(&piece.code(), &right);
+        report.time += start.elapsed();
+        match result {
             Ok(alignment) => {
                 report.matched += 1;
                 report.references += alignment.references.len();
