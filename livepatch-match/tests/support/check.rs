@@ -143,7 +143,9 @@ fn check_reference(
     } = unit.place(piece, pair.target)?;
     if !exact {
         // A string or a constant: merged, so only that it lies in read-only data can be told.
-        let section = image.section_name(address).unwrap_or("nowhere");
+        // The place may lie before it: gcc counts from `.LC7-1`.
+        let start = address.wrapping_add_signed(-offset.min(0));
+        let section = image.section_name(start).unwrap_or("nowhere");
         let known = section.starts_with(".rodata")
             || section.starts_with(".data")
             || section.starts_with(".bss")
