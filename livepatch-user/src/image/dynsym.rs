@@ -82,7 +82,7 @@ fn versions(image: &Image<'_>, table: &SymbolTable, count: u64) -> Versions {
     };
     let records = |tag| {
         let address = image.pointer(tag)?;
-        image.table(address, image.mapped_from(address).min(MAX_VERSIONS))
+        image.table(address, image.mapped_from(address, MAX_VERSIONS))
     };
     let string = |offset| {
         let name = table.string(offset);
@@ -126,7 +126,10 @@ fn gnu_count(image: &Image<'_>, table: RunAddr) -> Option<u64> {
 /// How many hashes there are up to the end of a chain, itself included.
 fn chain_end(image: &Image<'_>, start: RunAddr) -> Option<u64> {
     const CHUNK: u64 = 1024;
-    let (mut at, end) = (start.0, start.0.checked_add(image.mapped_from(start))?);
+    let (mut at, end) = (
+        start.0,
+        start.0.checked_add(image.mapped_from(start, MAX_TABLE))?,
+    );
     while at < end {
         let bytes = image.table(RunAddr(at), (end - at).min(CHUNK))?;
         let mut hashes = bytes.chunks_exact(4);

@@ -63,9 +63,17 @@ pub struct Image<'m> {
     pub(super) namespace: Namespace,
     pub(super) build_id: Option<BuildId>,
     pub(super) dynamic: OnceLock<Dynamic>,
+    pub(super) linkage: OnceLock<Linkage>,
     pub(super) dynamic_symbols: OnceLock<DynamicSymbols>,
     pub(super) relocations: OnceLock<Relocations>,
     pub(super) sources: Sources,
+}
+
+/// The names in the dynamic section.
+#[derive(Debug, Default)]
+pub(super) struct Linkage {
+    soname: Option<String>,
+    needed: Vec<String>,
 }
 
 /// The memory that images are read from, shared by all of them.
@@ -165,18 +173,14 @@ impl Image<'_> {
 
     /// `DT_SONAME`.
     #[must_use]
-    pub fn soname(&self) -> Option<String> {
-        let offset = self.dynamic().get(DT_SONAME)?;
-        self.dynamic_string(offset)
+    pub fn soname(&self) -> Option<&str> {
+        self.linkage().soname.as_deref()
     }
 
     /// `DT_NEEDED`: sonames of the libraries it was linked with.
     #[must_use]
-    pub fn needed(&self) -> Vec<String> {
-        let offsets = self.dynamic().all(DT_NEEDED);
-        offsets
-            .filter_map(|offset| self.dynamic_string(offset))
-            .collect()
+    pub fn needed(&self) -> &[String] {
+        &self.linkage().needed
     }
 
     /// `PT_TLS`: what each thread gets of it.
@@ -260,7 +264,7 @@ impl Image<'_> {
     pub(super) fn table(&self, address: RunAddr, len: u64) -> Option<Vec<u8>> {
         let end = address.0.checked_add(len)?;
         let within = self.span.start <= address && end <= self.span.end.0 && len <= MAX_TABLE;
-        if !within || !self.is_mapped(address, RunAddr(end)) {
+        if !within || self.mapped_from(address, len) < len {
             return None;
         }
         let bytes = self.space.0.read_vec(address, usize::try_from(len).ok()?);
@@ -273,19 +277,28 @@ impl Image<'_> {
         Some(u64::from_le_bytes(bytes.try_into().ok()?))
     }
 
-    /// How many bytes are mapped from `address` on without a gap, within the span.
-    pub(super) fn mapped_from(&self, address: RunAddr) -> u64 {
-        let mut end = address;
-        for mapping in &self.mappings {
-            if mapping.contains(end) {
-                end = mapping.end.min(self.span.end);
+    /// How many bytes, at most `limit`, are mapped from `address` on without a gap, within the span.
+    pub(super) fn mapped_from(&self, address: RunAddr, limit: u64) -> u64 {
+        let first = self.mappings.partition_point(|map| map.end <= address);
+        let limit = address.0.saturating_add(limit).min(self.span.end.0);
+        let mut end = address.0;
+        for mapping in &self.mappings[first..] {
+            if mapping.start.0 > end || end >= limit {
+                break;
             }
+            end = mapping.end.0;
         }
-        end.0 - address.0
+        end.min(limit).saturating_sub(address.0)
     }
 
-    fn is_mapped(&self, address: RunAddr, end: RunAddr) -> bool {
-        end.0 - address.0 <= self.mapped_from(address)
+    fn linkage(&self) -> &Linkage {
+        self.linkage.get_or_init(|| {
+            let string = |offset| self.dynamic_string(offset);
+            Linkage {
+                soname: self.dynamic().get(DT_SONAME).and_then(string),
+                needed: self.dynamic().all(DT_NEEDED).filter_map(string).collect(),
+            }
+        })
     }
 
     /// A string of `DT_STRTAB`.

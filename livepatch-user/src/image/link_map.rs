@@ -15,7 +15,7 @@ const MAX_NAMESPACES: usize = 64;
 const RT_CONSISTENT: u32 = 0;
 
 /// An object that the dynamic loader knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
     /// `l_addr`.
     pub(super) bias: u64,

@@ -6,7 +6,8 @@
 //!
 //! - `discover`: mappings -> images; `headers`, `notes`, `dynamic`: their headers
 //! - `sources` -> `files`, `debug_file`, `debug_data`, `dynsym`: symbol tables; `table`: look-up in one
-//! - `find`: symbols of one image; `lookup`: of the whole process, as the dynamic loader searches
+//! - `find`: symbols of one image; `scope` and `lookup`: of the whole process, as the dynamic
+//!   loader searches
 //! - `slots`, `tls`, `ifunc`: what the dynamic loader has filled in
 //! - `unwind_table`: function boundaries without symbols; `file_text`: what the file has for a page
 //!
@@ -33,6 +34,7 @@ mod images;
 mod link_map;
 mod lookup;
 mod notes;
+mod scope;
 mod slots;
 mod sources;
 mod symbol;

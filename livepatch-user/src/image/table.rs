@@ -17,6 +17,8 @@ pub(super) const SYMBOL_SIZE: usize = 24;
 const END: u32 = u32::MAX;
 const SHN_UNDEF: u16 = 0;
 const SHN_ABS: u16 = 0xfff1;
+/// How far behind a symbol without a size an address may lie and still belong to it.
+const MAX_UNSIZED: u64 = 4096;
 /// How many symbols that begin before an address are tried for one that covers it.
 const MAX_NESTING: usize = 16;
 /// `PATH_MAX`: longer names of source files are no names.
@@ -74,13 +76,15 @@ impl SymbolTable {
         self.string(u64::from(symbol.st_name))
     }
 
-    /// All symbols of this name, ascending.
+    /// All symbols of this name, ascending. GNU ld writes some names in `.symtab` with their version
+    /// (`name@V1`, `name@@V2`): they are found with and without it.
     pub(super) fn named(&self, name: &[u8]) -> Vec<Index> {
         let names = self.names.get_or_init(|| self.index_names());
         let mut found = Vec::new();
         let mut at = names.heads[bucket(name, names.heads.len())];
         while let Some(symbol) = self.get(at) {
-            if self.name(symbol) == name {
+            let this = self.name(symbol);
+            if this == name || without_version(this) == name {
                 found.push(at);
             }
             at = names.next[at as usize];
@@ -137,7 +141,7 @@ impl SymbolTable {
         for (distance, &(start, index)) in candidates.enumerate() {
             let size = self.get(index)?.st_size;
             let offset = address.0 - start;
-            if offset < size || (size == 0 && distance == 0) {
+            if offset < size || (size == 0 && distance == 0 && offset < MAX_UNSIZED) {
                 return Some((index, offset));
             }
         }
@@ -190,9 +194,17 @@ fn to_index(index: usize) -> Index {
     Index::try_from(index).expect("tables are cut at the largest index")
 }
 
-/// The bucket of a name; the hash is the one of `DT_GNU_HASH` (djb2), good enough for names.
+/// The name before the version.
+pub(super) fn without_version(name: &[u8]) -> &[u8] {
+    match memchr::memchr(b'@', name) {
+        Some(at) if at > 0 => &name[..at],
+        _ => name,
+    }
+}
+
+/// The bucket of a name without its version; the hash is the one of `DT_GNU_HASH` (djb2).
 fn bucket(name: &[u8], buckets: usize) -> usize {
-    let hash = name.iter().fold(5381u32, |hash, &byte| {
+    let hash = without_version(name).iter().fold(5381u32, |hash, &byte| {
         hash.wrapping_mul(33).wrapping_add(u32::from(byte))
     });
     // Fibonacci hashing: the upper bits of djb2 of short names hardly vary.

@@ -1,5 +1,6 @@
 //! Symbol versions (LSB Core, "Symbol Versioning").
 
+use super::table::without_version;
 use scroll::{LE, Pread};
 use std::collections::HashMap;
 
@@ -14,6 +15,19 @@ pub(super) struct Version<'a> {
     pub(super) name: Option<&'a str>,
     /// `sym@@VERSION`: what a link without a version chooses.
     pub(super) default: bool,
+}
+
+impl<'a> Version<'a> {
+    /// The version in a name as GNU ld writes it to `.symtab`: `name@V1`, or `name@@V2` for the default.
+    pub(super) fn of_name(name: &'a [u8]) -> Self {
+        let start = name.len().min(without_version(name).len() + 1);
+        let suffix = std::str::from_utf8(&name[start..]).unwrap_or_default();
+        let bare = suffix.strip_prefix('@');
+        Self {
+            name: Some(bare.unwrap_or(suffix)).filter(|version| !version.is_empty()),
+            default: suffix.is_empty() || bare.is_some(),
+        }
+    }
 }
 
 /// The versions of the symbols of one image.

@@ -91,9 +91,7 @@ fn a_dynamic_program_has_libraries_loader_and_vdso() {
     let live = Live::start(&workshop.compile("program", PROGRAM, &[]));
     let images = live.images();
     assert!(images.consistent());
-    let libc = images
-        .iter()
-        .find(|i| i.soname().as_deref() == Some("libc.so.6"));
+    let libc = images.iter().find(|i| i.soname() == Some("libc.so.6"));
     assert!(libc.is_some_and(|libc| libc.build_id().is_some() && libc.tls().is_some()));
     let count = |role| images.iter().filter(|image| image.role() == role).count();
     assert_eq!((count(Role::Main), count(Role::Vdso)), (1, 1));
