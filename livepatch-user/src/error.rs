@@ -141,7 +141,9 @@ pub enum Error {
         by: String,
     },
     /// Somebody else changed an entry.
-    #[error("the entry at {entry} in process {pid} holds neither the jump of `{name}` nor what was there before")]
+    #[error(
+        "the entry at {entry} in process {pid} holds neither the jump of `{name}` nor what was there before"
+    )]
     Overwritten {
         /// The process.
         pid: Pid,
@@ -170,7 +172,8 @@ pub enum Error {
 }
 
 fn named(name: Option<&str>) -> String {
-    name.map(|name| format!(" named `{name}`")).unwrap_or_default()
+    name.map(|name| format!(" named `{name}`"))
+        .unwrap_or_default()
 }
 
 impl Error {
@@ -202,19 +205,28 @@ impl Error {
     #[must_use]
     pub fn help(&self) -> Option<String> {
         Some(match self {
-            Self::NoModule { .. } => "make the patch for the build that runs (`patchgen --target`)".into(),
-            Self::Mismatch { .. } => {
-                "build the old objects from the source and with the options of the running program".into()
+            Self::NoModule { .. } => {
+                "make the patch for the build that runs (`patchgen --target`)".into()
             }
-            Self::NameTaken { name, .. } => format!("revert `{name}` first, or give the new patch another name"),
-            Self::SeveralPatches { .. } => "say which one: `livepatch revert --pid PID NAME`".into(),
+            Self::Mismatch { .. } => {
+                "build the old objects from the source and with the options of the running program"
+                    .into()
+            }
+            Self::NameTaken { name, .. } => {
+                format!("revert `{name}` first, or give the new patch another name")
+            }
+            Self::SeveralPatches { .. } => {
+                "say which one: `livepatch revert --pid PID NAME`".into()
+            }
             Self::LoopsToEntry { .. } => "apply it without `--consistency function`".into(),
             Self::Covered { by, .. } => format!("revert `{by}` first"),
             Self::Install(InstallError::NoPlace) => {
-                "the address space around the module is full; nothing can be done in this process".into()
+                "the address space around the module is full; nothing can be done in this process"
+                    .into()
             }
             Self::Install(InstallError::Forbidden(_)) => {
-                "look for SELinux `execmem`, `vm.memfd_noexec` or a seccomp filter of the target".into()
+                "look for SELinux `execmem`, `vm.memfd_noexec` or a seccomp filter of the target"
+                    .into()
             }
             Self::Commit(error) if error.is_busy() => {
                 "try again with a longer `--timeout`, or see what keeps the threads there".into()

@@ -15,7 +15,11 @@ pub fn list(pid: Pid) -> Result<Vec<Listed>, Error> {
     let session = Session::open(pid)?;
     let images = session.images(&[]);
     let found = session.patches(&images);
-    let listed: Vec<_> = found.patches.iter().map(|patch| listed(&session, patch)).collect();
+    let listed: Vec<_> = found
+        .patches
+        .iter()
+        .map(|patch| listed(&session, patch))
+        .collect();
     match found.unreadable.into_iter().next() {
         Some(source) if listed.is_empty() => Err(Error::Record { pid, source }),
         _ => Ok(listed),
@@ -25,7 +29,9 @@ pub fn list(pid: Pid) -> Result<Vec<Listed>, Error> {
 /// Every process whose mappings may be read and name a patch.
 #[must_use]
 pub fn patched_processes() -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
     let mut pids: Vec<Pid> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Pid))
         .filter(|&pid| has_patch(pid))

@@ -20,12 +20,19 @@ pub fn discard(
     mapped: Mapped,
     pages: impl Iterator<Item = RunAddr>,
 ) -> Result<u64, Error> {
-    let restored: Vec<RunAddr> = pages.filter(|&page| equals_file(session, images, page)).collect();
+    let restored: Vec<RunAddr> = pages
+        .filter(|&page| equals_file(session, images, page))
+        .collect();
     let mut hands = borrow(session)?;
     let unmapped = uninstall(&mut hands, mapped);
     for page in restored {
         // Keeps a private copy that is equal to the file: a page of memory more, no harm.
-        hands.syscall(libc::SYS_madvise, [page.0, PAGE, libc::MADV_DONTNEED as u64, 0, 0, 0]).ok();
+        hands
+            .syscall(
+                libc::SYS_madvise,
+                [page.0, PAGE, libc::MADV_DONTNEED as u64, 0, 0, 0],
+            )
+            .ok();
     }
     hands.give_back()?;
     unmapped?;
@@ -35,8 +42,13 @@ pub fn discard(
 /// Whether dropping the private copy of a text page shows the same bytes again.
 fn equals_file(session: &Session, images: &Images<'_>, page: RunAddr) -> bool {
     let range = page..page.offset(PAGE.cast_signed());
-    let Some(image) = images.at(page) else { return false };
-    let (Ok(file), Ok(memory)) = (image.file_text(&range), session.memory.read_vec(page, PAGE as usize)) else {
+    let Some(image) = images.at(page) else {
+        return false;
+    };
+    let (Ok(file), Ok(memory)) = (
+        image.file_text(&range),
+        session.memory.read_vec(page, PAGE as usize),
+    ) else {
         return false;
     };
     file == memory

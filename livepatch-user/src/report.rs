@@ -59,7 +59,11 @@ pub struct Replaced {
 
 impl From<&crate::record::Redirect> for Replaced {
     fn from(redirect: &crate::record::Redirect) -> Self {
-        Self { name: redirect.name.clone(), entry: redirect.entry, new: redirect.new }
+        Self {
+            name: redirect.name.clone(),
+            entry: redirect.entry,
+            new: redirect.new,
+        }
     }
 }
 

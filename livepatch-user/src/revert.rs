@@ -7,18 +7,24 @@
 use crate::commit::{StopTheWorld, Strategy};
 use crate::error::Error;
 use crate::exchange::{Exchange, Run};
+use crate::hands::{Loan, borrow};
 use crate::image::Images;
 use crate::install::Mapped;
 use crate::installed::{Installed, State};
 use crate::memory::Memory;
 use crate::place::PAGE;
-use crate::process::Pid;
+use crate::process::{Pid, Tid};
 use crate::record::retired_marks;
 use crate::release::discard;
 use crate::report::{Outcome, Report, Reverted, Stop};
-use crate::retire::{Pointers, Search};
+use crate::retire::{
+    AddressRange, Incomplete, Limits, Outcome as Pointers, PatchAddresses, RemoteSyscall, Search,
+    ThreadState,
+};
 use crate::session::Session;
 use crate::stack::stack_check;
+use crate::stop::StoppedThread;
+use crate::sys::ptrace;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::RunAddr;
 use std::time::Duration;
@@ -40,12 +46,21 @@ pub fn revert(pid: Pid, name: Option<&str>, options: Options) -> Result<Report, 
     let session = Session::open(pid)?;
     let images = session.images(&[]);
     let found = session.patches(&images);
-    if let (true, Some(error)) = (found.patches.is_empty(), found.unreadable.into_iter().next()) {
+    if let (true, Some(error)) = (
+        found.patches.is_empty(),
+        found.unreadable.into_iter().next(),
+    ) {
         return Err(Error::Record { pid, source: error });
     }
     let patches = found.patches;
     let index = choose(pid, &patches, name)?;
-    let reversal = Reversal { session: &session, images: &images, patches: &patches, index, options };
+    let reversal = Reversal {
+        session: &session,
+        images: &images,
+        patches: &patches,
+        index,
+        options,
+    };
     let reverted = reversal.run()?;
     Ok(Report {
         pid: pid.0,
@@ -58,14 +73,26 @@ pub fn revert(pid: Pid, name: Option<&str>, options: Options) -> Result<Report, 
 /// The patch that is meant. One that is in force comes before one of which only memory is left.
 fn choose(pid: Pid, patches: &[Installed], name: Option<&str>) -> Result<usize, Error> {
     let meant = |index: &usize| name.is_none_or(|name| patches[*index].record.name == name);
-    let (left, in_force): (Vec<usize>, Vec<usize>) =
-        (0..patches.len()).filter(meant).partition(|&index| is_left_over(&patches[index].state));
+    let (left, in_force): (Vec<usize>, Vec<usize>) = (0..patches.len())
+        .filter(meant)
+        .partition(|&index| is_left_over(&patches[index].state));
     match (&in_force[..], &left[..], name) {
-        ([only], _, _) | ([], [only], _) | ([.., only], _, Some(_)) | ([], [only, ..], _) => Ok(*only),
-        ([], [], _) => Err(Error::NoPatch { pid, name: name.map(str::to_owned) }),
+        ([only], _, _) | ([], [only], _) | ([.., only], _, Some(_)) | ([], [only, ..], _) => {
+            Ok(*only)
+        }
+        ([], [], _) => Err(Error::NoPatch {
+            pid,
+            name: name.map(str::to_owned),
+        }),
         (several, _, None) => {
-            let names: Vec<_> = several.iter().map(|&index| patches[index].record.name.as_str()).collect();
-            Err(Error::SeveralPatches { pid, names: names.join(", ") })
+            let names: Vec<_> = several
+                .iter()
+                .map(|&index| patches[index].record.name.as_str())
+                .collect();
+            Err(Error::SeveralPatches {
+                pid,
+                names: names.join(", "),
+            })
         }
     }
 }
@@ -90,8 +117,11 @@ impl Reversal<'_> {
     fn run(&self) -> Result<Reverted, Error> {
         let exchanges = self.exchanges()?;
         let functions = exchanges.len();
-        let runs = Run::gather(exchanges, &self.session.memory)
-            .map_err(|source| Error::Entries { pid: self.session.pid(), source })?;
+        let runs =
+            Run::gather(exchanges, &self.session.memory).map_err(|source| Error::Entries {
+                pid: self.session.pid(),
+                source,
+            })?;
         let (stop, pointers) = self.switch(&runs)?;
         let pages = self.text_pages();
         let retired = self.reason_to_stay(&pointers);
@@ -99,7 +129,12 @@ impl Reversal<'_> {
             Some(reason) => self.mark(reason)?,
             None => discard(self.session, self.images, self.mapped(), pages.into_iter())?,
         };
-        Ok(Reverted { functions, stop: Some(stop), freed_bytes, retired })
+        Ok(Reverted {
+            functions,
+            stop: Some(stop),
+            freed_bytes,
+            retired,
+        })
     }
 
     /// What is to be written: nothing where no entry leads to the patch.
@@ -114,7 +149,10 @@ impl Reversal<'_> {
             State::Retired { .. } | State::Inactive | State::Gone => Ok(Vec::new()),
             State::Active | State::Partial { .. } => {
                 let ours = |exchange: &Exchange| {
-                    let found = self.session.memory.read_vec(exchange.address, exchange.before.len());
+                    let found = self
+                        .session
+                        .memory
+                        .read_vec(exchange.address, exchange.before.len());
                     found.is_ok_and(|found| found == exchange.before)
                 };
                 Ok(self.patch().undo().into_iter().filter(ours).collect())
@@ -124,25 +162,49 @@ impl Reversal<'_> {
 
     /// The name of a later patch in force that redirects one of the same functions, or was made from this one's code.
     fn covering(&self) -> Option<String> {
-        let sites: Vec<RunAddr> = self.patch().record.functions.iter().map(|redirect| redirect.site).collect();
+        let sites: Vec<RunAddr> = self
+            .patch()
+            .record
+            .functions
+            .iter()
+            .map(|redirect| redirect.site)
+            .collect();
         let over = |later: &&Installed| {
-            !is_left_over(&later.state) && later.record.functions.iter().any(|redirect| sites.contains(&redirect.site))
+            !is_left_over(&later.state)
+                && later
+                    .record
+                    .functions
+                    .iter()
+                    .any(|redirect| sites.contains(&redirect.site))
         };
-        self.patches[self.index + 1..].iter().find(over).map(|later| later.record.name.clone())
+        self.patches[self.index + 1..]
+            .iter()
+            .find(over)
+            .map(|later| later.record.name.clone())
     }
 
     fn mapped(&self) -> Mapped {
-        Mapped { base: self.patch().prelude.base, len: self.patch().prelude.len }
+        Mapped {
+            base: self.patch().prelude.base,
+            len: self.patch().prelude.len,
+        }
     }
 
     fn switch(&self, runs: &[Run]) -> Result<(Stop, Pointers), Error> {
         let (start, end) = self.patch().code();
         let forbidden = match self.options.bytes_only {
             true => Vec::new(),
-            false => vec![ForbiddenRange::new(start, end, self.patch().record.name.clone())],
+            false => vec![ForbiddenRange::new(
+                start,
+                end,
+                self.patch().record.name.clone(),
+            )],
         };
         let symbolize = |address: RunAddr| {
-            self.images.at(address)?.symbol_at(address).map(|(name, offset)| format!("{name}+{offset:#x}"))
+            self.images
+                .at(address)?
+                .symbol_at(address)
+                .map(|(name, offset)| format!("{name}+{offset:#x}"))
         };
         let mut strategy = StopTheWorld {
             target: &self.session.target,
@@ -151,11 +213,40 @@ impl Reversal<'_> {
             symbolize: &symbolize,
             timeout: self.options.timeout,
         };
-        let mut search = Search::begin(self.session, self.patch().range());
-        let mut pointers = None;
-        let stop = strategy.switch(runs, &mut |threads| pointers = Some(search.finish(threads)))?;
-        let unknown = || Pointers::Incomplete { reason: "the search did not run".into() };
-        Ok((stop, pointers.unwrap_or_else(unknown)))
+        let mut search = self.search();
+        let mut ready = search.as_mut().ok();
+        let mut capture = None;
+        let stop = strategy.switch(runs, &mut |threads| {
+            capture = ready
+                .take()
+                .map(|search| search.capture(threads.iter().map(as_state).collect()));
+        })?;
+        let pointers = match capture {
+            Some(capture) => capture.judge(),
+            None => search.map_or_else(Pointers::Incomplete, |_| Pointers::Free),
+        };
+        Ok((stop, pointers))
+    }
+
+    /// Looks for pointers into the patch while the target runs.
+    fn search(&self) -> Result<Search<'_>, Incomplete> {
+        let patch = self.patch();
+        let range = |(start, end)| AddressRange { start, end };
+        let addresses = PatchAddresses {
+            ranges: vec![range(patch.range())],
+            code: vec![range(patch.code())],
+            entries: patch
+                .record
+                .functions
+                .iter()
+                .map(|redirect| redirect.new)
+                .collect(),
+        };
+        let memory = &self.session.memory;
+        let mut loan = borrow(self.session).ok();
+        let thread_pointer = loan.as_ref().map(Loan::thread_pointer);
+        let remote = loan.as_mut().map(|loan| loan as &mut dyn RemoteSyscall);
+        Search::begin(memory, addresses, thread_pointer, remote, Limits::default())
     }
 
     fn reason_to_stay(&self, pointers: &Pointers) -> Option<String> {
@@ -163,9 +254,14 @@ impl Reversal<'_> {
             return Some("threads were allowed to be inside it".into());
         }
         match pointers {
-            Pointers::None => None,
-            Pointers::Held { count, first } => Some(format!("live data points into it: {count} of them, the first {first}")),
-            Pointers::Incomplete { reason } => Some(format!("live data could not be searched: {reason}")),
+            Pointers::Free => None,
+            Pointers::Held { holders, count } => {
+                let first = holders.first().map(ToString::to_string).unwrap_or_default();
+                Some(format!("live data points into it ({count}): {first}"))
+            }
+            Pointers::Incomplete(reason) => {
+                Some(format!("live data could not be searched: {reason}"))
+            }
         }
     }
 
@@ -175,7 +271,9 @@ impl Reversal<'_> {
         for (offset, bytes) in retired_marks(reason) {
             let at = RunAddr(base.0 + offset);
             if self.session.memory.write_forced(at, &bytes, None).is_err() {
-                tracing::warn!("the patch at {base} could not be marked as retired; it will be listed as inactive");
+                tracing::warn!(
+                    "the patch at {base} could not be marked as retired; it will be listed as inactive"
+                );
                 break;
             }
         }
@@ -205,4 +303,30 @@ impl Reversal<'_> {
         own.retain(|page| !others.contains(page));
         own
     }
+}
+
+/// A stopped thread as the search for pointers wants it. Its extended registers are searched only if it ran: no
+/// calling convention keeps them over a system call.
+fn as_state(thread: &StoppedThread) -> ThreadState {
+    let extended = if thread.was_sleeping {
+        Vec::new()
+    } else {
+        extended_registers(thread.tid)
+    };
+    ThreadState {
+        tid: thread.tid,
+        registers: thread.registers,
+        extended,
+        walked: None,
+    }
+}
+
+/// Room for the extended registers: AMX tiles included (Intel SDM vol. 1, 13.4).
+const EXTENDED_MAX: usize = 16 << 10;
+
+fn extended_registers(tid: Tid) -> Vec<u8> {
+    let mut buffer = vec![0; EXTENDED_MAX];
+    let len = ptrace::extended_registers(tid, &mut buffer).unwrap_or(0);
+    buffer.truncate(len);
+    buffer
 }

@@ -28,7 +28,11 @@ impl Session {
         let read = |what| move |source| Error::Read { pid, what, source };
         let memory = ProcessMemory::open(&target).map_err(read("the memory"))?;
         let mappings = maps(pid).map_err(read("the mappings"))?;
-        Ok(Self { target, memory, mappings })
+        Ok(Self {
+            target,
+            memory,
+            mappings,
+        })
     }
 
     /// The process's number.
@@ -40,7 +44,7 @@ impl Session {
     /// Its ELF images; separate debug files are looked for in `debug_dirs`, too.
     #[must_use]
     pub fn images(&self, debug_dirs: &[PathBuf]) -> Images<'_> {
-        let mut context = Context::of(self.pid().0);
+        let mut context = Context::of(self.pid());
         context.debug_dirs.extend_from_slice(debug_dirs);
         Images::read(&self.mappings, &self.memory, context)
     }
@@ -50,7 +54,12 @@ impl Session {
     pub fn patches(&self, images: &Images<'_>) -> Found {
         let build_id = |address| {
             let image = images.at(address)?;
-            Some(image.build_id().map(|id| id.as_bytes().to_vec()).unwrap_or_default())
+            Some(
+                image
+                    .build_id()
+                    .map(|id| id.as_bytes().to_vec())
+                    .unwrap_or_default(),
+            )
         };
         installed::find(&self.mappings, &self.memory, &build_id)
     }
@@ -67,6 +76,13 @@ impl Session {
                 Growth::None
             }
         };
-        self.mappings.iter().map(|m| Taken { start: m.start, end: m.end, growth: growth(m) }).collect()
+        self.mappings
+            .iter()
+            .map(|m| Taken {
+                start: m.start,
+                end: m.end,
+                growth: growth(m),
+            })
+            .collect()
     }
 }

@@ -7,17 +7,32 @@ use livepatch_bundle::RunAddr;
 
 /// A check that no thread is inside `forbidden`.
 #[must_use]
-pub fn stack_check(images: &Images<'_>, patches: &[Installed], forbidden: Vec<ForbiddenRange>) -> StackCheck {
-    let specs = images.iter().map(of_image).chain(patches.iter().map(of_patch)).collect();
+pub fn stack_check(
+    images: &Images<'_>,
+    patches: &[Installed],
+    forbidden: Vec<ForbiddenRange>,
+) -> StackCheck {
+    let specs = images
+        .iter()
+        .map(of_image)
+        .chain(patches.iter().map(of_patch))
+        .collect();
     StackCheck::new(forbidden, Unwinder::new(specs))
 }
 
 fn of_image(image: &Image<'_>) -> ImageSpec {
     ImageSpec {
         label: image.label(),
-        code: image.executable_ranges().iter().map(|range| (range.start, range.end)).collect(),
+        code: image
+            .executable_ranges()
+            .iter()
+            .map(|range| (range.start, range.end))
+            .collect(),
         bias: image.bias(),
-        tables: TableSource::Elf { header: image.header(), file: None },
+        tables: TableSource::Elf {
+            header: image.header(),
+            file: None,
+        },
     }
 }
 
@@ -26,8 +41,16 @@ fn of_patch(patch: &Installed) -> ImageSpec {
     let (start, len) = patch.unwind();
     let tables = match len {
         0 => TableSource::None,
-        len => TableSource::EhFrame { start, len: len as usize },
+        len => TableSource::EhFrame {
+            start,
+            len: len as usize,
+        },
     };
     let end = RunAddr(base.0 + patch.record.text_len);
-    ImageSpec { label: format!("livepatch:{}", patch.record.name), code: vec![(base, end)], bias: base.0, tables }
+    ImageSpec {
+        label: format!("livepatch:{}", patch.record.name),
+        code: vec![(base, end)],
+        bias: base.0,
+        tables,
+    }
 }

@@ -7,13 +7,13 @@ pub use options::Options;
 use crate::apply::{self, apply};
 use crate::error::Error;
 use crate::fit::Patch;
+use crate::guardian;
 use crate::list::{list, patched_processes};
 use crate::process::Pid;
 use crate::report::{FailureReport, Report};
 use crate::revert::{self, revert};
 use crate::status::Status;
 use crate::stop::on_tracer_thread;
-use crate::guardian;
 use livepatch_bundle::{Bundle, BundleError};
 use options::{Apply, Check, Command, Consistency, List, Output, Revert};
 use sha2::{Digest, Sha256};
@@ -24,7 +24,11 @@ use std::path::Path;
 #[must_use]
 pub fn run(options: &Options) -> Status {
     match &options.command {
-        Command::Apply(Apply { check, dry_run, switch }) => {
+        Command::Apply(Apply {
+            check,
+            dry_run,
+            switch,
+        }) => {
             let options = apply::Options {
                 debug_dirs: check.debug_dirs.clone(),
                 timeout: switch.timeout,
@@ -85,7 +89,10 @@ fn apply_all(check: &Check, options: &apply::Options) -> Status {
             return Status::Error;
         }
     };
-    let patch = Patch { bundle: &bundle, digest };
+    let patch = Patch {
+        bundle: &bundle,
+        digest,
+    };
     each(&check.pids, check.output, |pid| apply(pid, patch, options))
 }
 
@@ -94,12 +101,18 @@ fn revert_all(options: &Revert) -> Status {
         timeout: options.switch.timeout,
         bytes_only: options.switch.consistency == Consistency::Function,
     };
-    each(&options.pids, options.output, |pid| revert(pid, options.name.as_deref(), how))
+    each(&options.pids, options.output, |pid| {
+        revert(pid, options.name.as_deref(), how)
+    })
 }
 
 fn list_all(options: &List) -> Status {
     let named: Vec<Pid> = options.pids.iter().copied().map(Pid).collect();
-    let pids = if named.is_empty() { patched_processes() } else { named };
+    let pids = if named.is_empty() {
+        patched_processes()
+    } else {
+        named
+    };
     let mut worst = Status::Done;
     for pid in pids {
         match list(pid) {
@@ -112,7 +125,11 @@ fn list_all(options: &List) -> Status {
     worst
 }
 
-fn each(pids: &[i32], output: Output, work: impl Fn(Pid) -> Result<Report, Error> + Sync) -> Status {
+fn each(
+    pids: &[i32],
+    output: Output,
+    work: impl Fn(Pid) -> Result<Report, Error> + Sync,
+) -> Status {
     let mut worst = Status::Done;
     for &pid in pids {
         match on_tracer_thread(|| work(Pid(pid))) {
@@ -124,14 +141,20 @@ fn each(pids: &[i32], output: Output, work: impl Fn(Pid) -> Result<Report, Error
 }
 
 fn read_bundle(path: &Path) -> Result<(Bundle, [u8; 32]), BundleError> {
-    let bytes = std::fs::read(path).map_err(|source| BundleError::Io { path: path.into(), source })?;
+    let bytes = std::fs::read(path).map_err(|source| BundleError::Io {
+        path: path.into(),
+        source,
+    })?;
     let bundle = livepatch_bundle::read(&bytes)?;
     Ok((bundle, Sha256::digest(&bytes).into()))
 }
 
 fn tell<T: Display + serde::Serialize>(output: Output, fact: &T) {
     if output.json {
-        println!("{}", serde_json::to_string(fact).expect("reports are plain data"));
+        println!(
+            "{}",
+            serde_json::to_string(fact).expect("reports are plain data")
+        );
     } else {
         println!("{fact}");
     }
@@ -143,7 +166,13 @@ fn tell_error(output: Output, pid: Pid, error: &Error) -> Status {
     status
 }
 
-fn tell_failure(output: Output, pid: Option<Pid>, result: Status, error: &dyn std::error::Error, help: Option<String>) {
+fn tell_failure(
+    output: Output,
+    pid: Option<Pid>,
+    result: Status,
+    error: &dyn std::error::Error,
+    help: Option<String>,
+) {
     let mut errors = vec![error.to_string()];
     let mut source = error.source();
     while let Some(cause) = source {
@@ -154,8 +183,17 @@ fn tell_failure(output: Output, pid: Option<Pid>, result: Status, error: &dyn st
         source = cause.source();
     }
     if output.json {
-        let report = FailureReport { pid: pid.map(|pid| pid.0), result, status: result.code(), errors, help };
-        println!("{}", serde_json::to_string(&report).expect("reports are plain data"));
+        let report = FailureReport {
+            pid: pid.map(|pid| pid.0),
+            result,
+            status: result.code(),
+            errors,
+            help,
+        };
+        println!(
+            "{}",
+            serde_json::to_string(&report).expect("reports are plain data")
+        );
         return;
     }
     eprintln!("livepatch: {}", errors[0]);

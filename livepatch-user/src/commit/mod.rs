@@ -23,7 +23,11 @@ pub trait Strategy {
     ///
     /// # Errors
     /// [`CommitError`]; the target is as it was unless [`CommitError::is_broken`].
-    fn switch(&mut self, runs: &[Run], in_stop: &mut dyn FnMut(&[StoppedThread])) -> Result<Stop, CommitError>;
+    fn switch(
+        &mut self,
+        runs: &[Run],
+        in_stop: &mut dyn FnMut(&[StoppedThread]),
+    ) -> Result<Stop, CommitError>;
 }
 
 /// Why the switch was not made.
@@ -59,7 +63,14 @@ impl CommitError {
     /// Whether something changed that could not be undone.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        matches!(self, Self::Release(_) | Self::Text { source: TextError::NotUndone { .. }, .. })
+        matches!(
+            self,
+            Self::Release(_)
+                | Self::Text {
+                    source: TextError::NotUndone { .. },
+                    ..
+                }
+        )
     }
 
     /// Whether waiting longer might have helped.
@@ -67,7 +78,12 @@ impl CommitError {
     pub fn is_busy(&self) -> bool {
         matches!(
             self,
-            Self::Busy { .. } | Self::Stop(StopError::Unstoppable { .. } | StopError::SharedMemory { .. } | StopError::Endless(_))
+            Self::Busy { .. }
+                | Self::Stop(
+                    StopError::Unstoppable { .. }
+                        | StopError::SharedMemory { .. }
+                        | StopError::Endless(_)
+                )
         )
     }
 }

@@ -4,7 +4,9 @@ use super::text::{Text, exchange};
 use super::{CommitError, Holder, Holders, Strategy};
 use crate::exchange::Run;
 use crate::memory::{Memory, Unreadable};
-use crate::process::{Activity, Backing, Mapping, Pid, ProcessMemory, Range, Target, Tid, WriteError, maps};
+use crate::process::{
+    Activity, Backing, Mapping, Pid, ProcessMemory, Range, Target, Tid, WriteError, maps,
+};
 use crate::report::Stop;
 use crate::stop::{Roster, Stopped, StoppedThread, stop};
 use crate::unwind::{AddressSpace, NoRegions, Region, RegionKind, StackCheck, Verdict};
@@ -33,7 +35,11 @@ pub struct StopTheWorld<'a> {
 }
 
 impl Strategy for StopTheWorld<'_> {
-    fn switch(&mut self, runs: &[Run], in_stop: &mut dyn FnMut(&[StoppedThread])) -> Result<Stop, CommitError> {
+    fn switch(
+        &mut self,
+        runs: &[Run],
+        in_stop: &mut dyn FnMut(&[StoppedThread]),
+    ) -> Result<Stop, CommitError> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
@@ -43,7 +49,11 @@ impl Strategy for StopTheWorld<'_> {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Err(CommitError::Busy { pid, holders, .. }) => {
-                    return Err(CommitError::Busy { pid, waited: start.elapsed(), holders });
+                    return Err(CommitError::Busy {
+                        pid,
+                        waited: start.elapsed(),
+                        holders,
+                    });
                 }
                 outcome => return outcome,
             }
@@ -64,14 +74,23 @@ impl StopTheWorld<'_> {
         self.check.rehearse(&sleeping(&roster), &space);
         let check = &mut self.check;
         let symbolize = self.symbolize;
-        let judge = |threads: &[StoppedThread], memory: &ProcessMemory| judge(check, threads, memory, symbolize);
+        let judge = |threads: &[StoppedThread], memory: &ProcessMemory| {
+            judge(check, threads, memory, symbolize)
+        };
         let stopped = match stop(roster, self.memory, Instant::now() + STOP_LIMIT, judge)? {
             ControlFlow::Continue(stopped) => stopped,
             ControlFlow::Break(holders) => {
-                return Err(CommitError::Busy { pid: self.target.pid, waited: Duration::ZERO, holders });
+                return Err(CommitError::Busy {
+                    pid: self.target.pid,
+                    waited: Duration::ZERO,
+                    holders,
+                });
             }
         };
-        let text = StoppedText { memory: self.memory, tid: stopped.threads().first().map(|thread| thread.tid) };
+        let text = StoppedText {
+            memory: self.memory,
+            tid: stopped.threads().first().map(|thread| thread.tid),
+        };
         let exchanged = exchange(&text, runs);
         if exchanged.is_ok() {
             in_stop(stopped.threads());
@@ -80,7 +99,10 @@ impl StopTheWorld<'_> {
         let timings = release(stopped)?;
         match exchanged {
             Ok(()) => Ok(Stop::new(timings, attempt, threads)),
-            Err(source) => Err(CommitError::Text { pid: self.target.pid, source }),
+            Err(source) => Err(CommitError::Text {
+                pid: self.target.pid,
+                source,
+            }),
         }
     }
 }
@@ -92,12 +114,17 @@ fn release(stopped: Stopped) -> Result<Duration, CommitError> {
 /// Instruction and stack pointers of the threads that sleep.
 fn sleeping(roster: &Roster) -> Vec<(RunAddr, RunAddr)> {
     let place = |activity: &Activity| match *activity {
-        Activity::InSyscall { stack, instruction, .. } | Activity::Blocked { stack, instruction } => {
-            Some((RunAddr(instruction), RunAddr(stack)))
+        Activity::InSyscall {
+            stack, instruction, ..
         }
+        | Activity::Blocked { stack, instruction } => Some((RunAddr(instruction), RunAddr(stack))),
         Activity::Running | Activity::Unknown => None,
     };
-    roster.activities().iter().filter_map(|(_, activity)| place(activity)).collect()
+    roster
+        .activities()
+        .iter()
+        .filter_map(|(_, activity)| place(activity))
+        .collect()
 }
 
 /// Goes on if every thread is clear; else tells who is not.
@@ -107,24 +134,45 @@ fn judge(
     memory: &ProcessMemory,
     symbolize: &dyn Fn(RunAddr) -> Option<String>,
 ) -> ControlFlow<Holders> {
-    let registers: Vec<_> = threads.iter().map(|thread| (thread.tid, thread.registers)).collect();
+    let registers: Vec<_> = threads
+        .iter()
+        .map(|thread| (thread.tid, thread.registers))
+        .collect();
     let verdicts = check.judge_many(&registers, &space_of(memory));
-    let holders: Vec<Holder> =
-        verdicts.into_iter().filter_map(|(tid, verdict)| holder(tid, verdict, symbolize)).collect();
-    if holders.is_empty() { ControlFlow::Continue(()) } else { ControlFlow::Break(Holders(holders)) }
+    let holders: Vec<Holder> = verdicts
+        .into_iter()
+        .filter_map(|(tid, verdict)| holder(tid, verdict, symbolize))
+        .collect();
+    if holders.is_empty() {
+        ControlFlow::Continue(())
+    } else {
+        ControlFlow::Break(Holders(holders))
+    }
 }
 
-fn holder(tid: Tid, verdict: Verdict, symbolize: &dyn Fn(RunAddr) -> Option<String>) -> Option<Holder> {
+fn holder(
+    tid: Tid,
+    verdict: Verdict,
+    symbolize: &dyn Fn(RunAddr) -> Option<String>,
+) -> Option<Holder> {
     let (why, frames) = match verdict {
         Verdict::Clear { .. } => return None,
         Verdict::Busy { frames, hit } => (hit.to_string(), frames),
         Verdict::Unknown { reason, frames } => (format!("cannot be judged: {reason}"), frames),
     };
     let name = |frame: &crate::unwind::Frame| {
-        let at = if frame.exact { frame.pc } else { frame.pc.offset(-1) };
+        let at = if frame.exact {
+            frame.pc
+        } else {
+            frame.pc.offset(-1)
+        };
         symbolize(at).map_or_else(|| frame.to_string(), |name| format!("{frame} {name}"))
     };
-    Some(Holder { tid: tid.0, why, stack: frames.iter().map(name).collect() })
+    Some(Holder {
+        tid: tid.0,
+        why,
+        stack: frames.iter().map(name).collect(),
+    })
 }
 
 /// The text of a target that stands: a stopped thread helps where the kernel forbids forced writes.
@@ -162,17 +210,24 @@ impl Memory for Space<'_> {
 impl AddressSpace for Space<'_> {
     fn regions(&self) -> Result<Vec<Region>, NoRegions> {
         let pid: Pid = self.0.pid();
-        let mappings = maps(pid).map_err(|error| NoRegions { reason: error.to_string() })?;
+        let mappings = maps(pid).map_err(|error| NoRegions {
+            reason: error.to_string(),
+        })?;
         Ok(mappings.iter().map(region).collect())
     }
 
     fn read_bulk(&self, requests: &mut [(RunAddr, &mut [u8])]) -> Result<(), Unreadable> {
-        let mut ranges: Vec<Range<'_>> =
-            requests.iter_mut().map(|(address, buffer)| Range::new(*address, buffer)).collect();
+        let mut ranges: Vec<Range<'_>> = requests
+            .iter_mut()
+            .map(|(address, buffer)| Range::new(*address, buffer))
+            .collect();
         self.0.read_bulk(&mut ranges);
         match ranges.iter().find(|range| !range.is_complete()) {
             None => Ok(()),
-            Some(range) => Err(Unreadable { address: range.address, len: range.filled }),
+            Some(range) => Err(Unreadable {
+                address: range.address,
+                len: range.filled,
+            }),
         }
     }
 }

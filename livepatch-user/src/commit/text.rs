@@ -31,7 +31,9 @@ pub enum TextError {
     #[error("the code at {0} does not read back as it was written; it was restored")]
     ReadBack(RunAddr),
     /// A write failed and undoing it failed, too.
-    #[error("the code at {address} could neither be written nor restored: it may hold part of a jump")]
+    #[error(
+        "the code at {address} could neither be written nor restored: it may hold part of a jump"
+    )]
     NotUndone {
         /// Where.
         address: RunAddr,
@@ -56,7 +58,10 @@ pub fn exchange(text: &dyn Text, runs: &[Run]) -> Result<(), TextError> {
             return Err(TextError::Undone(error));
         }
     }
-    match runs.iter().find(|run| !reads(text, run.address, &run.after)) {
+    match runs
+        .iter()
+        .find(|run| !reads(text, run.address, &run.after))
+    {
         None => Ok(()),
         Some(run) => {
             restore(text, runs)?;
@@ -72,14 +77,18 @@ fn restore(text: &dyn Text, runs: &[Run]) -> Result<(), TextError> {
         if let Err(source) = text.write(run.address, &run.before)
             && !reads(text, run.address, &run.before)
         {
-            failed.get_or_insert(TextError::NotUndone { address: run.address, source });
+            failed.get_or_insert(TextError::NotUndone {
+                address: run.address,
+                source,
+            });
         }
     }
     failed.map_or(Ok(()), Err)
 }
 
 fn reads(text: &dyn Text, address: RunAddr, bytes: &[u8]) -> bool {
-    text.read_vec(address, bytes.len()).is_ok_and(|found| found == bytes)
+    text.read_vec(address, bytes.len())
+        .is_ok_and(|found| found == bytes)
 }
 
 #[cfg(test)]
@@ -97,7 +106,12 @@ mod tests {
 
     impl Fake {
         fn new(fail_at: usize, stuck: bool) -> Self {
-            Self { bytes: RefCell::new(vec![0x90; 0x400]), writes: Cell::new(0), fail_at, stuck }
+            Self {
+                bytes: RefCell::new(vec![0x90; 0x400]),
+                writes: Cell::new(0),
+                fail_at,
+                stuck,
+            }
         }
     }
 
@@ -120,14 +134,23 @@ mod tests {
             self.bytes.borrow_mut()[start..start + written].copy_from_slice(&bytes[..written]);
             if fails {
                 let source = std::io::Error::other("full");
-                return Err(WriteError::Refused { address, len: bytes.len(), written, source });
+                return Err(WriteError::Refused {
+                    address,
+                    len: bytes.len(),
+                    written,
+                    source,
+                });
             }
             Ok(())
         }
     }
 
     fn runs() -> Vec<Run> {
-        let run = |at| Run { address: RunAddr(at), before: vec![0x90; 5], after: vec![0xe9, 1, 2, 3, 4] };
+        let run = |at| Run {
+            address: RunAddr(at),
+            before: vec![0x90; 5],
+            after: vec![0xe9, 1, 2, 3, 4],
+        };
         vec![run(0x10), run(0x100), run(0x200)]
     }
 
@@ -161,7 +184,10 @@ mod tests {
     fn text_that_has_changed_is_not_touched() {
         let text = Fake::new(usize::MAX, false);
         text.bytes.borrow_mut()[0x201] = 0xcc;
-        assert!(matches!(exchange(&text, &runs()), Err(TextError::Changed(RunAddr(0x200)))));
+        assert!(matches!(
+            exchange(&text, &runs()),
+            Err(TextError::Changed(RunAddr(0x200)))
+        ));
         assert_eq!(text.writes.get(), 0);
     }
 }

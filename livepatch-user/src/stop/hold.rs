@@ -1,27 +1,21 @@
 //! The stop itself, and the guard that ends it.
 
 use super::error::{ReleaseError, StopError};
+use super::lone::{GRACE, log_failure, release, release_late};
 use super::members::Members;
 use super::roster::{Roster, gone_or};
 use super::timings::{Clock, Timings};
-use super::tracee::{self, Arrival, Cause, Seized, StoppedThread};
+use super::tracee::{self, Arrival, Seized, StoppedThread, is_64_bit};
 use crate::process::{Pid, ProcessMemory, SharingScan, Tid};
 use crate::sys::ptrace;
 use std::collections::HashSet;
-use std::io;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How many sleeping threads are woken at a time. Each passes over a CPU to stop; more at once would queue up before
 /// the threads that run.
 const SLEEPERS_AT_ONCE: usize = 8;
-
-/// `cs` in 64-bit user code: `__USER_CS`, and Xen's `FLAT_USER_CS64`.
-const USER_CODE_64: [u64; 2] = [0x33, 0xe033];
-
-/// How long threads that are on their way are waited for when a stop is given up.
-const GRACE: Duration = Duration::from_millis(100);
 
 /// All threads of a process, standing. Dropping it lets them go.
 #[derive(Debug)]
@@ -153,12 +147,11 @@ impl Stopped {
         })?;
         let Some(thread) = looked else { return Ok(()) };
         self.threads.push(thread);
-        let segment = thread.registers.cs;
-        if USER_CODE_64.contains(&segment) {
-            Ok(())
-        } else {
-            Err(StopError::ThirtyTwoBit { pid, tid, segment })
+        if is_64_bit(&thread.registers) {
+            return Ok(());
         }
+        let segment = thread.registers.cs;
+        Err(StopError::ThirtyTwoBit { pid, tid, segment })
     }
 
     /// Stops the threads that started meanwhile, until there are no more.
@@ -248,36 +241,6 @@ impl Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        if let Err(error) = self.release_all() {
-            tracing::error!("{error}: {}", error.source);
-        }
-    }
-}
-
-fn release(pid: Pid, thread: &StoppedThread) -> Result<(), ReleaseError> {
-    let tid = thread.tid;
-    match ptrace::detach(tid, thread.cause.signal_to_deliver()) {
-        Ok(()) => Ok(()),
-        // Killed meanwhile: as its tracer we must take note of its end, or its parent never learns of it.
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
-            tracee::await_stop(pid, tid, Instant::now() + GRACE).ok();
-            Ok(())
-        }
-        Err(source) => Err(ReleaseError { pid, tid, source }),
-    }
-}
-
-fn release_late(pid: Pid, tid: Tid, deadline: Instant) -> Result<(), ReleaseError> {
-    let failed = |source| ReleaseError { pid, tid, source };
-    let cause = match tracee::await_stop(pid, tid, deadline) {
-        Ok(Arrival::Stopped(cause)) => cause,
-        Ok(Arrival::Execed) => Cause::Interrupt,
-        Ok(Arrival::Gone) => return Ok(()),
-        Ok(Arrival::Late) => return Err(failed(io::ErrorKind::TimedOut.into())),
-        Err(error) => return Err(failed(io::Error::other(error))),
-    };
-    match tracee::look(tid, true, cause).map_err(failed)? {
-        Some(thread) => release(pid, &thread),
-        None => Ok(()),
+        log_failure(self.release_all());
     }
 }

@@ -9,6 +9,7 @@
 
 mod error;
 mod hold;
+mod lone;
 mod members;
 pub mod restart;
 mod roster;
@@ -21,6 +22,8 @@ pub use roster::Roster;
 pub use timings::Timings;
 pub use tracee::{Cause, StoppedThread};
 
+pub(crate) use lone::Lone;
+pub(crate) use tracee::{Arrival, await_stop, is_64_bit};
 
 /// Runs `work` on a thread of its own. When it ends, the kernel releases whatever it still traced: the last
 /// resort for threads that could not be stopped, and therefore not be released, in time.

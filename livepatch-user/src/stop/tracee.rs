@@ -121,6 +121,11 @@ pub(crate) fn await_stop(pid: Pid, tid: Tid, deadline: Instant) -> Result<Arriva
     }
 }
 
+/// Whether the code segment is that of 64-bit user code: `__USER_CS`, or Xen's `FLAT_USER_CS64`.
+pub(crate) fn is_64_bit(registers: &Registers) -> bool {
+    matches!(registers.cs, 0x33 | 0xe033)
+}
+
 fn arrival(signal: i32, event: i32) -> Arrival {
     match event {
         ptrace::EVENT_STOP if is_stop_signal(signal) => Arrival::Stopped(Cause::GroupStop(signal)),
