@@ -79,6 +79,7 @@ impl<'m> Search<'_, 'm> {
             build_id: None,
             dynamic: Default::default(),
             linkage: Default::default(),
+            gnu_hash: Default::default(),
             dynamic_symbols: Default::default(),
             relocations: Default::default(),
             sources: Default::default(),

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::dynamic::{self, DT_NEEDED, DT_SONAME, DT_STRSZ, DT_STRTAB, Dynamic};
 use super::dynsym::DynamicSymbols;
+use super::gnu_hash::GnuHash;
 use super::headers::Segment;
 use super::slots::Relocations;
 use super::sources::Sources;
@@ -64,6 +65,7 @@ pub struct Image<'m> {
     pub(super) build_id: Option<BuildId>,
     pub(super) dynamic: OnceLock<Dynamic>,
     pub(super) linkage: OnceLock<Linkage>,
+    pub(super) gnu_hash: OnceLock<Option<GnuHash>>,
     pub(super) dynamic_symbols: OnceLock<DynamicSymbols>,
     pub(super) relocations: OnceLock<Relocations>,
     pub(super) sources: Sources,

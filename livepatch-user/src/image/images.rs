@@ -114,9 +114,8 @@ impl<'m> Images<'m> {
         let base = base.map_or(main.header, RunAddr);
         let of_loader = || {
             let loader = self.images.iter().find(|image| image.header == base)?;
-            let symbols = loader.dynamic_symbols();
-            let index = symbols.definition("_r_debug", None)?;
-            let symbol = symbols.table.get(index)?;
+            let index = loader.definition("_r_debug", None)?;
+            let symbol = loader.dynamic_symbols().table.get(index)?;
             Some(loader.run(LinkAddr(symbol.st_value)))
         };
         told.map(RunAddr).or_else(of_loader)

@@ -86,8 +86,8 @@ impl Images<'_> {
 
 /// The image's dynamic definition.
 fn exported(image: &Image<'_>, name: &str, version: Option<&str>) -> Option<Resolved> {
+    let index = image.definition(name, version)?;
     let symbols = image.dynamic_symbols();
-    let index = symbols.definition(name, version)?;
     let hit = SymbolHit::new(&symbols.table, index, Provenance::Dynamic)?;
     Some(resolved(image, &hit.with_version(symbols.version(index))))
 }

@@ -23,6 +23,7 @@ mod elf_file;
 mod file_text;
 mod files;
 mod find;
+mod gnu_hash;
 mod headers;
 mod ifunc;
 #[expect(

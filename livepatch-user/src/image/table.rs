@@ -3,6 +3,7 @@
 //! Tables come from files and from memory that nobody vouches for: the work to index one is linear in its size
 //! whatever it contains. Indexes are built when first needed.
 
+use super::gnu_hash::gnu_hash;
 use goblin::elf::sym::{
     STB_LOCAL, STT_FILE, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, st_bind, st_type,
 };
@@ -202,11 +203,9 @@ pub(super) fn without_version(name: &[u8]) -> &[u8] {
     }
 }
 
-/// The bucket of a name without its version; the hash is the one of `DT_GNU_HASH` (djb2).
+/// The bucket of a name without its version; any hash of names would do.
 fn bucket(name: &[u8], buckets: usize) -> usize {
-    let hash = without_version(name).iter().fold(5381u32, |hash, &byte| {
-        hash.wrapping_mul(33).wrapping_add(u32::from(byte))
-    });
+    let hash = gnu_hash(without_version(name));
     // Fibonacci hashing: the upper bits of djb2 of short names hardly vary.
     let spread = u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     usize::try_from(spread).expect("32 bits") & (buckets - 1)

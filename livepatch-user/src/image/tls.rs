@@ -113,7 +113,7 @@ impl Images<'_> {
         let name = symbols.table.name(symbols.table.get(symbol)?);
         let name = std::str::from_utf8(name).ok()?;
         let version = symbols.version(symbol).name;
-        defining.dynamic_symbols().definition(name, version)?;
+        defining.definition(name, version)?;
         let meant = self.lookup_in(scope, name, version)?;
         (meant.image == defining.id && meant.kind == Kind::Tls).then_some(meant.value)
     }
