@@ -9,8 +9,8 @@ use super::table::{Index, SYMBOL_SIZE, SymbolTable, binding, is_defined};
 use super::versions::{Version, Versions};
 use scroll::{LE, Pread};
 
-/// Bytes beyond which version records are not read.
-const MAX_VERSIONS: u64 = 1 << 20;
+/// Bytes beyond which version records are not read; libc has 2 KiB of them.
+const MAX_VERSIONS: u64 = 1 << 16;
 const MAX_NAME: usize = 4096;
 
 /// `.dynsym`, `.dynstr` and the versions.

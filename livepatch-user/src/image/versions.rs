@@ -97,7 +97,8 @@ impl Versions {
         }
     }
 
-    /// The version of a symbol. Indices 0 (local) and 1 (global) have no name.
+    /// The version of a symbol. Indices 0 (local) and 1 (global) have no name; one without a record has a name
+    /// that no reference asks for.
     pub(super) fn of(&self, symbol: u32) -> Version<'_> {
         let Some(&index) = self.by_symbol.get(symbol as usize) else {
             return Version {
@@ -105,8 +106,10 @@ impl Versions {
                 default: true,
             };
         };
+        let name = self.names.get(&(index & !HIDDEN)).map(String::as_str);
+        let named = index & !HIDDEN > 1;
         Version {
-            name: self.names.get(&(index & !HIDDEN)).map(String::as_str),
+            name: name.or(named.then_some("")),
             default: index & HIDDEN == 0,
         }
     }
