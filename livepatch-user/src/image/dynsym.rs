@@ -4,7 +4,8 @@
 
 use super::dynamic::{DT_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM};
 use super::gnu_hash::GnuHash;
-use super::image::{Image, MAX_TABLE};
+use super::image::Image;
+use super::inside::MAX_TABLE;
 use super::table::{Index, SYMBOL_SIZE, SymbolTable, binding, is_defined};
 use super::versions::{Version, Versions};
 use scroll::{LE, Pread};

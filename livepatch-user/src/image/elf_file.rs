@@ -4,7 +4,7 @@
 //! file that is cut short under a mapping would kill us.
 
 use super::headers::{FileHeader, Segment};
-use super::image::MAX_TABLE;
+use super::inside::MAX_TABLE;
 use super::notes;
 use super::table::SymbolTable;
 use goblin::elf::section_header::{SHT_NOBITS, SHT_NOTE, SHT_SYMTAB};

@@ -4,7 +4,7 @@
 //! mount namespace. A file counts only if its build ID is the one in memory. Everything read is hostile: every
 //! offset, size and count is checked against what is mapped, and every walk is bounded.
 //!
-//! - `discover`: mappings -> images; `headers`, `notes`, `dynamic`: their headers
+//! - `discover`: mappings -> images; `headers`, `notes`, `dynamic`: their headers; `inside`: bounded reads
 //! - `sources` -> `files`, `debug_file`, `debug_data`, `dynsym`: symbol tables; `table`: look-up in one
 //! - `find`: symbols of one image; `scope` and `lookup`: of the whole process, as the dynamic
 //!   loader searches
@@ -32,6 +32,7 @@ mod ifunc;
 )]
 mod image;
 mod images;
+mod inside;
 mod link_map;
 mod lookup;
 mod notes;
