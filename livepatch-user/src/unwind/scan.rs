@@ -14,6 +14,8 @@ use livepatch_bundle::RunAddr;
 
 /// Below the stack pointer, for code that calls nothing (ABI 3.2.2).
 const RED_ZONE: i64 = 128;
+//     0f 05                syscall
+const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// Bytes searched for one thread before giving up.
 const MAX_SCAN: u64 = 64 << 20;
 const CHUNK: u64 = 64 << 10;
@@ -87,7 +89,8 @@ impl Scan<'_> {
         if gap.exact {
             self.look_at_registers(gap)?;
         }
-        self.add_stack(gap.sp, gap.exact, thread_base)?;
+        let red_zone = gap.exact && self.may_use_red_zone(gap.registers.pc());
+        self.add_stack(gap.sp, red_zone, thread_base)?;
         while let Some((start, end)) = self.work.next() {
             self.search(start, end, thread_base)?;
         }
@@ -102,16 +105,24 @@ impl Scan<'_> {
         Ok(())
     }
 
+    /// A return address lies in the red zone for a moment at most, if ever, and no thread waits in a system call then.
+    /// Threads that do would otherwise be held there by what their last calls left behind.
+    fn may_use_red_zone(&self, pc: RunAddr) -> bool {
+        let mut before = [0; 2];
+        let read = self.space.read(pc.offset(-2), &mut before);
+        read.is_err() || before != SYSCALL
+    }
+
     /// Adds what a thread with this stack pointer can return through: the rest of its own stack; of a stack that is
     /// not its own (an alternate one, a coroutine's, part of the heap) all, and all of its own as well.
-    fn add_stack(&mut self, sp: RunAddr, exact: bool, thread_base: RunAddr) -> Found {
+    fn add_stack(&mut self, sp: RunAddr, red_zone: bool, thread_base: RunAddr) -> Found {
         if !sp.0.is_multiple_of(8) {
             return Err(Finding::Unsure(Reason::NoStack { sp }));
         }
         let run = self.regions.writable_run(sp);
         let (start, end) = run.ok_or(Finding::Unsure(Reason::NoStack { sp }))?;
         if self.is_home(sp, thread_base) {
-            let zone = if exact { -RED_ZONE } else { 0 };
+            let zone = if red_zone { -RED_ZONE } else { 0 };
             return self.work.add(sp.offset(zone).max(start), end);
         }
         self.work.add(start, end)?;
@@ -135,14 +146,15 @@ impl Scan<'_> {
         run.filter(|_| region.kind != RegionKind::Heap)
     }
 
+    /// Adds all that may be the thread's own stack.
     fn add_home(&mut self, thread_base: RunAddr) -> Found {
+        let may_be_first = !self.first_is_elsewhere;
         let first = self.regions.of_kind(RegionKind::Stack);
+        let first = first.filter(|_| may_be_first);
         let first: Vec<_> = first.map(|region| (region.start, region.end)).collect();
         let home = self.home_of(thread_base);
-        first
-            .into_iter()
-            .chain(home)
-            .try_for_each(|(start, end)| self.work.add(start, end))
+        let mut homes = first.into_iter().chain(home);
+        homes.try_for_each(|(start, end)| self.work.add(start, end))
     }
 
     fn search(&mut self, start: RunAddr, end: RunAddr, thread_base: RunAddr) -> Found {
@@ -198,7 +210,10 @@ impl Scan<'_> {
         }
         // What is left of an old frame may hold anything; a stack that is not mapped cannot be returned to.
         match self.regions.writable_run(sp) {
-            Some(_) if sp.0.is_multiple_of(8) => self.add_stack(sp, true, thread_base),
+            Some(_) if sp.0.is_multiple_of(8) => {
+                let red_zone = self.may_use_red_zone(pc);
+                self.add_stack(sp, red_zone, thread_base)
+            }
             _ => Ok(()),
         }
     }

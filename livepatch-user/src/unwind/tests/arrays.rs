@@ -5,7 +5,7 @@
 //!     1200 framed   the frame address is rbp+16
 //!     1300 outermost
 //!     1400 restorer of signal handlers, with tables; 1500 the same without
-//!     1600 no tables
+//!     1600 no tables; a system call at 1680
 //!     1700 keeps its return address in rdi
 //!     1800 an expression that never ends; 1900 its frame address is a word of the stack
 
@@ -35,6 +35,7 @@ fn code() -> Vec<u8> {
         block[11] = 0xe8;
     }
     code[0x400..0x409].copy_from_slice(&[0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05]);
+    code[0x680..0x682].copy_from_slice(&[0x0f, 0x05]);
     code[0x500..0x507].copy_from_slice(&[0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05]);
     code
 }
@@ -317,6 +318,11 @@ fn a_scan_looks_at_the_red_zone_and_the_registers() {
         &judge((0x1200, 0x1300), &registers, &space),
         0x1210,
         HitKind::Register,
+    );
+    registers.rip = 0x1682; // behind a system call
+    assert_eq!(
+        judge((0x1100, 0x1200), &registers, &space),
+        CLEAR_BY_SCAN(0)
     );
 }
 
