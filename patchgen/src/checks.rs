@@ -4,6 +4,8 @@ use crate::closure::Closure;
 use crate::object::{AtomId, AtomKind, Object, Role, names};
 use crate::program::{NewAtom, OldAtom, Program, Unit};
 use crate::refusal::Refusal;
+use crate::target::Image;
+use livepatch_bundle::Scope;
 use object::elf;
 use std::collections::BTreeSet;
 
@@ -34,6 +36,33 @@ pub fn refusals(program: &Program<'_>, closure: &Closure<'_>, allowed: &[String]
     }
     found.sort();
     found.dedup();
+    found
+}
+
+/// New variables that the targets have already, defined by objects that were not given: a second copy would
+/// have a life of its own.
+#[must_use]
+pub fn doubled(program: &Program<'_>, closure: &Closure<'_>, targets: &[Image]) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    for new in &closure.carried {
+        let atom = program.units[new.unit].pair.new.atom(new.atom);
+        let defines = |image: &Image| {
+            let names = atom.globals.iter();
+            names
+                .flat_map(|name| image.definitions(name))
+                .any(|one| one.scope == Scope::Global)
+        };
+        let running = targets
+            .iter()
+            .find(|image| atom.kind == AtomKind::Data && defines(image));
+        found.extend(running.map(|image| {
+            let file = &image.module.file_name;
+            let reason = format!(
+                "the target `{file}` has this variable already: pass the object that defined it"
+            );
+            Refusal::new(program, *new, reason)
+        }));
+    }
     found
 }
 

@@ -2,6 +2,7 @@
 
 use super::Judge;
 use super::function::Spot;
+use super::paths::is_same_source;
 use crate::object::{Atom, AtomId, AtomKind, Link};
 use std::ops::Range;
 
@@ -10,6 +11,9 @@ impl Judge<'_, '_> {
     pub(super) fn same_private(&self, old: Spot, new: Spot) -> Result<(), String> {
         let (a, b) = (self.pair.old.atom(old.0), self.pair.new.atom(new.0));
         // Nothing tells where in a literal something begins; all else begins at its start.
+        if old.1 == new.1 && is_same_source((&self.pair.old, a), (&self.pair.new, b)) {
+            return Ok(());
+        }
         let free = a.kind == AtomKind::Literal && b.kind == AtomKind::Literal;
         if !free && old.1 != new.1 {
             return Err("it uses another place in a constant".to_owned());
@@ -40,6 +44,9 @@ impl Judge<'_, '_> {
 
     fn same_rest(&self, old: Spot, new: Spot) -> Result<(), String> {
         let (a, b) = (self.pair.old.atom(old.0), self.pair.new.atom(new.0));
+        if a.unlinked || b.unlinked {
+            return Err("it has relocations that are not understood".to_owned());
+        }
         let (Some(left), Some(right)) = (extent(a, old.1), extent(b, new.1)) else {
             return Err("it uses a place outside a constant".to_owned());
         };

@@ -1,9 +1,12 @@
 //! Pairing the instructions of two versions of a function, with all its pieces.
 
+use super::lines::blanked;
 use crate::correlate::Correlation;
+use crate::object::lines::Lines;
 use crate::object::{Atom, AtomId, FunctionId, Object};
 use crate::pair::Pair;
-use livepatch_match::{Code, Field, RefPair, Target, align};
+use livepatch_match::{Alignment, Code, Field, RefPair, Target, align};
+use std::cell::OnceCell;
 
 /// A place in an atom.
 pub(super) type Spot = (AtomId, i64);
@@ -63,6 +66,10 @@ pub(super) struct FunctionPair {
 
 /// All correlated functions of a pair, aligned.
 pub(super) fn pairs(pair: &Pair<'_>, correlation: &Correlation) -> Vec<FunctionPair> {
+    let aligner = Aligner {
+        pair,
+        lines: OnceCell::new(),
+    };
     let functions = pair
         .old
         .enumerate_functions()
@@ -70,59 +77,84 @@ pub(super) fn pairs(pair: &Pair<'_>, correlation: &Correlation) -> Vec<FunctionP
             let new = correlation
                 .new_of(function.entry())
                 .and_then(|entry| pair.new.owner(entry))?;
-            Some(FunctionPair {
-                old,
-                new,
-                aligned: aligned(pair, old, new),
-            })
+            let aligned = aligner.function(old, new);
+            Some(FunctionPair { old, new, aligned })
         });
     functions.collect()
 }
 
-fn aligned(pair: &Pair<'_>, old: FunctionId, new: FunctionId) -> Result<Aligned, String> {
-    let (old, new) = (pair.old.function(old), pair.new.function(new));
-    if old.pieces.len() != new.pieces.len() {
-        return Err("it is split into other pieces".to_owned());
-    }
-    let mut aligned = Aligned {
-        maps: Vec::new(),
-        references: Vec::new(),
-    };
-    for (old, new) in old.pieces.iter().zip(&new.pieces) {
-        piece(pair, *old, *new, &mut aligned)?;
-    }
-    Ok(aligned)
+struct Aligner<'p, 'd> {
+    pair: &'p Pair<'d>,
+    /// Line tables of old and new, read when they are needed.
+    lines: OnceCell<[Lines; 2]>,
 }
 
-fn piece(pair: &Pair<'_>, old: AtomId, new: AtomId, out: &mut Aligned) -> Result<(), String> {
-    let (left, right) = (pair.old.atom(old), pair.new.atom(new));
-    if is_same_code(left, right) {
-        let links = left.links.iter().zip(&right.links);
-        out.references.extend(links.map(|(a, b)| Reference {
-            at: a.site.start,
-            old: (a.target, a.at),
-            new: (b.target, b.at),
-        }));
-        out.maps.push(Map::Identity);
-        return Ok(());
+impl Aligner<'_, '_> {
+    fn function(&self, old: FunctionId, new: FunctionId) -> Result<Aligned, String> {
+        let (old, new) = (self.pair.old.function(old), self.pair.new.function(new));
+        if old.pieces.len() != new.pieces.len() {
+            return Err("it is split into other pieces".to_owned());
+        }
+        let mut aligned = Aligned {
+            maps: Vec::new(),
+            references: Vec::new(),
+        };
+        for (old, new) in old.pieces.iter().zip(&new.pieces) {
+            self.piece(*old, *new, &mut aligned)?;
+        }
+        Ok(aligned)
     }
-    let fields = [fields(left, old), fields(right, new)];
-    let alignment = align(&code(left, &fields[0]), &code(right, &fields[1]))
-        .map_err(|difference| difference.to_string())?;
-    for reference in &alignment.references {
-        out.references
-            .push(reference_of(pair, (old, new), reference)?);
+
+    fn piece(&self, old: AtomId, new: AtomId, out: &mut Aligned) -> Result<(), String> {
+        let (left, right) = (self.pair.old.atom(old), self.pair.new.atom(new));
+        if is_same_code(left, right) {
+            let links = left.links.iter().zip(&right.links);
+            out.references.extend(links.map(|(a, b)| Reference {
+                at: a.site.start,
+                old: (a.target, a.at),
+                new: (b.target, b.at),
+            }));
+            out.maps.push(Map::Identity);
+            return Ok(());
+        }
+        let fields = [fields(left, old), fields(right, new)];
+        let exact = align(
+            &code(left.bytes, &fields[0]),
+            &code(right.bytes, &fields[1]),
+        );
+        let alignment = exact.or_else(|difference| {
+            self.without_lines(left, right, &fields)
+                .ok_or_else(|| difference.to_string())
+        })?;
+        for reference in &alignment.references {
+            out.references
+                .push(reference_of(self.pair, (old, new), reference)?);
+        }
+        out.maps.push(Map::Pairs(alignment.instructions));
+        Ok(())
     }
-    out.maps.push(Map::Pairs(alignment.instructions));
-    Ok(())
+
+    /// The alignment of two pieces that differ in line numbers only.
+    fn without_lines(
+        &self,
+        left: &Atom<'_>,
+        right: &Atom<'_>,
+        fields: &[Vec<Field>; 2],
+    ) -> Option<Alignment> {
+        let (old, new) = (&self.pair.old, &self.pair.new);
+        let [old_lines, new_lines] = self.lines.get_or_init(|| [Lines::of(old), Lines::of(new)]);
+        let one = blanked(left, old_lines, |link| old.label(link.target))?;
+        let other = blanked(right, new_lines, |link| new.label(link.target))?;
+        align(&code(&one, &fields[0]), &code(&other, &fields[1])).ok()
+    }
 }
 
 /// Whether bytes and relocations agree; what the relocations lead to is another question.
 fn is_same_code(left: &Atom<'_>, right: &Atom<'_>) -> bool {
     left.bytes == right.bytes
         && left.links.len() == right.links.len()
-        && left.flaws.is_empty()
-        && right.flaws.is_empty()
+        && !left.unlinked
+        && !right.unlinked
         && left
             .links
             .iter()
@@ -130,9 +162,9 @@ fn is_same_code(left: &Atom<'_>, right: &Atom<'_>) -> bool {
             .all(|(a, b)| (a.offset, a.kind, a.site.role) == (b.offset, b.kind, b.site.role))
 }
 
-fn code<'a>(atom: &Atom<'a>, fields: &'a [Field]) -> Code<'a> {
+fn code<'a>(bytes: &'a [u8], fields: &'a [Field]) -> Code<'a> {
     Code {
-        bytes: atom.bytes,
+        bytes,
         base: 0,
         fields: Some(fields),
     }

@@ -6,6 +6,8 @@
 
 mod contents;
 mod function;
+mod lines;
+mod paths;
 mod targets;
 
 use crate::correlate::Correlation;

@@ -218,6 +218,7 @@ impl<'d> Carver<'_, 'd> {
                 .unwrap_or_default(),
             links: Vec::new(),
             run: None,
+            unlinked: false,
             flaws: Vec::new(),
         }
     }

@@ -127,6 +127,7 @@ impl<'d> Linker<'_, 'd> {
         for index in 0..atoms.len() {
             let (links, flaws) = self.link(atoms, AtomId(index as u32));
             atoms[index].links = links;
+            atoms[index].unlinked = !flaws.is_empty();
             atoms[index].flaws.extend(flaws);
         }
         for (index, escape) in escapes {

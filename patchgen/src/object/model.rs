@@ -119,6 +119,8 @@ pub struct Atom<'d> {
     pub links: Vec<Link>,
     /// The first of the literals that lie together: pointers may run from one into the next.
     pub run: Option<AtomId>,
+    /// Whether it has relocations that are not among its links.
+    pub unlinked: bool,
     /// What is not understood about it.
     pub flaws: Vec<String>,
 }
