@@ -3,7 +3,7 @@
 use crate::{
     Alignment, Code, Mismatch, RefPair, Target, Via,
     compare::{self, Decoded, Found},
-    insn::{Cursor, Insn},
+    insn::{self, Cursor, Insn},
     padding, reference, relax,
     targets::{Pair, Places},
     text, tls,
@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
             at: (left.at, right.at),
             len: (left.bytes.len(), right.bytes.len()),
             prefixes: prefixes
-                .take_while(|(l, r)| l == r && is_prefix(**l))
+                .take_while(|(l, r)| l == r && insn::is_prefix(**l))
                 .count(),
         };
         self.push(pair, found);
@@ -243,12 +243,4 @@ fn decoded<'a>(insn: Insn<'a>, cursor: &Cursor<'a>) -> Result<Decoded<'a>, Misma
         references,
         linked,
     })
-}
-
-/// Legacy prefixes: operand and address size, segments, `lock`, `rep`.
-fn is_prefix(byte: u8) -> bool {
-    matches!(
-        byte,
-        0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3
-    )
 }

@@ -190,3 +190,11 @@ fn check_fields(code: &Code<'_>) -> Result<(), Mismatch> {
         None => Ok(()),
     }
 }
+
+/// Legacy prefixes: operand and address size, segments, `lock`, `rep`.
+pub(crate) fn is_prefix(byte: u8) -> bool {
+    matches!(
+        byte,
+        0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3
+    )
+}
