@@ -1,0 +1,9 @@
+// `__LINE__` alone is no change: the same function further down.
+//#NoChange
+//#ExpectBefore: 41
+void report(const char *file, int line);
+long answer(long x) {
+    if (x < 0)
+        report(__FILE__, __LINE__);
+    return x + 1;
+}
