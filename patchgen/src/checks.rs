@@ -1,6 +1,7 @@
 //! What a patch may not do, and what its author should know.
 
 use crate::closure::Closure;
+use crate::emit::shorts;
 use crate::object::{AtomId, AtomKind, Object, Role, names};
 use crate::program::{NewAtom, OldAtom, Program, Unit};
 use crate::refusal::Refusal;
@@ -108,7 +109,7 @@ pub fn warnings(program: &Program<'_>, closure: &Closure<'_>) -> Vec<String> {
 fn tail_calls(object: &Object<'_>, entry: AtomId, name: &str) -> Option<String> {
     let owner = object.owner(entry)?;
     let pieces = object.function(owner).pieces.iter();
-    let links = pieces.flat_map(|piece| &object.atom(*piece).links);
+    let links = pieces.flat_map(|piece| object.atom(*piece).references());
     let out = links
         .filter(|link| link.site.role == Role::Jump && object.owner(link.target) != Some(owner));
     let targets: BTreeSet<String> = out
@@ -282,6 +283,11 @@ fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
         .iter()
         .map(|flaw| refusal(flaw.clone()))
         .collect();
+    if let Err(at) = shorts::code(atom) {
+        found.push(refusal(format!(
+            "the short jump at +{at:#x} cannot be made longer"
+        )));
+    }
     if let Some(flaw) = object.frames.get(&new.atom).and_then(|frame| frame.flaw) {
         found.push(refusal(flaw.to_owned()));
     }
@@ -351,15 +357,16 @@ pub fn split_off(program: &Program<'_>, closure: &Closure<'_>) -> BTreeSet<OldAt
             .filter(|(_, atom)| atom.kind == AtomKind::Function)
         {
             let split = names::part_parent(part.name) == Some(parent.name);
-            if split
-                && object
-                    .owner(atom)
-                    .is_some_and(|f| object.function(f).entry() == atom)
-            {
-                found.insert(OldAtom {
-                    unit: replaced.old.unit,
-                    atom,
-                });
+            let unit = replaced.old.unit;
+            let entry = object
+                .owner(atom)
+                .is_some_and(|f| object.function(f).entry() == atom);
+            let stays = !closure
+                .replaced
+                .iter()
+                .any(|one| one.old == OldAtom { unit, atom });
+            if split && entry && stays {
+                found.insert(OldAtom { unit, atom });
             }
         }
     }

@@ -89,6 +89,7 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
         proof: &proof,
         anchors: &anchors,
         labels: &options.labels,
+        quiesce: checks::split_off(&program, &closure),
         warnings: checks::warnings(&program, &closure),
     };
     let mut bundle = emit::bundle(&patch).map_err(GenerateError::Quiesce)?;

@@ -11,6 +11,7 @@
 //! | `New`        | these symbols travel                                                            |
 //! | `NotNew`     | these do not                                                                    |
 //! | `Reference`  | these are referred to where they run                                            |
+//! | `Quiesce`    | these, too, may be on no stack                                                  |
 //! | `Refused`    | patchgen refuses; standard error has this text                                  |
 //! | `Refusals`   | how many reasons it gives                                                       |
 //! | `Unchanged`  | no functional change                                                            |
@@ -179,6 +180,14 @@ fn patched(directives: &Directives, run: &Run, output: &Path) -> Vec<String> {
     for name in directives.words("Reference") {
         if !references.contains(name) {
             problems.push(format!("`{name}` is not referred to: {references:?}"));
+        }
+    }
+    for name in directives.words("Quiesce") {
+        if !bundle.manifest.quiesce.iter().any(|symbol| symbol == name) {
+            problems.push(format!(
+                "`{name}` is not to be quiesced: {:?}",
+                bundle.manifest.quiesce
+            ));
         }
     }
     for text in directives.lines("Warning") {

@@ -3,7 +3,7 @@
 use super::lines::blanked;
 use crate::correlate::Correlation;
 use crate::object::lines::Lines;
-use crate::object::{Atom, AtomId, FunctionId, Object};
+use crate::object::{Atom, AtomId, FunctionId, Link, Object};
 use crate::pair::Pair;
 use livepatch_match::{Alignment, Code, Field, RefPair, Target, align};
 use std::cell::OnceCell;
@@ -20,6 +20,8 @@ pub(super) struct Reference {
     pub old: Spot,
     /// Where the new one leads.
     pub new: Spot,
+    /// How many bytes there matter; 0 when that is not known.
+    pub size: u64,
 }
 
 /// Two functions with the same instructions.
@@ -108,11 +110,12 @@ impl Aligner<'_, '_> {
     fn piece(&self, old: AtomId, new: AtomId, out: &mut Aligned) -> Result<(), String> {
         let (left, right) = (self.pair.old.atom(old), self.pair.new.atom(new));
         if is_same_code(left, right) {
-            let links = left.links.iter().zip(&right.links);
+            let links = left.references().zip(right.references());
             out.references.extend(links.map(|(a, b)| Reference {
                 at: a.site.start,
                 old: (a.target, a.at),
                 new: (b.target, b.at),
+                size: a.site.size,
             }));
             out.maps.push(Map::Identity);
             return Ok(());
@@ -153,6 +156,7 @@ impl Aligner<'_, '_> {
 fn is_same_code(left: &Atom<'_>, right: &Atom<'_>) -> bool {
     left.bytes == right.bytes
         && left.links.len() == right.links.len()
+        && left.shorts.len() == right.shorts.len()
         && !left.unlinked
         && !right.unlinked
         && left
@@ -188,24 +192,47 @@ fn reference_of(
     (old, new): (AtomId, AtomId),
     reference: &RefPair,
 ) -> Result<Reference, String> {
-    let spot = |target: Target, own: AtomId, object: &Object<'_>| match target {
+    let spot = |target: Target, own: AtomId, object: &Object<'_>, at: u64| match target {
         Target::Symbol { symbol, offset } if (symbol as usize) < object.atoms.len() => {
             Some((AtomId(symbol), offset))
         }
         Target::Inside(offset) => i64::try_from(offset).ok().map(|offset| (own, offset)),
+        Target::Outside(_) => {
+            let mut shorts = object.atom(own).shorts.iter();
+            let short = shorts.find(|short| short.site.start == at)?;
+            Some((short.target, short.at))
+        }
         _ => None,
     };
-    let spots = spot(reference.target, old, &pair.old).zip(spot(reference.other, new, &pair.new));
+    let spots = spot(reference.target, old, &pair.old, reference.at).zip(spot(
+        reference.other,
+        new,
+        &pair.new,
+        reference.at_other,
+    ));
     let unclear = || {
         format!(
             "the instruction at +{:#x} refers to no symbol",
             reference.at
         )
     };
-    let (old, new) = spots.ok_or_else(unclear)?;
+    let (to_old, to_new) = spots.ok_or_else(unclear)?;
     Ok(Reference {
         at: reference.at,
-        old,
-        new,
+        old: to_old,
+        new: to_new,
+        size: size_at(&pair.old.atom(old).links, reference.at),
     })
+}
+
+/// How many bytes the only link of the instruction at `at` accesses.
+fn size_at(links: &[Link], at: u64) -> u64 {
+    let first = links.partition_point(|link| link.site.start < at);
+    let mut own = links[first..]
+        .iter()
+        .take_while(|link| link.site.start == at);
+    match (own.next(), own.next()) {
+        (Some(link), None) => link.site.size,
+        _ => 0,
+    }
 }
