@@ -183,7 +183,7 @@ fn a_target_without_the_function_is_refused() {
 fn a_variable_of_another_object_is_not_doubled() {
     let program = program(&[]);
     let output = program.directory.path().join("fix.lpatch");
-    let moved = format!("{}\nint fresh; int *use(void) {{ return &fresh; }}", ONE);
+    let moved = format!("{ONE}\nint fresh; int *use(void) {{ return &fresh; }}");
     let moved = moved.replace(
         "return x > LIMIT;",
         "extern int shared; return x > LIMIT + shared++;",
