@@ -154,7 +154,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn fields_in(&self, at: usize, len: usize) -> &'a [Field] {
+    /// The relocated fields that start in `len` bytes from `at`, which must not lie before the current place.
+    pub(crate) fn fields_in(&self, at: usize, len: usize) -> &'a [Field] {
         let Some(fields) = self.code.fields else {
             return &[];
         };

@@ -1,9 +1,10 @@
 //! Aligns every function of an object file with a linked program, and checks every inferred reference against the
 //! program's own symbol table.
 
-use super::{Image, Piece, Unit};
+use super::{Image, Piece, Unit, pieces::Place};
 use livepatch_match::{Alignment, Code, RefPair, Target, Via, align};
 use object::elf;
+use std::time::{Duration, Instant};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Report {
     /// References that are not where the program's symbols say.
     pub(crate) wrong: Vec<String>,
     pub(crate) references: usize,
+    /// Time spent in `align`.
+    pub(crate) time: Duration,
     /// Functions whose length is not the linked one's.
     pub(crate) other_length: usize,
 }
@@ -24,6 +27,7 @@ impl Report {
     pub(crate) fn merge(&mut self, other: Self) {
         self.matched += other.matched;
         self.references += other.references;
+        self.time += other.time;
         self.other_length += other.other_length;
         self.absent.extend(other.absent);
         self.different.extend(other.different);
@@ -71,7 +75,10 @@ fn find<'a>(
             base: place,
             fields: None,
         };
-        match align(&piece.code(), &right) {
+        let start = Instant::now();
+        let result = align(&piece.code(), &right);
+        report.time += start.elapsed();
+        match result {
             Ok(alignment) => {
                 report.matched += 1;
                 report.references += alignment.references.len();
@@ -129,32 +136,16 @@ fn check_reference(
     let Target::Address(address) = pair.other else {
         return Err("not an address".into());
     };
-    let (name, offset, exact) = match pair.target {
-        Target::Address(_) => return Err("an object file's reference is no address".into()),
-        Target::Inside(offset) => (piece.name.clone(), offset as i64, true),
-        Target::Outside(offset) => {
-            let place = piece.start as i64 + offset;
-            let (named, offset) = unit
-                .symbol_at(piece.section, place)
-                .ok_or(format!("nothing at section offset {place:#x}"))?;
-            (named.name.clone(), offset, true)
-        }
-        Target::Symbol { symbol, offset } => {
-            let named = &unit.symbols[symbol as usize];
-            match named.section {
-                Some(section) if named.is_section => match unit.symbol_at(section, offset) {
-                    Some((named, offset)) => {
-                        (named.name.clone(), offset, !named.name.starts_with(".L"))
-                    }
-                    None => (named.name.clone(), offset, false),
-                },
-                _ => (named.name.clone(), offset, !named.name.starts_with(".L")),
-            }
-        }
-    };
+    let Place {
+        name,
+        offset,
+        exact,
+    } = unit.place(piece, pair.target)?;
     if !exact {
         // A string or a constant: merged, so only that it lies in read-only data can be told.
-        let section = image.section_name(address).unwrap_or("nowhere");
+        // The place may lie before it: gcc counts from `.LC7-1`.
+        let start = address.wrapping_add_signed(-offset.min(0));
+        let section = image.section_name(start).unwrap_or("nowhere");
         let known = section.starts_with(".rodata")
             || section.starts_with(".data")
             || section.starts_with(".bss")

@@ -1,7 +1,7 @@
 //! The functions of an object file, cut out of their sections.
 
 use livepatch_bundle::RelocKind;
-use livepatch_match::{Code, Field};
+use livepatch_match::{Code, Field, Target};
 use object::read::elf::{ElfFile64, ElfSection64};
 use object::{
     Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionIndex,
@@ -27,6 +27,24 @@ pub(crate) struct Named {
     pub(crate) is_section: bool,
     pub(crate) is_defined: bool,
     pub(crate) is_tls: bool,
+}
+
+/// What a reference leads to.
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) offset: i64,
+    /// It has a name of its own: no string or constant that the linker merges.
+    pub(crate) exact: bool,
+}
+
+impl Place {
+    fn of(named: &Named, offset: i64) -> Self {
+        Self {
+            name: named.name.clone(),
+            offset,
+            exact: !named.name.is_empty() && !named.name.starts_with(".L"),
+        }
+    }
 }
 
 /// One function's code.
@@ -90,6 +108,27 @@ impl Unit {
     pub(crate) fn piece(&self, name: &str) -> &Piece {
         (self.pieces.iter().find(|piece| piece.name == name))
             .unwrap_or_else(|| panic!("no `{name}`"))
+    }
+
+    /// What a reference of `piece` leads to.
+    pub(crate) fn place(&self, piece: &Piece, target: Target) -> Result<Place, String> {
+        let (section, offset) = match target {
+            Target::Address(_) => return Err("an object file's reference is no address".into()),
+            Target::Inside(offset) => (piece.section, (piece.start + offset) as i64),
+            Target::Outside(offset) => (piece.section, piece.start as i64 + offset),
+            Target::Symbol { symbol, offset } => {
+                let named = &self.symbols[symbol as usize];
+                match named.section {
+                    Some(section) if named.is_section => (section, offset),
+                    _ => return Ok(Place::of(named, offset)),
+                }
+            }
+        };
+        let at = self.symbol_at(section, offset);
+        let unnamed = Named::default();
+        Ok(at.map_or(Place::of(&unnamed, offset), |(named, offset)| {
+            Place::of(named, offset)
+        }))
     }
 
     /// The named symbol that covers an offset of a section.
