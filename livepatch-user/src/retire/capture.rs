@@ -5,7 +5,7 @@ use super::needles::Found;
 use super::search::{Search, maps, total};
 use super::{AddressRange, Incomplete};
 use crate::memory::Registers;
-use crate::process::{Range, Tid};
+use crate::process::{Mapping, Range, Tid, find_mapping};
 use crate::sys::pagescan::PageRun;
 use livepatch_bundle::RunAddr;
 
@@ -20,9 +20,9 @@ pub struct ThreadState {
     /// searched, as for a thread that sleeps in a system call made by a C library: the ABI preserves none of them
     /// over a call.
     pub extended: Vec<u8>,
-    /// The part of its stack, from the stack pointer to the end of the outermost frame, that was unwound by call-frame
-    /// information alone and has no frame of the patch. A word in it that looks like a return address into the patch
-    /// is left over from an earlier call. `None` when nothing is known.
+    /// The part of its stack that was unwound and has no frame of the patch: from the stack pointer on, and as far as
+    /// the caller likes, since it is cut off at the end of the thread's own stack. A word in it that is the address
+    /// after a call in the patch is left over from a finished call. `None` when nothing is known.
     pub walked: Option<AddressRange>,
 }
 
@@ -35,8 +35,10 @@ pub struct Capture<'s, 'a> {
     pub(super) runs: Vec<PageRun>,
     /// What the known words are now; `None` for one that cannot be read any more.
     pub(super) known: Vec<(RunAddr, Option<u64>)>,
-    /// The first address that could not be copied.
+    /// Addresses that could not be copied.
     pub(super) unread: Vec<RunAddr>,
+    /// The mappings, when some thread's stack is newer than the search.
+    pub(super) newer: Option<Vec<Mapping>>,
     /// Why it was given up.
     pub(super) failure: Option<Incomplete>,
 }
@@ -51,6 +53,7 @@ impl<'a> Search<'a> {
             runs: Vec::new(),
             known: Vec::new(),
             unread: Vec::new(),
+            newer: None,
             failure: None,
         };
         capture.failure = capture.fill().err();
@@ -63,6 +66,12 @@ impl Capture<'_, '_> {
         if !self.search.pages.scans() {
             let maps = maps(self.search.memory)?;
             self.search.areas = Areas::new(maps, &self.search.patch.ranges);
+        }
+        let is_known = |thread: &ThreadState| {
+            find_mapping(self.search.areas.maps(), RunAddr(thread.registers.rsp)).is_some()
+        };
+        if !self.threads.iter().all(is_known) {
+            self.newer = Some(maps(self.search.memory)?);
         }
         self.runs = self.search.select(self.search.tracking.written())?;
         // What could not be read before is tried once more, now that nobody moves it.

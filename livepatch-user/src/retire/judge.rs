@@ -33,14 +33,13 @@ impl Capture<'_, '_> {
             return Err(Incomplete::MapChanged { address });
         }
         self.all_read(&after)?;
-        let before = self.search.areas.maps();
-        let unused = stacks::unused(&self.threads, before, &after);
-        let words = self.words().into_iter().filter(|found| {
-            !unused.iter().any(|range| range.contains(found.at))
-                && !stacks::is_left_over(found.at, found.value, &self.threads, &self.search.patch)
-        });
+        let before = self.newer.as_deref().unwrap_or(self.search.areas.maps());
+        let stacks = stacks::stacks(&self.threads, before, &after);
+        let (patch, memory) = (&self.search.patch, self.search.memory);
+        let mut words = self.words();
+        words.retain(|word| !stacks::is_left_over(word, &stacks, patch, memory));
         let mut holders = self.in_registers();
-        holders.extend(words.map(|found| Holder {
+        holders.extend(words.iter().map(|found| Holder {
             place: Place::Memory {
                 at: found.at,
                 mapping: name(find_mapping(&after, found.at)),

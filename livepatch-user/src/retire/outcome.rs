@@ -13,7 +13,7 @@ pub enum Outcome {
     Free,
     /// Something does.
     Held {
-        /// What, at most [`MAX_REPORTED`].
+        /// What, at most 32, registers first, then by address.
         holders: Vec<Holder>,
         /// How many there are in all.
         count: usize,
@@ -23,7 +23,7 @@ pub enum Outcome {
 }
 
 /// Holders that a report names at most.
-pub const MAX_REPORTED: usize = 32;
+pub(super) const MAX_REPORTED: usize = 32;
 
 /// Something that points into the patch.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -130,7 +130,9 @@ impl<'a> Search<'a> {
         if !matches!(self.tracking, Tracking::Protection(_)) {
             return Ok(self.summary(0));
         }
-        self.areas = Areas::new(maps(self.memory)?, &self.patch.ranges);
+        let maps = maps(self.memory)?;
+        self.tracking.extend(&maps);
+        self.areas = Areas::new(maps, &self.patch.ranges);
         self.look(Which::Protect)
     }
 
