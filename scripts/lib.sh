@@ -38,13 +38,30 @@ warn() { printf '%s: %s\n' "$script_name" "$*" >&2; }
 
 # Ends the script with status 1 and one clear message.
 die() {
+    trap - ERR # this is the message
     printf '%s%s: %s%s\n' "$red" "$script_name" "$*" "$plain" >&2
     exit 1
 }
 
-# Shows a command as a user would type it, then runs it.
+# quoted WORD...: the words as they would be typed, in quotes where the shell needs them.
+quoted() {
+    local word line=
+    for word in "$@"; do
+        case $word in
+            '&') ;;
+            '' | *[!A-Za-z0-9_./=:,@%+-]*) word="'$word'" ;;
+        esac
+        line+=${line:+ }$word
+    done
+    printf '%s' "$line"
+}
+
+# Shows a command as a user would type it.
+prompt() { printf '%s$%s %s\n' "$green" "$plain" "$(quoted "$@")"; }
+
+# Shows a command, then runs it.
 show() {
-    printf '%s$%s %s\n' "$green" "$plain" "$*"
+    prompt "$@"
     "$@"
 }
 
@@ -87,7 +104,10 @@ stop() {
 # Called by the traps below only.
 clean_up() {
     local status=$? path
-    trap - EXIT
+    trap - EXIT ERR
+    trap '' HUP INT TERM
+    # A background job may have been started and not given to `own` yet.
+    mapfile -t -O "${#owned_pids[@]}" owned_pids < <(jobs -p)
     while [ "${#owned_pids[@]}" -gt 0 ]; do stop "${owned_pids[0]}"; done
     for path in "${owned_paths[@]}"; do rm -rf -- "$path"; done
     exit "$status"

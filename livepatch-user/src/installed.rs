@@ -63,14 +63,20 @@ impl Installed {
     /// The patch's addresses, both parts.
     #[must_use]
     pub fn range(&self) -> (RunAddr, RunAddr) {
-        (self.prelude.base, self.prelude.base.offset(self.prelude.len.cast_signed()))
+        (
+            self.prelude.base,
+            self.prelude.base.offset(self.prelude.len.cast_signed()),
+        )
     }
 
     /// The addresses of its code, stubs included.
     #[must_use]
     pub fn code(&self) -> (RunAddr, RunAddr) {
         let (offset, len) = self.record.code;
-        (RunAddr(self.prelude.base.0 + offset), RunAddr(self.prelude.base.0 + offset + len))
+        (
+            RunAddr(self.prelude.base.0 + offset),
+            RunAddr(self.prelude.base.0 + offset + len),
+        )
     }
 
     /// The addresses of its unwind records.
@@ -83,14 +89,22 @@ impl Installed {
     /// The exchanges that take its jumps back.
     #[must_use]
     pub fn undo(&self) -> Vec<Exchange> {
-        self.record.functions.iter().map(|redirect| redirect_exchange(redirect).reversed()).collect()
+        self.record
+            .functions
+            .iter()
+            .map(|redirect| redirect_exchange(redirect).reversed())
+            .collect()
     }
 }
 
 /// The exchange that writes a redirection's jump.
 #[must_use]
 pub fn redirect_exchange(redirect: &Redirect) -> Exchange {
-    Exchange { address: redirect.site, before: redirect.saved.clone(), after: redirect.jump.clone() }
+    Exchange {
+        address: redirect.site,
+        before: redirect.saved.clone(),
+        after: redirect.jump.clone(),
+    }
 }
 
 /// What was found.
@@ -104,11 +118,22 @@ pub struct Found {
 
 /// Finds every record in the process's memory.
 #[must_use]
-pub fn find(mappings: &[Mapping], memory: &dyn Memory, build_id_at: &dyn Fn(RunAddr) -> Option<Vec<u8>>) -> Found {
+pub fn find(
+    mappings: &[Mapping],
+    memory: &dyn Memory,
+    build_id_at: &dyn Fn(RunAddr) -> Option<Vec<u8>>,
+) -> Found {
     let mut found = Found::default();
-    for mapping in mappings.iter().filter(|m| m.read && m.execute && !m.write && !m.shared && m.len() >= PAGE) {
+    for mapping in mappings
+        .iter()
+        .filter(|m| m.read && m.execute && !m.write && !m.shared && m.len() >= PAGE)
+    {
         match read_record(mapping, memory) {
-            Ok((prelude, record)) => found.patches.push(Installed { prelude, record, state: State::Inactive }),
+            Ok((prelude, record)) => found.patches.push(Installed {
+                prelude,
+                record,
+                state: State::Inactive,
+            }),
             Err(RecordError::NotOne) => {}
             Err(error) => found.unreadable.push(error),
         }
@@ -121,16 +146,24 @@ pub fn find(mappings: &[Mapping], memory: &dyn Memory, build_id_at: &dyn Fn(RunA
 }
 
 fn read_record(mapping: &Mapping, memory: &dyn Memory) -> Result<(Prelude, Record), RecordError> {
-    let bytes = memory.read_vec(mapping.start, PRELUDE_LEN as usize).map_err(|_| RecordError::NotOne)?;
+    let bytes = memory
+        .read_vec(mapping.start, PRELUDE_LEN as usize)
+        .map_err(|_| RecordError::NotOne)?;
     let prelude = Prelude::decode(&bytes, mapping.start)?;
     let damaged = RecordError::Damaged(mapping.start);
     let (offset, len) = prelude.body;
     if u64::from(offset) + u64::from(len) > mapping.len() {
         return Err(damaged);
     }
-    let body = memory.read_vec(RunAddr(mapping.start.0 + u64::from(offset)), len as usize).map_err(|_| damaged.clone())?;
+    let body = memory
+        .read_vec(RunAddr(mapping.start.0 + u64::from(offset)), len as usize)
+        .map_err(|_| damaged.clone())?;
     let record = prelude.record(&body)?;
-    if record.text_len != mapping.len() { Err(damaged) } else { Ok((prelude, record)) }
+    if record.text_len != mapping.len() {
+        Err(damaged)
+    } else {
+        Ok((prelude, record))
+    }
 }
 
 fn state(
@@ -142,12 +175,16 @@ fn state(
 ) -> State {
     let patch = &patches[index];
     let module = &patch.record.module;
-    let mapped = mappings.iter().any(|mapping| mapping.contains(module.start));
+    let mapped = mappings
+        .iter()
+        .any(|mapping| mapping.contains(module.start));
     if !mapped || build_id_at(module.start).unwrap_or_default() != module.build_id {
         return State::Gone;
     }
     if let Some(reason) = &patch.prelude.retired {
-        return State::Retired { reason: reason.clone() };
+        return State::Retired {
+            reason: reason.clone(),
+        };
     }
     let later = &patches[index + 1..];
     let entries: Vec<(&Redirect, EntryState)> = patch
@@ -156,14 +193,25 @@ fn state(
         .iter()
         .map(|redirect| (redirect, entry_state(redirect, later, memory)))
         .collect();
-    if let Some((redirect, _)) = entries.iter().find(|(_, state)| *state == EntryState::Other) {
-        return State::Overwritten { entry: redirect.entry };
+    if let Some((redirect, _)) = entries
+        .iter()
+        .find(|(_, state)| *state == EntryState::Other)
+    {
+        return State::Overwritten {
+            entry: redirect.entry,
+        };
     }
-    let active = entries.iter().filter(|(_, state)| *state == EntryState::Ours).count();
+    let active = entries
+        .iter()
+        .filter(|(_, state)| *state == EntryState::Ours)
+        .count();
     match active {
         0 => State::Inactive,
         _ if active == entries.len() => State::Active,
-        _ => State::Partial { active, of: entries.len() },
+        _ => State::Partial {
+            active,
+            of: entries.len(),
+        },
     }
 }
 
@@ -184,5 +232,7 @@ fn entry_state(redirect: &Redirect, later: &[Installed], memory: &dyn Memory) ->
 }
 
 fn holds(site: RunAddr, bytes: &[u8], memory: &dyn Memory) -> bool {
-    memory.read_vec(site, bytes.len()).is_ok_and(|found| found == bytes)
+    memory
+        .read_vec(site, bytes.len())
+        .is_ok_and(|found| found == bytes)
 }

@@ -15,8 +15,8 @@ pub struct Candidate<'a> {
     memory: &'a dyn Memory,
     /// The module's number in the manifest, when the manifest names it by build ID.
     known: Option<usize>,
-    /// Entries that earlier patches redirect, and where to.
-    redirected: BTreeMap<RunAddr, RunAddr>,
+    /// Entries that earlier patches redirect: where to, and where that patch's code ends.
+    redirected: BTreeMap<RunAddr, (RunAddr, RunAddr)>,
 }
 
 impl<'a> Candidate<'a> {
@@ -30,13 +30,28 @@ impl<'a> Candidate<'a> {
         patches: &[Installed],
     ) -> Self {
         let image = images.get(id);
-        let known = manifest.modules.iter().position(|module| is_module(image, module));
+        let known = manifest
+            .modules
+            .iter()
+            .position(|module| is_module(image, module));
         let active = patches.iter().filter(|patch| patch.state == State::Active);
         let redirected = active
-            .flat_map(|patch| &patch.record.functions)
-            .map(|redirect| (redirect.entry, redirect.new))
+            .flat_map(|patch| {
+                patch
+                    .record
+                    .functions
+                    .iter()
+                    .map(|redirect| (redirect, patch.code().1))
+            })
+            .map(|(redirect, end)| (redirect.entry, (redirect.new, end)))
             .collect();
-        Self { images, image, memory, known, redirected }
+        Self {
+            images,
+            image,
+            memory,
+            known,
+            redirected,
+        }
     }
 
     /// The image.
@@ -46,14 +61,24 @@ impl<'a> Candidate<'a> {
     }
 
     fn symbols(&self, reference: &Reference) -> Vec<SymbolHit> {
-        let hits = self.image.find(&reference.name, reference.scope, reference.source.as_deref());
-        hits.into_iter().filter(|hit| hit.kind.fits(reference.kind)).collect()
+        let hits = self.image.find(
+            &reference.name,
+            reference.scope,
+            reference.source.as_deref(),
+        );
+        hits.into_iter()
+            .filter(|hit| hit.kind.fits(reference.kind))
+            .collect()
     }
 
     /// Where `patchgen --target` found it, if this is that very file.
     fn located(&self, reference: &Reference) -> Option<LinkAddr> {
         let known = self.known?;
-        reference.located.iter().find(|located| located.module == known).map(|located| located.address)
+        reference
+            .located
+            .iter()
+            .find(|located| located.module == known)
+            .map(|located| located.address)
     }
 }
 
@@ -77,20 +102,31 @@ impl Program for Candidate<'_> {
     }
 
     fn function_starts(&self) -> Vec<RunAddr> {
-        self.image.function_starts().into_iter().map(|range| range.start).collect()
+        self.image
+            .function_starts()
+            .into_iter()
+            .map(|range| range.start)
+            .collect()
     }
 
     fn executable_end(&self, address: RunAddr) -> Option<RunAddr> {
-        let own = self.image.executable_ranges().iter().find(|range| range.contains(&address));
+        let own = self
+            .image
+            .executable_ranges()
+            .iter()
+            .find(|range| range.contains(&address));
         // An earlier patch's code lies outside the module.
-        own.map(|range| range.end).or_else(|| {
-            let patched = self.redirected.values().any(|&new| new == address);
-            patched.then(|| RunAddr((address.0 | 0xfff) + 1))
-        })
+        let patched = || {
+            self.redirected
+                .values()
+                .find(|(start, end)| (*start..*end).contains(&address))
+        };
+        own.map(|range| range.end)
+            .or_else(|| patched().map(|(_, end)| *end))
     }
 
     fn redirected(&self, entry: RunAddr) -> Option<RunAddr> {
-        self.redirected.get(&entry).copied()
+        self.redirected.get(&entry).map(|(new, _)| *new)
     }
 }
 
@@ -98,10 +134,21 @@ impl Linkage for Candidate<'_> {
     fn named(&self, reference: &Reference) -> Vec<Named> {
         if let Some(address) = self.located(reference) {
             let tls = reference.kind == livepatch_bundle::SymbolKind::Tls;
-            let value = if tls { RunAddr(address.0) } else { self.image.run(address) };
-            return vec![Named { value, tls, ifunc: false }];
+            let value = if tls {
+                RunAddr(address.0)
+            } else {
+                self.image.run(address)
+            };
+            return vec![Named {
+                value,
+                tls,
+                ifunc: false,
+            }];
         }
-        self.symbols(reference).into_iter().map(|hit| self.as_named(&hit)).collect()
+        self.symbols(reference)
+            .into_iter()
+            .map(|hit| self.as_named(&hit))
+            .collect()
     }
 
     fn slots(&self, name: &str) -> Slots {
@@ -126,7 +173,9 @@ impl Linkage for Candidate<'_> {
             Kind::IFunc => Some(Global::Ifunc(self.images.bound_ifunc(name, &found))),
             Kind::Tls => {
                 let block = self.images.tls_offset(found.image);
-                Some(Global::Tls(block.map(|block| block.wrapping_add_unsigned(found.value.0))))
+                Some(Global::Tls(
+                    block.map(|block| block.wrapping_add_unsigned(found.value.0)),
+                ))
             }
             _ => found.address.map(Global::Address),
         }
@@ -149,8 +198,16 @@ impl Linkage for Candidate<'_> {
 impl Candidate<'_> {
     fn as_named(&self, hit: &SymbolHit) -> Named {
         match hit.at(self.image.bias()) {
-            Some(value) => Named { value, tls: false, ifunc: hit.kind == Kind::IFunc },
-            None => Named { value: RunAddr(hit.address.0), tls: true, ifunc: false },
+            Some(value) => Named {
+                value,
+                tls: false,
+                ifunc: hit.kind == Kind::IFunc,
+            },
+            None => Named {
+                value: RunAddr(hit.address.0),
+                tls: true,
+                ifunc: false,
+            },
         }
     }
 }

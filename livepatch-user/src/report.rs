@@ -57,6 +57,16 @@ pub struct Replaced {
     pub new: RunAddr,
 }
 
+impl From<&crate::record::Redirect> for Replaced {
+    fn from(redirect: &crate::record::Redirect) -> Self {
+        Self {
+            name: redirect.name.clone(),
+            entry: redirect.entry,
+            new: redirect.new,
+        }
+    }
+}
+
 /// An applied patch.
 #[derive(Clone, Debug, Serialize)]
 pub struct Applied {
@@ -142,27 +152,50 @@ pub struct FailureReport {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pid, process, patch, outcome } = self;
+        let Self {
+            pid,
+            process,
+            patch,
+            outcome,
+        } = self;
         match outcome {
             Outcome::Applied(applied) => {
                 let functions = Count(applied.fits.functions.len(), "function");
-                write!(f, "applied `{patch}` to process {pid} ({process}): {functions} of `{}`, ", applied.fits.module)?;
+                write!(
+                    f,
+                    "applied `{patch}` to process {pid} ({process}): {functions} of `{}`, ",
+                    applied.fits.module
+                )?;
                 write!(f, "{}", applied.stop)
             }
-            Outcome::AlreadyApplied => write!(f, "`{patch}` is applied to process {pid} ({process}) already"),
+            Outcome::AlreadyApplied => write!(
+                f,
+                "`{patch}` is applied to process {pid} ({process}) already"
+            ),
             Outcome::WouldApply(fits) => {
                 let functions = Count(fits.functions.len(), "function");
-                write!(f, "`{patch}` fits process {pid} ({process}): {functions} of `{}`", fits.module)
+                write!(
+                    f,
+                    "`{patch}` fits process {pid} ({process}): {functions} of `{}`",
+                    fits.module
+                )
             }
             Outcome::Reverted(reverted) => {
                 let functions = Count(reverted.functions, "function");
-                write!(f, "reverted `{patch}` in process {pid} ({process}): {functions}")?;
+                write!(
+                    f,
+                    "reverted `{patch}` in process {pid} ({process}): {functions}"
+                )?;
                 if let Some(stop) = &reverted.stop {
                     write!(f, ", {stop}")?;
                 }
                 match &reverted.retired {
                     Some(reason) => write!(f, "; its memory stays: {reason}"),
-                    None => write!(f, "; {} freed", Count(reverted.freed_bytes as usize, "byte")),
+                    None => write!(
+                        f,
+                        "; {} freed",
+                        Count(reverted.freed_bytes as usize, "byte")
+                    ),
                 }
             }
         }
@@ -171,7 +204,12 @@ impl fmt::Display for Report {
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} stopped for {} µs", Count(self.threads, "thread"), self.stopped_us)?;
+        write!(
+            f,
+            "{} stopped for {} µs",
+            Count(self.threads, "thread"),
+            self.stopped_us
+        )?;
         if self.attempts > 1 {
             write!(f, " at attempt {}", self.attempts)?;
         }
@@ -181,11 +219,27 @@ impl fmt::Display for Stop {
 
 impl fmt::Display for Listed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pid, process, patch, state, module, .. } = self;
+        let Self {
+            pid,
+            process,
+            patch,
+            state,
+            module,
+            ..
+        } = self;
         let functions = Count(self.functions.len(), "function");
-        write!(f, "{pid} {process}  {patch}  {state}  {functions} of {module}, {} at {}", Count(self.mapped_bytes as usize, "byte"), self.base)?;
+        write!(
+            f,
+            "{pid} {process}  {patch}  {state}  {functions} of {module}, {} at {}",
+            Count(self.mapped_bytes as usize, "byte"),
+            self.base
+        )?;
         for function in &self.functions {
-            write!(f, "\n    {}  {} -> {}", function.name, function.entry, function.new)?;
+            write!(
+                f,
+                "\n    {}  {} -> {}",
+                function.name, function.entry, function.new
+            )?;
         }
         Ok(())
     }
@@ -197,9 +251,15 @@ impl fmt::Display for State {
             Self::Active => f.write_str("active"),
             Self::Retired { reason } => write!(f, "retired ({reason})"),
             Self::Inactive => f.write_str("inactive (left by an interrupted run)"),
-            Self::Partial { active, of } => write!(f, "partial ({active} of {of} entries, left by an interrupted run)"),
+            Self::Partial { active, of } => write!(
+                f,
+                "partial ({active} of {of} entries, left by an interrupted run)"
+            ),
             Self::Gone => f.write_str("gone (the module is no longer mapped)"),
-            Self::Overwritten { entry } => write!(f, "overwritten (somebody else changed the entry at {entry})"),
+            Self::Overwritten { entry } => write!(
+                f,
+                "overwritten (somebody else changed the entry at {entry})"
+            ),
         }
     }
 }
@@ -209,7 +269,13 @@ pub struct Count(pub usize, pub &'static str);
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+        write!(
+            f,
+            "{} {}{}",
+            self.0,
+            self.1,
+            if self.0 == 1 { "" } else { "s" }
+        )
     }
 }
 
@@ -217,6 +283,10 @@ impl Stop {
     /// The figures of a stop.
     #[must_use]
     pub fn new(stopped: Duration, attempts: u32, threads: usize) -> Self {
-        Self { stopped_us: u64::try_from(stopped.as_micros()).unwrap_or(u64::MAX), attempts, threads }
+        Self {
+            stopped_us: u64::try_from(stopped.as_micros()).unwrap_or(u64::MAX),
+            attempts,
+            threads,
+        }
     }
 }

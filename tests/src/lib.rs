@@ -11,6 +11,7 @@
 pub mod case;
 pub mod directives;
 pub mod program;
+pub mod servers;
 pub mod snapshot;
 pub mod target;
 pub mod tools;

@@ -128,7 +128,9 @@ pub struct Output {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let scale = match unit {
         "ms" => 0.001,
@@ -136,7 +138,9 @@ fn duration(text: &str) -> Result<Duration, String> {
         "m" => 60.0,
         _ => return Err("use a number and ms, s or m, as in 500ms".into()),
     };
-    let number: f64 = number.parse().map_err(|_| "use a number and ms, s or m, as in 500ms".to_string())?;
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "use a number and ms, s or m, as in 500ms".to_string())?;
     Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
 }
 

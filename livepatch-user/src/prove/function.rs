@@ -197,7 +197,8 @@ impl Matcher<'_> {
             lengths,
         } = align(&old, &running)?;
         let number = self.found.len();
-        self.references.extend(references.into_iter().map(|pair| (number, pair)));
+        self.references
+            .extend(references.into_iter().map(|pair| (number, pair)));
         self.found.push(PieceMatch {
             old: piece.old,
             running: piece.running,
@@ -221,7 +222,10 @@ impl Matcher<'_> {
 
     /// Where a split-off piece is: where a reference to its start leads, else where the symbol table has it.
     fn locate(&self, piece: &Piece<'_>) -> Result<RunAddr, Difference> {
-        let start = self.references.iter().find_map(|(_, pair)| match (pair.target, pair.other) {
+        let start = self
+            .references
+            .iter()
+            .find_map(|(_, pair)| match (pair.target, pair.other) {
                 (Target::Symbol { symbol, offset: 0 }, Target::Address(address))
                     if SymbolId(symbol as usize) == piece.running
                         || SymbolId(symbol as usize) == piece.old =>
@@ -261,7 +265,11 @@ impl Matcher<'_> {
                 // A recursive call through the PLT.
                 Target::Inside(0) if pair.via == Via::Branch => {
                     let symbol = self.found[*number].running;
-                    evidence.push(Evidence { symbol, via: pair.via, value });
+                    evidence.push(Evidence {
+                        symbol,
+                        via: pair.via,
+                        value,
+                    });
                     continue;
                 }
                 _ => return Err(Difference::Unjudged { at: pair.at }),
@@ -270,11 +278,19 @@ impl Matcher<'_> {
                 self.check_inside(piece, offset, RunAddr(value))?;
             } else if self.is_constant(symbol) {
                 let slot = pair.via == Via::GotSlot;
-                let at = if slot { self.program.memory().read_u64(RunAddr(value))? } else { value };
+                let at = if slot {
+                    self.program.memory().read_u64(RunAddr(value))?
+                } else {
+                    value
+                };
                 constants.check(symbol, RunAddr(at).offset(offset.wrapping_neg()))?;
             } else {
                 let value = value.wrapping_sub(offset.cast_unsigned());
-                evidence.push(Evidence { symbol, via: pair.via, value });
+                evidence.push(Evidence {
+                    symbol,
+                    via: pair.via,
+                    value,
+                });
             }
         }
         evidence.extend(constants.into_evidence());

@@ -1,0 +1,107 @@
+//! Small C programs as targets. They die with the test.
+
+use livepatch_user::process::{Pid, ProcessMemory, Target, examine};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+
+/// Compiles `tests/fixtures/NAME.c` once.
+pub(crate) fn build(name: &str) -> PathBuf {
+    static BUILT: Mutex<Option<HashMap<String, PathBuf>>> = Mutex::new(None);
+    let mut built = BUILT.lock().expect("no build panics");
+    let built = built.get_or_insert_default();
+    if let Some(path) = built.get(name) {
+        return path.clone();
+    }
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/{name}.c"));
+    let output = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("live-{name}"));
+    let status = Command::new("cc")
+        .args(["-O1", "-g", "-pthread", "-Wall", "-Werror", "-o"])
+        .args([&output, &source])
+        .arg("-lrt")
+        .status()
+        .expect("`cc` is installed");
+    assert!(status.success(), "`{name}.c` compiles");
+    built.insert(name.to_owned(), output.clone());
+    output
+}
+
+/// A running fixture; killed when dropped.
+pub(crate) struct Live {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Live {
+    /// Starts a fixture and waits until it says `ready`.
+    pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
+        let mut process = Command::new(build(name))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the fixture starts");
+        let input = process.stdin.take().expect("piped");
+        let output = BufReader::new(process.stdout.take().expect("piped"));
+        let mut live = Self {
+            process,
+            input,
+            output,
+        };
+        assert_eq!(live.line(), "ready");
+        live
+    }
+
+    pub(crate) fn pid(&self) -> Pid {
+        Pid(self.process.id().cast_signed())
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        examine(self.pid()).expect("a fixture can be a target")
+    }
+
+    pub(crate) fn memory(&self) -> ProcessMemory {
+        ProcessMemory::open(&self.target()).expect("a fixture's memory opens")
+    }
+
+    /// The next line that it prints.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output
+            .read_line(&mut line)
+            .expect("the fixture prints text");
+        line.trim_end().to_owned()
+    }
+
+    /// Sends a line and reads one.
+    pub(crate) fn ask(&mut self, question: &str) -> String {
+        writeln!(self.input, "{question}").expect("the fixture reads");
+        self.line()
+    }
+
+    /// Asks for numbers.
+    pub(crate) fn numbers(&mut self, question: &str) -> Vec<i64> {
+        let answer = self.ask(question);
+        let numbers = answer.split(' ').map(str::parse).collect::<Result<_, _>>();
+        numbers.unwrap_or_else(|_| panic!("`{question}` is answered by numbers: `{answer}`"))
+    }
+
+    pub(crate) fn signal(&self, signal: i32) {
+        let sent = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(self.pid().0),
+            nix::sys::signal::Signal::try_from(signal).expect("a signal"),
+        );
+        sent.expect("our child takes signals");
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Fails only if it has ended already.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}

@@ -1,0 +1,58 @@
+//! Writing down a patch as a bundle.
+//!
+//! Every order is that of pairs, sections and offsets, so that the same input gives the same bytes.
+
+mod manifest;
+mod naming;
+mod sections;
+mod table;
+mod unwind;
+
+use crate::anchors::Anchor;
+use crate::closure::Closure;
+use crate::program::Program;
+use crate::proof::Proof;
+use livepatch_bundle::Bundle;
+
+/// Everything that a patch is made of.
+#[derive(Debug)]
+pub struct Patch<'p, 'd> {
+    /// The objects.
+    pub program: &'p Program<'d>,
+    /// What travels.
+    pub closure: &'p Closure<'d>,
+    /// What proves the running code.
+    pub proof: &'p Proof<'d>,
+    /// Functions that help to find symbols.
+    pub anchors: &'p [Anchor],
+    /// What the user says about the patch.
+    pub labels: &'p Labels,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// What the user says about a patch.
+#[derive(Clone, Debug, Default)]
+pub struct Labels {
+    /// Its name.
+    pub name: String,
+    /// One line about it.
+    pub description: String,
+    /// Functions that may be on no stack when the patch is applied.
+    pub quiesce: Vec<String>,
+}
+
+/// Makes the bundle.
+///
+/// # Errors
+/// Names of functions to quiesce that the old objects do not define.
+pub fn bundle(patch: &Patch<'_, '_>) -> Result<Bundle, Vec<String>> {
+    let quiesce = manifest::quiesced(patch)?;
+    let table = table::Table::of(patch, &quiesce);
+    let sections = sections::Sections::of(patch, &table);
+    Ok(Bundle {
+        manifest: manifest::of(patch, &table, &quiesce),
+        symbols: table.symbols(&sections.definitions),
+        sections: sections.list,
+    })
+}
