@@ -2,12 +2,16 @@
 
 use super::areas::Areas;
 use super::needles::Found;
+use super::pages::Which;
 use super::search::{Search, maps, total};
 use super::{AddressRange, Incomplete};
 use crate::memory::Registers;
 use crate::process::{Mapping, Range, Tid, find_mapping};
 use crate::sys::pagescan::PageRun;
 use livepatch_bundle::RunAddr;
+
+/// Known words that are read again within the stop.
+const MOST_READ_AGAIN: usize = 1024;
 
 /// A stopped thread.
 #[derive(Clone, Debug)]
@@ -73,7 +77,11 @@ impl Capture<'_, '_> {
         if !self.threads.iter().all(is_known) {
             self.newer = Some(maps(self.search.memory)?);
         }
-        self.runs = self.search.select(self.search.tracking.written())?;
+        let which = match self.search.has_looked {
+            true => self.search.tracking.written(),
+            false => Which::Populated,
+        };
+        self.runs = self.search.select(which)?;
         // What could not be read before is tried once more, now that nobody moves it.
         self.runs.append(&mut self.search.unread);
         let (bytes, limit) = (total(&self.runs), self.search.limits.in_stop);
@@ -103,8 +111,10 @@ impl Capture<'_, '_> {
         }
     }
 
+    /// Reads the known words again, or the first of very many; the others count as they were.
     fn copy_known(&mut self) {
         let known = &self.search.known;
+        let known = &known[..known.len().min(MOST_READ_AGAIN)];
         let mut words = vec![[0; 8]; known.len()];
         let mut ranges: Vec<_> = known
             .iter()

@@ -1,5 +1,6 @@
 //! Searching live processes for pointers into a patch.
 
+mod figures;
 mod target;
 
 use livepatch_bundle::RunAddr;
@@ -20,15 +21,16 @@ fn begin(program: &Program, mode: Mode, limits: Limits) -> Search<'_> {
     let mut loan = program.borrow();
     let thread_pointer = RunAddr(loan.0.registers().fs_base);
     let remote = (mode == Mode::Protection).then_some(&mut loan as &mut dyn RemoteSyscall);
-    let search = Search::begin(
+    let mut search = Search::prepare(
         &program.memory,
         program.patch(),
         Some(thread_pointer),
         remote,
         limits,
     )
-    .expect("everything is readable");
+    .expect("the process can be searched");
     loan.0.release().expect("the thread is given back");
+    search.refresh().expect("everything is readable");
     match mode {
         Mode::Protection => assert!(
             matches!(search.tracking(), Tracking::Protection(_)),
@@ -43,7 +45,11 @@ fn finish(program: &Program, search: &mut Search<'_>) -> Outcome {
     let stopped = program.stop();
     let capture = search.capture(states(&stopped));
     stopped.release().expect("all threads are let go");
-    capture.judge()
+    let mut loan = program.borrow();
+    let scratch = loan.0.scratch(&[0; 32]).expect("there is room");
+    let outcome = capture.judge_with(&mut loan, scratch);
+    loan.0.release().expect("the thread is given back");
+    outcome
 }
 
 /// Searches while `before` has been done, `during` is done between the look and the stop.
@@ -107,6 +113,39 @@ fn every_place_is_found() {
                 assert_eq!(holders.len(), 1, "{text}");
                 assert!(matches!(holders[0].place, Place::Memory { .. }), "{text}");
             }
+        }
+    }
+}
+
+#[test]
+fn what_the_kernel_keeps_is_found() {
+    for (command, what) in [
+        ("i", "the handler of signal 10"),
+        ("e", "an event of epoll descriptor 3"),
+        ("p", "a timer"),
+    ] {
+        for (before, during) in [(command, ""), ("", command)] {
+            let holders = held(outcome(Mode::Protection, before, during));
+            let found =
+                |holder: &Holder| matches!(&holder.place, Place::Kernel { what: w } if w == what);
+            assert!(holders.iter().all(found), "{what}: {holders:?}");
+        }
+    }
+}
+
+/// Without a look, everything is copied within the stop.
+#[test]
+fn a_search_that_was_only_prepared() {
+    for command in ["", "h"] {
+        let program = Program::start(1);
+        program.tell(command);
+        let limits = Limits::default();
+        let mut search = Search::prepare(&program.memory, program.patch(), None, None, limits)
+            .expect("the process can be searched");
+        let outcome = finish(&program, &mut search);
+        match command {
+            "" => assert_free(&outcome, "nothing was stored"),
+            _ => assert_eq!(held(outcome).len(), 1),
         }
     }
 }

@@ -3,11 +3,13 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <signal.h>
+#include <time.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -135,6 +137,26 @@ static NOINLINE void start(void *(*body)(void *))
 	usleep(20000);
 }
 
+static NOINLINE void handler(void)
+{
+	struct sigaction action = { .sa_handler = (void (*)(int))pointer() };
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+static NOINLINE void event(void)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = pointer() };
+	epoll_ctl(epoll_create1(0), EPOLL_CTL_ADD, 0, &event);
+}
+
+static NOINLINE void timer(void)
+{
+	timer_t id;
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2 };
+	event.sigev_value.sival_ptr = (void *)pointer();
+	timer_create(CLOCK_MONOTONIC, &event, &id);
+}
+
 static NOINLINE void clear(void)
 {
 	while (used)
@@ -174,8 +196,12 @@ static NOINLINE void obey(char command)
 	case 'g': start(register_thread); break;
 	case 'x': start(vector_thread); break;
 	case 'y': start(busy_thread); break;
+	case 'i': handler(); break;
+	case 'e': event(); break;
+	case 'p': timer(); break;
 	case 'k': fork_child(); break;
 	case 'c': clear(); break;
+	case 'Z': memset(malloc(500ul << 20), 1, 500ul << 20); break;
 	case 'z': memset((char *)heap, 1, 64 << 20); break;
 	}
 }
