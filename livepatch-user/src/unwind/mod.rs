@@ -37,6 +37,7 @@ mod unwinder;
 mod verdict;
 mod walk;
 
+pub(crate) use call_site::{LONGEST_CALL, ends_with_call};
 pub use check::StackCheck;
 pub use error::WalkError;
 pub use forbidden::ForbiddenRange;
