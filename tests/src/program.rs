@@ -29,7 +29,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Compiles `tests/cases/CASE` for the test called `test`.
+    /// Compiles `case`, a directory under `tests`, for the test called `test`.
     ///
     /// # Errors
     /// When the directives are wrong or a compiler complains.
@@ -46,12 +46,12 @@ impl Program {
         test: &str,
         change: impl FnOnce(&mut Directives),
     ) -> Result<Self> {
-        let source = tests_directory().join("cases").join(case);
+        let source = tests_directory().join(case);
         let text = fs::read_to_string(source.join("old.c"))
             .with_context(|| format!("there is no case `{case}`"))?;
         let mut directives = Directives::parse(&text)?;
         change(&mut directives);
-        let directory = target_directory().join("cases").join(test);
+        let directory = target_directory().join("built").join(test);
         match fs::remove_dir_all(&directory) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => fs::create_dir_all(&directory)?,
