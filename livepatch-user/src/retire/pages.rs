@@ -19,6 +19,8 @@ const USER_END: u64 = (1 << 47) - PAGE;
 const BATCH: usize = 4096;
 /// Address space for which entries are read at most: 128 MiB of entries.
 const MOST_ENTRIES: u64 = 1 << 24;
+/// Runs that are listed at most: 96 MiB of them.
+const MOST_RUNS: usize = 1 << 22;
 
 /// Which of the populated pages are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +60,12 @@ impl Pages {
     /// where it does.
     pub(super) fn runs(&self, which: Which, maps: &[Mapping]) -> Result<Vec<PageRun>, Incomplete> {
         if self.scans {
-            return self.scan(which, maps).map_err(failed);
+            return self.scan(which, maps);
         }
         entries(&self.pagemap, which == Which::SoftDirty, maps)
     }
 
-    fn scan(&self, which: Which, maps: &[Mapping]) -> io::Result<Vec<PageRun>> {
+    fn scan(&self, which: Which, maps: &[Mapping]) -> Result<Vec<PageRun>, Incomplete> {
         let end = maps
             .iter()
             .map(|mapping| mapping.end.0)
@@ -73,10 +75,15 @@ impl Pages {
         let mut runs = Vec::new();
         let mut batch = vec![PageRun::default(); BATCH];
         while query.start < query.end {
-            let (count, reached) = pagescan::scan(self.pagemap.as_fd(), &query, &mut batch)?;
+            let (count, reached) =
+                pagescan::scan(self.pagemap.as_fd(), &query, &mut batch).map_err(failed)?;
             runs.extend_from_slice(&batch[..count]);
+            if runs.len() > MOST_RUNS {
+                return Err(Incomplete::TooScattered { limit: MOST_RUNS });
+            }
             if reached <= query.start {
-                return Err(io::Error::other("the search for pages does not get on"));
+                let stuck = io::Error::other("the list of pages does not go on");
+                return Err(failed(stuck));
             }
             query.start = reached;
         }

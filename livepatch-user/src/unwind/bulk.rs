@@ -31,6 +31,8 @@ impl StackCheck {
         space: &dyn AddressSpace,
     ) -> Vec<(T, Verdict)> {
         self.begin(space);
+        self.stack_pointers
+            .extend(threads.iter().map(|(_, registers)| RunAddr(registers.rsp)));
         let mut bulk = std::mem::take(&mut self.bulk);
         let windows = bulk.read(
             threads.iter().map(|(_, registers)| RunAddr(registers.rsp)),

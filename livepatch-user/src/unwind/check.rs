@@ -3,7 +3,7 @@
 use super::forbidden::{ForbiddenRange, ForbiddenSet};
 use super::region::{AddressSpace, RegionKind, Regions};
 use super::registers::RegisterFile;
-use super::scan::{Finding, Scan};
+use super::scan::{Finding, Scan, Work};
 use super::snapshot::StackSnapshot;
 use super::unwinder::{Pc, Unwinder};
 use super::verdict::{Frame, Hit, HitKind, MAX_REPORTED, Reason, Verdict};
@@ -19,6 +19,8 @@ const USER_CODE: u64 = 0x33;
 pub struct StackCheck {
     pub(super) unwinder: Unwinder,
     forbidden: ForbiddenSet,
+    /// Of all threads in this stop, where they are known.
+    pub(super) stack_pointers: Vec<RunAddr>,
     /// Mappings seen in this stop.
     regions: Option<Regions>,
     pub(super) bulk: super::bulk::Bulk,
@@ -31,6 +33,7 @@ impl StackCheck {
         Self {
             unwinder,
             forbidden: ForbiddenSet::new(forbidden),
+            stack_pointers: Vec::new(),
             regions: None,
             bulk: super::bulk::Bulk::default(),
         }
@@ -50,7 +53,14 @@ impl StackCheck {
     /// the one before is forgotten, and images that are gone are dropped.
     pub fn begin(&mut self, space: &dyn AddressSpace) {
         self.regions = None;
+        self.stack_pointers.clear();
         self.unwinder.revalidate(space);
+    }
+
+    /// The frames of a stopped thread, innermost first, as far as they are certain, and [`MAX_REPORTED`] at most.
+    pub fn frames(&mut self, registers: &Registers, space: &dyn AddressSpace) -> Vec<Frame> {
+        let mut stack = StackSnapshot::on_demand(space);
+        self.backtrace(RegisterFile::of_thread(registers), &mut stack)
     }
 
     /// Judges one stopped thread. `stack` may hold the top of its stack already.
@@ -89,6 +99,7 @@ impl StackCheck {
                         pc: pc.address,
                         label,
                         kind,
+                        gap: None,
                     },
                 }
             }
@@ -115,8 +126,15 @@ impl StackCheck {
         let regions = self.regions.take().unwrap_or_default();
         let found = match hidden_by_uprobe(gap, &regions) {
             Some(reason) => Err(Finding::Unsure(reason)),
-            None => Scan::new(space, &regions, &self.forbidden, &mut self.unwinder)
-                .run(gap, RunAddr(registers.fs_base)),
+            None => Scan {
+                space,
+                regions: &regions,
+                forbidden: &self.forbidden,
+                unwinder: &mut self.unwinder,
+                first_is_elsewhere: on_first_stack(&self.stack_pointers, &regions),
+                work: Work::default(),
+            }
+            .run(gap, RunAddr(registers.fs_base)),
         };
         self.regions = Some(regions);
         match found {
@@ -125,7 +143,8 @@ impl StackCheck {
                 by_scan: true,
             },
             Err(Finding::Unsure(reason)) => self.unknown(reason, start, stack),
-            Err(Finding::Hit(hit)) => {
+            Err(Finding::Hit(mut hit)) => {
+                hit.gap = Some(gap.error);
                 let frames = self.backtrace(start, stack);
                 Verdict::Busy { frames, hit }
             }
@@ -196,4 +215,14 @@ fn hidden_by_uprobe(gap: &Gap, regions: &Regions) -> Option<Reason> {
     };
     let region = regions.find(pc)?;
     (region.kind == RegionKind::Uprobes).then_some(Reason::Uprobe { pc })
+}
+
+/// Whether one of the threads is on the first thread's own stack, and so is the first thread.
+fn on_first_stack(stack_pointers: &[RunAddr], regions: &Regions) -> bool {
+    let mut first = regions.of_kind(RegionKind::Stack);
+    first.any(|stack| {
+        stack_pointers
+            .iter()
+            .any(|sp| (stack.start..stack.end).contains(sp))
+    })
 }

@@ -101,14 +101,15 @@ impl Walk {
 
     /// Takes one step; false at the outermost frame.
     fn advance(&mut self, stepped: &Stepped) -> Result<bool, WalkError> {
-        self.frames += 1;
         let Step::Caller(caller) = &stepped.step else {
+            self.frames += 1;
             return Ok(false);
         };
         self.check_direction(caller, stepped.signal)?;
         if self.frames >= MAX_FRAMES {
             return Err(WalkError::TooDeep { limit: MAX_FRAMES });
         }
+        self.frames += 1;
         if caller.pc().0 == 0 && !stepped.signal {
             return Ok(false);
         }

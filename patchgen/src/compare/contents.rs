@@ -2,22 +2,29 @@
 
 use super::Judge;
 use super::function::Spot;
+use super::paths::is_same_source;
 use crate::object::{Atom, AtomId, AtomKind, Link};
 use std::ops::Range;
 
 impl Judge<'_, '_> {
-    /// Whether two places in data without names hold the same.
-    pub(super) fn same_private(&self, old: Spot, new: Spot) -> Result<(), String> {
+    /// Whether two places in data without names hold the same `size` bytes, or all the same if `size` is 0.
+    pub(super) fn same_private(&self, old: Spot, new: Spot, size: u64) -> Result<(), String> {
         let (a, b) = (self.pair.old.atom(old.0), self.pair.new.atom(new.0));
+        if same_bytes((a, old.1), (b, new.1), size) {
+            return Ok(());
+        }
+        if old.1 == new.1 && is_same_source((&self.pair.old, a), (&self.pair.new, b)) {
+            return Ok(());
+        }
         // Nothing tells where in a literal something begins; all else begins at its start.
-        let free = a.kind == AtomKind::Literal && b.kind == AtomKind::Literal;
-        if !free && old.1 != new.1 {
-            return Err("it uses another place in a constant".to_owned());
+        let literals = a.kind == AtomKind::Literal && b.kind == AtomKind::Literal;
+        if old.1 == new.1 {
+            self.same_contents(old.0, new.0, old.1)
+        } else if literals {
+            self.same_rest(old, new)
+        } else {
+            Err("it uses another place in a constant".to_owned())
         }
-        if free && old.1 != new.1 {
-            return self.same_rest(old, new);
-        }
-        self.same_contents(old.0, new.0, old.1)
     }
 
     /// Whether two atoms hold the same, literals from `from` on. Each pair is looked at once a round.
@@ -40,6 +47,9 @@ impl Judge<'_, '_> {
 
     fn same_rest(&self, old: Spot, new: Spot) -> Result<(), String> {
         let (a, b) = (self.pair.old.atom(old.0), self.pair.new.atom(new.0));
+        if a.unlinked || b.unlinked {
+            return Err("it has relocations that are not understood".to_owned());
+        }
         let (Some(left), Some(right)) = (extent(a, old.1), extent(b, new.1)) else {
             return Err("it uses a place outside a constant".to_owned());
         };
@@ -66,10 +76,26 @@ impl Judge<'_, '_> {
             if !places {
                 return Err("its pointers changed".to_owned());
             }
-            self.same_target((one.target, one.at), (other.target, other.at))?;
+            self.same_target((one.target, one.at), (other.target, other.at), 0)?;
         }
         Ok(())
     }
+}
+
+/// Whether two places hold the same `size` bytes, none of them a pointer.
+fn same_bytes((a, at_a): (&Atom<'_>, i64), (b, at_b): (&Atom<'_>, i64), size: u64) -> bool {
+    let bytes = |atom: &Atom<'_>, at: i64| -> Option<Vec<u8>> {
+        let start = u64::try_from(at).ok()?;
+        let end = start.checked_add(size)?;
+        let plain = !atom.unlinked
+            && !atom
+                .links
+                .iter()
+                .any(|link| link.offset < end && start < link.offset + link.kind.width() as u64);
+        let range = usize::try_from(start).ok()?..usize::try_from(end).ok()?;
+        atom.bytes.get(range).filter(|_| plain).map(<[u8]>::to_vec)
+    };
+    size > 0 && bytes(a, at_a).is_some_and(|one| Some(one) == bytes(b, at_b))
 }
 
 /// What is compared of an atom: all, or a literal from `from` on without the padding after it.

@@ -6,6 +6,8 @@
 
 mod contents;
 mod function;
+mod lines;
+mod paths;
 mod targets;
 
 use crate::correlate::Correlation;
@@ -155,7 +157,7 @@ impl<'c, 'd> Judge<'c, 'd> {
 
     fn references(&self, aligned: &Aligned) -> Result<(), String> {
         aligned.references.iter().try_for_each(|reference| {
-            self.same_target(reference.old, reference.new)
+            self.same_target(reference.old, reference.new, reference.size)
                 .map_err(|difference| format!("at +{:#x} {difference}", reference.at))
         })
     }
