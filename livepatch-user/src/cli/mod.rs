@@ -19,13 +19,21 @@ use options::{Apply, Check, Command, Consistency, List, Output, Revert};
 use sha2::{Digest, Sha256};
 use std::fmt::Display;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Prints a line. Nobody may be left to read it (`livepatch list | head -1`), which changes nothing of what was done.
 macro_rules! say {
     ($($argument:tt)*) => {
         let _ = writeln!(std::io::stdout(), $($argument)*);
     };
+}
+
+/// The file is no bundle that can be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the bundle `{}`", path.display())]
+struct UnusableBundle {
+    path: PathBuf,
+    source: BundleError,
 }
 
 /// Runs a command and returns its exit status.
@@ -90,7 +98,10 @@ pub fn output(options: &Options) -> Output {
 }
 
 fn apply_all(check: &Check, options: &apply::Options) -> Status {
-    let (bundle, digest) = match read_bundle(&check.bundle) {
+    let (bundle, digest) = match read_bundle(&check.bundle).map_err(|source| {
+        let path = check.bundle.clone();
+        UnusableBundle { path, source }
+    }) {
         Ok(read) => read,
         Err(error) => {
             tell_failure(check.output, None, Status::Error, &error, None);
