@@ -1,12 +1,14 @@
 //! Pairing the instructions of two functions.
 
+mod rewritten;
+
 use crate::{
     Alignment, Code, Mismatch, RefPair, Target, Via,
     compare::{self, Decoded, Found},
-    insn::{Cursor, Insn},
-    padding, reference, relax,
+    insn::{self, Cursor, Insn},
+    padding, reference,
     targets::{Pair, Places},
-    text, tls,
+    text,
 };
 use livepatch_bundle::Class;
 
@@ -62,6 +64,15 @@ impl<'a> Walk<'a> {
         }
         let at = self.left.at as u64;
         let left = (self.left.decode()).ok_or(Mismatch::Undecodable { at })?;
+        if self.is_repeated(&left) {
+            self.entered |= !left.is_endbr();
+            let right = Insn {
+                at: self.right.at,
+                ..left
+            };
+            self.take(&left, &right, [None, None]);
+            return Ok(true);
+        }
         let right = self.right.decode();
         let nops = left.is_nop() || right.is_some_and(|insn| insn.is_nop());
         let stepped = nops && (self.relaxed(left)? || self.skip_padding());
@@ -69,6 +80,17 @@ impl<'a> Walk<'a> {
             self.compare(left, right)?;
         }
         Ok(true)
+    }
+
+    /// The most frequent case, which needs no second decoding: the same bytes, and nothing in them means a place.
+    fn is_repeated(&self, left: &Insn<'_>) -> bool {
+        let len = left.bytes.len();
+        left.fields.is_empty()
+            && !left.raw.is_ip_rel_memory_operand()
+            && !reference::is_direct_branch(left)
+            && !left.is_nop()
+            && self.right.window(len) == Some(left.bytes)
+            && self.right.fields_in(self.right.at, len).is_empty()
     }
 
     /// Only padding may be left in the second piece.
@@ -118,7 +140,7 @@ impl<'a> Walk<'a> {
             at: (left.at, right.at),
             len: (left.bytes.len(), right.bytes.len()),
             prefixes: prefixes
-                .take_while(|(l, r)| l == r && is_prefix(**l))
+                .take_while(|(l, r)| l == r && insn::is_prefix(**l))
                 .count(),
         };
         self.push(pair, found);
@@ -129,69 +151,6 @@ impl<'a> Walk<'a> {
         self.right.advance(pair.at.1 + pair.len.1);
         self.places.pairs.push(pair);
         self.found.extend(found.into_iter().flatten());
-    }
-
-    fn relaxed(&mut self, left: Insn<'a>) -> Result<bool, Mismatch> {
-        if left.fields.is_empty() || !self.right.is_linked() {
-            return Ok(false);
-        }
-        let left = decoded(left, &self.left)?;
-        self.relax(&left)
-    }
-
-    /// Tries what linkers rewrite.
-    fn relax(&mut self, left: &Decoded<'a>) -> Result<bool, Mismatch> {
-        if left.insn.fields.is_empty() || !self.right.is_linked() {
-            return Ok(false);
-        }
-        Ok(self.relax_one(left) || self.relax_sequence(left)?)
-    }
-
-    fn relax_one(&mut self, left: &Decoded<'a>) -> bool {
-        let len = left.insn.bytes.len();
-        let (at, ip) = (self.right.at, self.right.ip(self.right.at));
-        let Some(found) =
-            (self.right.window(len)).and_then(|window| relax::relaxed(left, window, ip, at))
-        else {
-            return false;
-        };
-        let pair = Pair {
-            at: (left.insn.at, at),
-            len: (len, len),
-            prefixes: 0,
-        };
-        self.entered = true;
-        self.push(pair, [found, None]);
-        true
-    }
-
-    fn relax_sequence(&mut self, left: &Decoded<'a>) -> Result<bool, Mismatch> {
-        let Some(call) = self.left.decode_at(left.insn.end()) else {
-            return Ok(false);
-        };
-        // Checks that the call's relocation fits.
-        decoded(call, &self.left)?;
-        let (at, ip) = (self.right.at, self.right.ip(self.right.at));
-        let Some(sequence) = tls::sequence_length(left, &call)
-            .and_then(|len| self.right.window(len))
-            .and_then(|window| tls::relaxed(left, window, ip, at))
-        else {
-            return Ok(false);
-        };
-        self.entered = true;
-        self.from_thread_pointer = sequence.from_thread_pointer.or(self.from_thread_pointer);
-        let pair = |start: (usize, usize), end: (usize, usize)| Pair {
-            at: (left.insn.at + start.0, at + start.1),
-            len: (end.0 - start.0, end.1 - start.1),
-            prefixes: 0,
-        };
-        let end = (sequence.len, sequence.len);
-        let second = sequence.second.unwrap_or(end);
-        self.push(pair((0, 0), second), [sequence.found, None]);
-        if sequence.second.is_some() {
-            self.push(pair(second, end), [None, None]);
-        }
-        Ok(true)
     }
 
     /// A local-dynamic sequence that was not rewritten: distances count from the module's block.
@@ -243,12 +202,4 @@ fn decoded<'a>(insn: Insn<'a>, cursor: &Cursor<'a>) -> Result<Decoded<'a>, Misma
         references,
         linked,
     })
-}
-
-/// Legacy prefixes: operand and address size, segments, `lock`, `rep`.
-fn is_prefix(byte: u8) -> bool {
-    matches!(
-        byte,
-        0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3
-    )
 }

@@ -5,7 +5,7 @@ use crate::{
     insn::{Cursor, Insn},
     reference::{self, Role},
 };
-use iced_x86::Mnemonic;
+use iced_x86::{FlowControl, Mnemonic};
 use std::ops::Range;
 
 /// Offsets of the direct branches (calls included) in `code` that lead to an offset in `range`, both counted from the start
@@ -46,6 +46,37 @@ pub fn tail_jumps(code: &Code<'_>) -> Result<Vec<(u64, Target)>, Mismatch> {
         .collect())
 }
 
+/// Whether control can go on from the last instruction into whatever follows the piece: hand-written code with several entries,
+/// or code that relies on `__builtin_unreachable()`. A final call is taken for one of a function that does not return.
+///
+/// # Errors
+/// When the code cannot be decoded to its end.
+pub fn falls_through(code: &Code<'_>) -> Result<bool, Mismatch> {
+    let mut last = true;
+    walk(code, |insn, _| {
+        if !insn.is_nop() {
+            last = goes_on(insn);
+        }
+        Ok(())
+    })?;
+    Ok(last)
+}
+
+fn goes_on(insn: &Insn<'_>) -> bool {
+    let ends = matches!(
+        insn.raw.flow_control(),
+        FlowControl::UnconditionalBranch
+            | FlowControl::IndirectBranch
+            | FlowControl::Return
+            | FlowControl::Exception
+    );
+    !ends
+        && !matches!(
+            insn.raw.mnemonic(),
+            Mnemonic::Call | Mnemonic::Int3 | Mnemonic::Hlt
+        )
+}
+
 struct Branch {
     at: u64,
     target: Target,
@@ -53,15 +84,26 @@ struct Branch {
 }
 
 fn branches(code: &Code<'_>) -> Result<Vec<Branch>, Mismatch> {
-    let mut cursor = Cursor::new(code)?;
     let mut found = Vec::new();
+    walk(code, |insn, cursor| {
+        found.extend(branch(insn, cursor)?);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+fn walk<'a>(
+    code: &Code<'a>,
+    mut visit: impl FnMut(&Insn<'a>, &Cursor<'a>) -> Result<(), Mismatch>,
+) -> Result<(), Mismatch> {
+    let mut cursor = Cursor::new(code)?;
     while !cursor.is_done() {
         let at = cursor.at as u64;
         let insn = cursor.decode().ok_or(Mismatch::Undecodable { at })?;
-        found.extend(branch(&insn, &cursor)?);
+        visit(&insn, &cursor)?;
         cursor.advance(insn.end());
     }
-    Ok(found)
+    Ok(())
 }
 
 fn branch(insn: &Insn<'_>, cursor: &Cursor<'_>) -> Result<Option<Branch>, Mismatch> {
@@ -132,6 +174,24 @@ mod tests {
         assert_eq!(linked, [(13, Target::Address(0x1010))]);
         let object = tail_jumps(&code(CODE, Some(&[]))).unwrap();
         assert_eq!(object, [(13, Target::Outside(16))]);
+    }
+
+    #[test]
+    fn what_goes_on_into_the_next_function_is_seen() {
+        let falls = |bytes| falls_through(&code(bytes, None)).unwrap();
+        // ret; jmp -2; call 0; nop after ret; ud2; int3
+        let ends: [&[u8]; 6] = [
+            &[0xc3],
+            &[0xeb, 0xfe],
+            &[0xe8, 0, 0, 0, 0],
+            &[0xc3, 0x66, 0x90],
+            &[0x0f, 0x0b],
+            &[0xcc],
+        ];
+        assert!(ends.into_iter().all(|bytes| !falls(bytes)));
+        // jne 0; mov eax, ebx; syscall; nothing at all
+        let goes_on: [&[u8]; 4] = [&[0x75, 0xfe], &[0x89, 0xd8], &[0x0f, 0x05], &[]];
+        assert!(goes_on.into_iter().all(falls));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use crate::{
     insn::Insn,
     reference::{self, Reference, Role, Slot},
 };
+use iced_x86::FlowControl;
 use livepatch_bundle::Class;
+use std::ops::Range;
 
 /// A pair of references, before targets inside the pieces have been checked.
 #[derive(Clone, Copy, Debug)]
@@ -31,36 +33,71 @@ pub(crate) fn same_instruction(
     left: &Decoded<'_>,
     right: &Decoded<'_>,
 ) -> Option<[Option<Found>; 2]> {
-    if left.insn.bytes.len() != right.insn.bytes.len() {
-        return same_branch(left, right);
+    same_operation(left, right).or_else(|| same_branch(left, right))
+}
+
+/// The instruction without what the assembler put before it to align a later one.
+struct Core<'a> {
+    bytes: &'a [u8],
+    /// How many bytes were left out.
+    shift: usize,
+}
+
+impl<'a> Core<'a> {
+    fn of(insn: &Insn<'a>) -> Self {
+        let shift = void_prefixes(insn);
+        Self {
+            bytes: &insn.bytes[shift..],
+            shift,
+        }
+    }
+
+    fn range(&self, slot: Slot) -> Range<usize> {
+        let start = slot.start.saturating_sub(self.shift);
+        start..start + slot.size
+    }
+}
+
+/// How many leading prefixes do nothing: `-mbranches-within-32B-boundaries` (gas) makes instructions longer by segment
+/// prefixes that 64-bit mode ignores, or repeats the one that is there. On branches they can mean something.
+fn void_prefixes(insn: &Insn<'_>) -> usize {
+    let is_void = |pair: &[u8]| match pair[0] {
+        0x26 | 0x2e | 0x36 | 0x3e => true,
+        segment => matches!(segment, 0x64 | 0x65) && pair[1] == segment,
+    };
+    if insn.raw.flow_control() != FlowControl::Next {
+        return 0;
+    }
+    insn.bytes
+        .windows(2)
+        .take_while(|pair| is_void(pair))
+        .count()
+}
+
+/// Compares all bytes but those of references.
+fn same_operation(left: &Decoded<'_>, right: &Decoded<'_>) -> Option<[Option<Found>; 2]> {
+    let (l_core, r_core) = (Core::of(&left.insn), Core::of(&right.insn));
+    if l_core.bytes.len() != r_core.bytes.len() {
+        return None;
     }
     let mut found = [None; 2];
     let mut masked = [0..0, 0..0];
     for index in 0..2 {
-        let (l, r) = (left.references[index], right.references[index]);
-        let (Some(l), r) = (l, r) else {
-            if r.is_some() {
-                return None;
-            }
-            continue;
+        let l = match (left.references[index], right.references[index]) {
+            (Some(l), _) => l,
+            (None, None) => continue,
+            (None, Some(_)) => return None,
         };
-        let r = match r {
-            Some(r) => r,
-            None => read_final(&l, right)?,
-        };
+        let r = right.references[index].or_else(|| read_final(&l, right, index))?;
+        if l_core.range(l.slot) != r_core.range(r.slot) {
+            return None;
+        }
         found[index] = Some(pair(left, l, right, r)?);
-        masked[index] = l.slot.start..l.slot.start + l.slot.size;
+        masked[index] = l_core.range(l.slot);
     }
-    if found.iter().all(Option::is_none) {
-        return (left.insn.bytes == right.insn.bytes).then_some(found);
-    }
-    let same = (left.insn.bytes.iter().zip(right.insn.bytes).enumerate())
+    let same = (l_core.bytes.iter().zip(r_core.bytes).enumerate())
         .all(|(at, (l, r))| l == r || masked.iter().any(|range| range.contains(&at)));
-    if same {
-        Some(found)
-    } else {
-        same_branch(left, right)
-    }
+    same.then_some(found)
 }
 
 /// `jmp` and `jcc` come with a distance of 8 or of 32 bits, as the assembler finds the target near or not.
@@ -90,15 +127,11 @@ fn branch_prefixes<'a>(insn: &Insn<'a>) -> &'a [u8] {
 }
 
 /// A relocated field's final value, read from linked code where it is not relative to the instruction.
-fn read_final(left: &Reference, right: &Decoded<'_>) -> Option<Reference> {
+fn read_final(left: &Reference, right: &Decoded<'_>, index: usize) -> Option<Reference> {
     if !right.linked || !left.relocated {
         return None;
     }
-    let same_place = |slot: &Slot| *slot == left.slot;
-    let slot = reference::slots(&right.insn)
-        .into_iter()
-        .flatten()
-        .find(same_place)?;
+    let slot = reference::slots(&right.insn)[index]?;
     let value = reference::value(&right.insn, slot)?;
     let address = if left.class == Class::PcRelative {
         value.wrapping_add(right.insn.raw.ip().wrapping_add(slot.start as u64))
@@ -106,6 +139,7 @@ fn read_final(left: &Reference, right: &Decoded<'_>) -> Option<Reference> {
         value
     };
     Some(Reference {
+        slot,
         target: Target::Address(address),
         relocated: false,
         ..*left

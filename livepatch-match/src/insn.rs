@@ -154,7 +154,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn fields_in(&self, at: usize, len: usize) -> &'a [Field] {
+    /// The relocated fields that start in `len` bytes from `at`, which must not lie before the current place.
+    pub(crate) fn fields_in(&self, at: usize, len: usize) -> &'a [Field] {
         let Some(fields) = self.code.fields else {
             return &[];
         };
@@ -189,4 +190,12 @@ fn check_fields(code: &Code<'_>) -> Result<(), Mismatch> {
         Some(pair) => Err(stray(&pair[1])),
         None => Ok(()),
     }
+}
+
+/// Legacy prefixes: operand and address size, segments, `lock`, `rep`.
+pub(crate) fn is_prefix(byte: u8) -> bool {
+    matches!(
+        byte,
+        0x26 | 0x2e | 0x36 | 0x3e | 0x64..=0x67 | 0xf0 | 0xf2 | 0xf3
+    )
 }

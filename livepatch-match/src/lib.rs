@@ -25,7 +25,7 @@ mod text;
 mod tls;
 
 pub use align::align;
-pub use branches::{tail_jumps, text_branches_into};
+pub use branches::{falls_through, tail_jumps, text_branches_into};
 pub use call::calls_at;
 pub use entry::{EntryLayout, entry_layout};
 pub use model::{Alignment, Code, Field, Mismatch, RefPair, Target, Via};

@@ -90,3 +90,26 @@ pub(crate) fn skip(
     right.advance(r.end());
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn padding_ends_where_something_else_begins() {
+        let cases: &[(&[u8], usize)] = &[
+            (&[], 0),
+            (&[0xcc, 0xcc, 0xc3], 2), // int3; int3; ret
+            (&[0x90, 0x66, 0x90, 0x0f, 0x1f, 0x44, 0, 0, 0x55], 8), // nops; push rbp
+            (&[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], 10), // nop word cs:[rax+rax]
+            (&[0x0f, 0x1f, 0x44, 0], 0), // cut short
+            (&[0xf3, 0x0f, 0x1e, 0xfa], 0), // endbr64
+            (&[0xf3, 0x90], 0),       // pause
+            (&[0, 0, 0, 0], 0),       // add [rax], al
+            (&[0x48, 0x8d, 0x76, 0x00], 0), // lea rsi, [rsi]
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(padding_after(bytes), *expected, "{bytes:02x?}");
+        }
+    }
+}

@@ -9,7 +9,7 @@
 //! test %reg, foo@GOTPCREL(%rip)        test $foo, %reg
 //! add  foo@GOTPCREL(%rip), %reg        add $foo, %reg         (adc and cmp or sbb sub xor)
 //! call *foo@GOTPCREL(%rip)             addr32 call foo   or   call foo; nop   or   nop; call foo
-//! jmp  *foo@GOTPCREL(%rip)             jmp foo; nop
+//! jmp  *foo@GOTPCREL(%rip)             jmp foo; nop      or   nop; jmp foo
 //! mov  x@GOTTPOFF(%rip), %reg          mov $x@TPOFF, %reg
 //! add  x@GOTTPOFF(%rip), %reg          lea x@TPOFF(%reg), %reg    or   add $x@TPOFF, %reg
 //! lea  x@TLSDESC(%rip), %reg           mov x@GOTTPOFF(%rip), %reg or   mov $x@TPOFF, %reg
@@ -19,6 +19,7 @@
 use crate::{
     Via,
     compare::{self, Decoded, Found},
+    insn,
 };
 use livepatch_bundle::Class;
 
@@ -54,13 +55,12 @@ pub(crate) fn relaxed(
     ip: u64,
     at_other: usize,
 ) -> Option<Option<Found>> {
-    let insn = &left.insn;
-    let field = insn.only_field()?;
+    let field = left.insn.only_field()?;
     if field.kind.class() == Class::TlsDescCall {
-        return (insn.bytes == [0xff, 0x10] && window == [0x66, 0x90]).then_some(None);
+        return (left.insn.bytes == [0xff, 0x10] && window == [0x66, 0x90]).then_some(None);
     }
     let reference = left.references[0].as_ref()?;
-    let load = Load::new(insn.bytes).filter(|_| compare::is_rip_relative(reference.slot))?;
+    let load = Load::new(left.insn.bytes).filter(|_| compare::is_rip_relative(reference.slot))?;
     let (via, address) = match reference.class {
         Class::GotSlot => got(&load, window, ip)?,
         Class::GotTpOff => (Via::TpOff, initial_exec(&load, window, ip)?),
@@ -68,7 +68,7 @@ pub(crate) fn relaxed(
         _ => return None,
     };
     let access = via == Via::GotTpOff;
-    let found = compare::relaxed(insn, reference, at_other, via, address, access);
+    let found = compare::relaxed(&left.insn, reference, at_other, via, address, access);
     Some(Some(found))
 }
 
@@ -94,7 +94,8 @@ fn got(load: &Load<'_>, window: &[u8], ip: u64) -> Option<(Via, u64)> {
         (0xff, 2) => branch(load, window, ip, &[0x67, 0xe8], &[])
             .or_else(|| branch(load, window, ip, &[0xe8], &[0x90]))
             .or_else(|| branch(load, window, ip, &[0x90, 0xe8], &[])),
-        (0xff, 4) => branch(load, window, ip, &[0xe9], &[0x90]),
+        (0xff, 4) => branch(load, window, ip, &[0xe9], &[0x90])
+            .or_else(|| branch(load, window, ip, &[0x90, 0xe9], &[])),
         _ => None,
     }
 }
@@ -154,6 +155,9 @@ impl<'a> Load<'a> {
             [prefixes @ .., rex] if rex & 0xf0 == 0x40 => (prefixes, Some(*rex)),
             _ => (head, None),
         };
+        if !prefixes.iter().all(|&byte| insn::is_prefix(byte)) {
+            return None;
+        }
         Some(Self {
             prefixes,
             rex,

@@ -95,8 +95,8 @@ fn module_block(window: &[u8]) -> Option<bool> {
     if load == THREAD_POINTER && prefixes.iter().all(|&byte| byte == 0x66) {
         return Some(true);
     }
-    let rest = window.strip_prefix(MOLD_BLOCK)?;
-    (rest.len() == 4).then_some(false)
+    let (_size, rest) = window.strip_prefix(MOLD_BLOCK)?.split_at_checked(4)?;
+    matches!(rest, [] | [0x90]).then_some(false)
 }
 
 /// General dynamic: how the second instruction adds the variable's distance.

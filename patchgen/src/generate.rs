@@ -8,6 +8,7 @@ use crate::pair::Pair;
 use crate::program::{Program, Unit};
 use crate::proof::Proof;
 use crate::refusal::Refusal;
+use crate::target::{Image, locate};
 use crate::{anchors, checks};
 use livepatch_bundle::Bundle;
 use rayon::prelude::*;
@@ -41,6 +42,8 @@ pub struct Options {
     pub labels: Labels,
     /// Variables whose changed initial value is ignored.
     pub allow_data: Vec<String>,
+    /// The executables or libraries that run.
+    pub targets: Vec<Image>,
 }
 
 /// The verdict on two versions.
@@ -86,9 +89,15 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
         proof: &proof,
         anchors: &anchors,
         labels: &options.labels,
+        quiesce: checks::split_off(&program, &closure),
         warnings: checks::warnings(&program, &closure),
     };
-    let bundle = emit::bundle(&patch).map_err(GenerateError::Quiesce)?;
+    let mut bundle = emit::bundle(&patch).map_err(GenerateError::Quiesce)?;
+    let mut misfits = checks::doubled(&program, &closure, &options.targets);
+    misfits.extend(locate(&mut bundle, &options.targets));
+    if !misfits.is_empty() {
+        return Ok(Outcome::Refused(misfits));
+    }
     Ok(Outcome::Patch(Box::new(bundle)))
 }
 

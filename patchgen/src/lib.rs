@@ -10,6 +10,7 @@
 //! | refuse    | [`checks`], [`refusal`] | what speaks against it?                               |
 //! | prove     | [`proof`], [`anchors`]  | what shows that the running code is the old code?     |
 //! | emit      | [`emit`]                | how is it written down?                               |
+//! | locate    | [`target`]              | where is all that in the program that runs?           |
 //!
 //! [`generate`](generate::generate) runs them all. Bytes in, values out: only [`input`] reads files.
 
@@ -28,3 +29,4 @@ pub mod pair;
 pub mod program;
 pub mod proof;
 pub mod refusal;
+pub mod target;

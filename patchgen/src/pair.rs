@@ -25,7 +25,7 @@ impl Users {
     pub fn of(object: &Object<'_>) -> Self {
         let mut by_target = vec![Vec::new(); object.atoms.len()];
         for (id, atom) in object.enumerate() {
-            for link in &atom.links {
+            for link in atom.references() {
                 let users: &mut Vec<AtomId> = &mut by_target[link.target.0 as usize];
                 if users.last() != Some(&id) {
                     users.push(id);

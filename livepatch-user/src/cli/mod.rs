@@ -18,7 +18,15 @@ use livepatch_bundle::{Bundle, BundleError};
 use options::{Apply, Check, Command, Consistency, List, Output, Revert};
 use sha2::{Digest, Sha256};
 use std::fmt::Display;
+use std::io::Write;
 use std::path::Path;
+
+/// Prints a line. Nobody may be left to read it (`livepatch list | head -1`), which changes nothing of what was done.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        let _ = writeln!(std::io::stdout(), $($argument)*);
+    };
+}
 
 /// Runs a command and returns its exit status.
 #[must_use]
@@ -151,12 +159,12 @@ fn read_bundle(path: &Path) -> Result<(Bundle, [u8; 32]), BundleError> {
 
 fn tell<T: Display + serde::Serialize>(output: Output, fact: &T) {
     if output.json {
-        println!(
+        say!(
             "{}",
             serde_json::to_string(fact).expect("reports are plain data")
         );
     } else {
-        println!("{fact}");
+        say!("{fact}");
     }
 }
 
@@ -190,7 +198,7 @@ fn tell_failure(
             errors,
             help,
         };
-        println!(
+        say!(
             "{}",
             serde_json::to_string(&report).expect("reports are plain data")
         );

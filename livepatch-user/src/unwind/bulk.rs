@@ -31,6 +31,8 @@ impl StackCheck {
         space: &dyn AddressSpace,
     ) -> Vec<(T, Verdict)> {
         self.begin(space);
+        self.stack_pointers
+            .extend(threads.iter().map(|(_, registers)| RunAddr(registers.rsp)));
         let mut bulk = std::mem::take(&mut self.bulk);
         let windows = bulk.read(
             threads.iter().map(|(_, registers)| RunAddr(registers.rsp)),
@@ -41,7 +43,9 @@ impl StackCheck {
             .zip(windows)
             .map(|((thread, registers), window)| {
                 let mut stack = window.over(&bulk.bytes, space);
-                (*thread, self.judge(registers, &mut stack, space))
+                let verdict = self.judge(registers, &mut stack, space);
+                self.tops.push(self.last_top());
+                (*thread, verdict)
             })
             .collect();
         self.bulk = bulk;

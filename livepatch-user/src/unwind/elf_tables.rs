@@ -15,7 +15,8 @@ const FINGERPRINT: u64 = 4096;
 const ELF_HEADER: usize = 64;
 const MAX_PROGRAM_HEADERS: u16 = 1024;
 
-/// Reads the tables of the image with its ELF header at `header`; `code` must be what its headers call executable.
+/// Reads the tables of the image with its ELF header at `header`; the headers must know of executable code in `code`, or
+/// it is another image by now.
 pub(crate) fn read(
     header: RunAddr,
     bias: u64,
@@ -24,10 +25,8 @@ pub(crate) fn read(
     memory: &dyn Memory,
 ) -> Option<Tables> {
     let headers = program_headers(header, memory)?;
-    if !code
-        .iter()
-        .all(|range| is_executable(*range, bias, &headers))
-    {
+    let mut code = code.iter();
+    if !code.any(|range| is_executable(*range, bias, &headers)) {
         return None;
     }
     let section = section_in_memory(bias, &headers, memory)

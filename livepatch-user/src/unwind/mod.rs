@@ -46,3 +46,6 @@ pub use region::{AddressSpace, NoRegions, Region, RegionKind};
 pub use snapshot::StackSnapshot;
 pub use unwinder::Unwinder;
 pub use verdict::{Frame, Hit, HitKind, MAX_REPORTED, Reason, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -89,6 +89,12 @@ impl Unwinder {
         self.image_at(address).is_some()
     }
 
+    /// Instruction pointers and return addresses whose rows are known, to tell how warm it is.
+    #[must_use]
+    pub fn known_sites(&self) -> usize {
+        self.sites.len()
+    }
+
     /// Label of the image that `address` is in, and its link-time address there.
     #[must_use]
     pub fn locate(&self, address: RunAddr) -> Option<(Arc<str>, u64)> {

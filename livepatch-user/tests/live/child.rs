@@ -1,6 +1,6 @@
 //! Small C programs as targets. They die with the test.
 
-use livepatch_user::process::{Pid, ProcessMemory, Target, examine};
+use livepatch_user::process::{Activity, Pid, ProcessMemory, Stat, Target, activity, examine};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -78,7 +78,10 @@ impl Live {
 
     /// Sends a line and reads one.
     pub(crate) fn ask(&mut self, question: &str) -> String {
-        writeln!(self.input, "{question}").expect("the fixture reads");
+        // In one write: a fixture may read it by one `read`.
+        self.input
+            .write_all(format!("{question}\n").as_bytes())
+            .expect("the fixture reads");
         self.line()
     }
 
@@ -104,4 +107,29 @@ impl Drop for Live {
         self.process.kill().ok();
         self.process.wait().ok();
     }
+}
+
+/// Waits until the main thread sleeps in a system call (and is not about to, when a signal would come too early).
+pub(crate) fn wait_until_asleep(pid: Pid) {
+    for _ in 0..20_000 {
+        let now = activity(pid, pid.leader());
+        if matches!(now, Activity::InSyscall { number, .. } if number.cast_signed() != libc::SYS_write)
+        {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(500));
+    }
+    panic!("process {pid} does not go to sleep");
+}
+
+/// Waits until the main thread is in the state with this letter.
+pub(crate) fn wait_for_state(pid: Pid, letter: char) {
+    let directory = PathBuf::from(format!("/proc/{}", pid.0));
+    for _ in 0..20_000 {
+        if Stat::read(&directory).expect("readable").state == letter {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(500));
+    }
+    panic!("process {pid} does not come to state `{letter}`");
 }

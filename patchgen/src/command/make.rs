@@ -6,6 +6,7 @@ use livepatch_bundle::{Bundle, write_file};
 use patchgen::emit::Labels;
 use patchgen::generate::{Options, Outcome, generate};
 use patchgen::input;
+use patchgen::target::Image;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -26,6 +27,11 @@ pub(super) fn run(make: &Make) -> anyhow::Result<u8> {
             quiesce: make.quiesce.clone(),
         },
         allow_data: make.allow_data.clone(),
+        targets: make
+            .target
+            .iter()
+            .map(|path| Image::read(path))
+            .collect::<Result<_, _>>()?,
     };
     let pairs = input::read(&make.old, &make.new)?;
     match generate(&pairs, &options)? {

@@ -2,22 +2,31 @@
 
 use super::Judge;
 use super::function::Spot;
+use super::paths::is_same_source;
 use crate::object::{Atom, AtomId, AtomKind, Link};
 use std::ops::Range;
 
 impl Judge<'_, '_> {
-    /// Whether two places in data without names hold the same.
-    pub(super) fn same_private(&self, old: Spot, new: Spot) -> Result<(), String> {
+    /// Whether two places in data without names hold the same `size` bytes, or all the same if `size` is 0.
+    pub(super) fn same_private(&self, old: Spot, new: Spot, size: u64) -> Result<(), String> {
         let (a, b) = (self.pair.old.atom(old.0), self.pair.new.atom(new.0));
+        if same_bytes((a, old.1), (b, new.1), size) {
+            return Ok(());
+        }
         // Nothing tells where in a literal something begins; all else begins at its start.
-        let free = a.kind == AtomKind::Literal && b.kind == AtomKind::Literal;
-        if !free && old.1 != new.1 {
-            return Err("it uses another place in a constant".to_owned());
+        let literals = a.kind == AtomKind::Literal && b.kind == AtomKind::Literal;
+        if old.1 == new.1 {
+            self.same_contents(old.0, new.0, old.1)
+                .or_else(|difference| {
+                    let [old_sources, new_sources] = self.sources();
+                    let same = is_same_source((old_sources, a), (new_sources, b));
+                    if same { Ok(()) } else { Err(difference) }
+                })
+        } else if literals {
+            self.same_rest(old, new)
+        } else {
+            Err("it uses another place in a constant".to_owned())
         }
-        if free && old.1 != new.1 {
-            return self.same_rest(old, new);
-        }
-        self.same_contents(old.0, new.0, old.1)
     }
 
     /// Whether two atoms hold the same, literals from `from` on. Each pair is looked at once a round.
@@ -40,6 +49,9 @@ impl Judge<'_, '_> {
 
     fn same_rest(&self, old: Spot, new: Spot) -> Result<(), String> {
         let (a, b) = (self.pair.old.atom(old.0), self.pair.new.atom(new.0));
+        if a.unlinked || b.unlinked {
+            return Err("it has relocations that are not understood".to_owned());
+        }
         let (Some(left), Some(right)) = (extent(a, old.1), extent(b, new.1)) else {
             return Err("it uses a place outside a constant".to_owned());
         };
@@ -66,10 +78,26 @@ impl Judge<'_, '_> {
             if !places {
                 return Err("its pointers changed".to_owned());
             }
-            self.same_target((one.target, one.at), (other.target, other.at))?;
+            self.same_target((one.target, one.at), (other.target, other.at), 0)?;
         }
         Ok(())
     }
+}
+
+/// Whether two places hold the same `size` bytes, none of them a pointer.
+fn same_bytes((a, at_a): (&Atom<'_>, i64), (b, at_b): (&Atom<'_>, i64), size: u64) -> bool {
+    let bytes = |atom: &Atom<'_>, at: i64| -> Option<Vec<u8>> {
+        let start = u64::try_from(at).ok()?;
+        let end = start.checked_add(size)?;
+        let plain = !atom.unlinked
+            && !atom
+                .links
+                .iter()
+                .any(|link| link.offset < end && start < link.offset + link.kind.width() as u64);
+        let range = usize::try_from(start).ok()?..usize::try_from(end).ok()?;
+        atom.bytes.get(range).filter(|_| plain).map(<[u8]>::to_vec)
+    };
+    size > 0 && bytes(a, at_a).is_some_and(|one| Some(one) == bytes(b, at_b))
 }
 
 /// What is compared of an atom: all, or a literal from `from` on without the padding after it.
@@ -78,16 +106,7 @@ fn extent(atom: &Atom<'_>, from: i64) -> Option<Range<u64>> {
         return Some(0..atom.size);
     }
     let from = u64::try_from(from).ok().filter(|from| *from <= atom.size)?;
-    let last_link = atom
-        .links
-        .last()
-        .map_or(0, |link| link.offset + link.kind.width() as u64);
-    let last_byte = atom
-        .bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |at| at as u64 + 1);
-    Some(from..last_link.max(last_byte).max(from))
+    Some(from..atom.len_without_padding().max(from))
 }
 
 fn links<'a>(atom: &'a Atom<'_>, range: &Range<u64>) -> &'a [Link] {

@@ -1,9 +1,12 @@
 //! Pairing the instructions of two versions of a function, with all its pieces.
 
+use super::lines::blanked;
 use crate::correlate::Correlation;
-use crate::object::{Atom, AtomId, FunctionId, Object};
+use crate::object::lines::Lines;
+use crate::object::{Atom, AtomId, FunctionId, Link, Object};
 use crate::pair::Pair;
-use livepatch_match::{Code, Field, RefPair, Target, align};
+use livepatch_match::{Alignment, Code, Field, RefPair, Target, align};
+use std::cell::OnceCell;
 
 /// A place in an atom.
 pub(super) type Spot = (AtomId, i64);
@@ -17,6 +20,8 @@ pub(super) struct Reference {
     pub old: Spot,
     /// Where the new one leads.
     pub new: Spot,
+    /// How many bytes there matter; 0 when that is not known.
+    pub size: u64,
 }
 
 /// Two functions with the same instructions.
@@ -63,6 +68,10 @@ pub(super) struct FunctionPair {
 
 /// All correlated functions of a pair, aligned.
 pub(super) fn pairs(pair: &Pair<'_>, correlation: &Correlation) -> Vec<FunctionPair> {
+    let aligner = Aligner {
+        pair,
+        lines: OnceCell::new(),
+    };
     let functions = pair
         .old
         .enumerate_functions()
@@ -70,59 +79,86 @@ pub(super) fn pairs(pair: &Pair<'_>, correlation: &Correlation) -> Vec<FunctionP
             let new = correlation
                 .new_of(function.entry())
                 .and_then(|entry| pair.new.owner(entry))?;
-            Some(FunctionPair {
-                old,
-                new,
-                aligned: aligned(pair, old, new),
-            })
+            let aligned = aligner.function(old, new);
+            Some(FunctionPair { old, new, aligned })
         });
     functions.collect()
 }
 
-fn aligned(pair: &Pair<'_>, old: FunctionId, new: FunctionId) -> Result<Aligned, String> {
-    let (old, new) = (pair.old.function(old), pair.new.function(new));
-    if old.pieces.len() != new.pieces.len() {
-        return Err("it is split into other pieces".to_owned());
-    }
-    let mut aligned = Aligned {
-        maps: Vec::new(),
-        references: Vec::new(),
-    };
-    for (old, new) in old.pieces.iter().zip(&new.pieces) {
-        piece(pair, *old, *new, &mut aligned)?;
-    }
-    Ok(aligned)
+struct Aligner<'p, 'd> {
+    pair: &'p Pair<'d>,
+    /// Line tables of old and new, read when they are needed.
+    lines: OnceCell<[Lines; 2]>,
 }
 
-fn piece(pair: &Pair<'_>, old: AtomId, new: AtomId, out: &mut Aligned) -> Result<(), String> {
-    let (left, right) = (pair.old.atom(old), pair.new.atom(new));
-    if is_same_code(left, right) {
-        let links = left.links.iter().zip(&right.links);
-        out.references.extend(links.map(|(a, b)| Reference {
-            at: a.site.start,
-            old: (a.target, a.at),
-            new: (b.target, b.at),
-        }));
-        out.maps.push(Map::Identity);
-        return Ok(());
+impl Aligner<'_, '_> {
+    fn function(&self, old: FunctionId, new: FunctionId) -> Result<Aligned, String> {
+        let (old, new) = (self.pair.old.function(old), self.pair.new.function(new));
+        if old.pieces.len() != new.pieces.len() {
+            return Err("it is split into other pieces".to_owned());
+        }
+        let mut aligned = Aligned {
+            maps: Vec::new(),
+            references: Vec::new(),
+        };
+        for (old, new) in old.pieces.iter().zip(&new.pieces) {
+            self.piece(*old, *new, &mut aligned)?;
+        }
+        Ok(aligned)
     }
-    let fields = [fields(left, old), fields(right, new)];
-    let alignment = align(&code(left, &fields[0]), &code(right, &fields[1]))
-        .map_err(|difference| difference.to_string())?;
-    for reference in &alignment.references {
-        out.references
-            .push(reference_of(pair, (old, new), reference)?);
+
+    fn piece(&self, old: AtomId, new: AtomId, out: &mut Aligned) -> Result<(), String> {
+        let (left, right) = (self.pair.old.atom(old), self.pair.new.atom(new));
+        if is_same_code(left, right) {
+            let links = left.references().zip(right.references());
+            out.references.extend(links.map(|(a, b)| Reference {
+                at: a.site.start,
+                old: (a.target, a.at),
+                new: (b.target, b.at),
+                size: a.site.size,
+            }));
+            out.maps.push(Map::Identity);
+            return Ok(());
+        }
+        let fields = [fields(left, old), fields(right, new)];
+        let exact = align(
+            &code(left.bytes, &fields[0]),
+            &code(right.bytes, &fields[1]),
+        );
+        let alignment = exact.or_else(|difference| {
+            self.without_lines(left, right, &fields)
+                .ok_or_else(|| difference.to_string())
+        })?;
+        for reference in &alignment.references {
+            out.references
+                .push(reference_of(self.pair, (old, new), reference)?);
+        }
+        out.maps.push(Map::Pairs(alignment.instructions));
+        Ok(())
     }
-    out.maps.push(Map::Pairs(alignment.instructions));
-    Ok(())
+
+    /// The alignment of two pieces that differ in line numbers only.
+    fn without_lines(
+        &self,
+        left: &Atom<'_>,
+        right: &Atom<'_>,
+        fields: &[Vec<Field>; 2],
+    ) -> Option<Alignment> {
+        let (old, new) = (&self.pair.old, &self.pair.new);
+        let [old_lines, new_lines] = self.lines.get_or_init(|| [Lines::of(old), Lines::of(new)]);
+        let one = blanked(left, old_lines, |link| old.label(link.target))?;
+        let other = blanked(right, new_lines, |link| new.label(link.target))?;
+        align(&code(&one, &fields[0]), &code(&other, &fields[1])).ok()
+    }
 }
 
 /// Whether bytes and relocations agree; what the relocations lead to is another question.
 fn is_same_code(left: &Atom<'_>, right: &Atom<'_>) -> bool {
     left.bytes == right.bytes
         && left.links.len() == right.links.len()
-        && left.flaws.is_empty()
-        && right.flaws.is_empty()
+        && left.shorts.len() == right.shorts.len()
+        && !left.unlinked
+        && !right.unlinked
         && left
             .links
             .iter()
@@ -130,9 +166,9 @@ fn is_same_code(left: &Atom<'_>, right: &Atom<'_>) -> bool {
             .all(|(a, b)| (a.offset, a.kind, a.site.role) == (b.offset, b.kind, b.site.role))
 }
 
-fn code<'a>(atom: &Atom<'a>, fields: &'a [Field]) -> Code<'a> {
+fn code<'a>(bytes: &'a [u8], fields: &'a [Field]) -> Code<'a> {
     Code {
-        bytes: atom.bytes,
+        bytes,
         base: 0,
         fields: Some(fields),
     }
@@ -156,24 +192,47 @@ fn reference_of(
     (old, new): (AtomId, AtomId),
     reference: &RefPair,
 ) -> Result<Reference, String> {
-    let spot = |target: Target, own: AtomId, object: &Object<'_>| match target {
+    let spot = |target: Target, own: AtomId, object: &Object<'_>, at: u64| match target {
         Target::Symbol { symbol, offset } if (symbol as usize) < object.atoms.len() => {
             Some((AtomId(symbol), offset))
         }
         Target::Inside(offset) => i64::try_from(offset).ok().map(|offset| (own, offset)),
+        Target::Outside(_) => {
+            let mut shorts = object.atom(own).shorts.iter();
+            let short = shorts.find(|short| short.site.start == at)?;
+            Some((short.target, short.at))
+        }
         _ => None,
     };
-    let spots = spot(reference.target, old, &pair.old).zip(spot(reference.other, new, &pair.new));
+    let spots = spot(reference.target, old, &pair.old, reference.at).zip(spot(
+        reference.other,
+        new,
+        &pair.new,
+        reference.at_other,
+    ));
     let unclear = || {
         format!(
             "the instruction at +{:#x} refers to no symbol",
             reference.at
         )
     };
-    let (old, new) = spots.ok_or_else(unclear)?;
+    let (to_old, to_new) = spots.ok_or_else(unclear)?;
     Ok(Reference {
         at: reference.at,
-        old,
-        new,
+        old: to_old,
+        new: to_new,
+        size: size_at(&pair.old.atom(old).links, reference.at),
     })
+}
+
+/// How many bytes the only link of the instruction at `at` accesses.
+fn size_at(links: &[Link], at: u64) -> u64 {
+    let first = links.partition_point(|link| link.site.start < at);
+    let mut own = links[first..]
+        .iter()
+        .take_while(|link| link.site.start == at);
+    match (own.next(), own.next()) {
+        (Some(link), None) => link.site.size,
+        _ => 0,
+    }
 }

@@ -5,11 +5,12 @@ use super::function::Spot;
 use crate::object::{Atom, AtomId, AtomKind};
 
 impl Judge<'_, '_> {
-    /// Whether two places are the same to whoever refers to them; the difference otherwise.
-    pub(super) fn same_target(&self, old: Spot, new: Spot) -> Result<(), String> {
+    /// Whether two places are the same to whoever accesses `size` bytes there, or does what is not known if `size` is 0;
+    /// the difference otherwise.
+    pub(super) fn same_target(&self, old: Spot, new: Spot, size: u64) -> Result<(), String> {
         let (a, b) = (self.pair.old.atom(old.0), self.pair.new.atom(new.0));
         if a.is_private() && b.is_private() {
-            return self.same_private(old, new);
+            return self.same_private(old, new, size);
         }
         if !self.is_same_thing(old.0, new.0) {
             return Err(self.differ(old, new));

@@ -5,9 +5,14 @@ use super::table::{Key, Table};
 use crate::object::{AtomId, AtomKind, FunctionId};
 use crate::program::OldAtom;
 use livepatch_bundle::{Function, Manifest, Piece, Reference, SCHEMA, Scope, SymbolKind};
+use std::collections::BTreeSet;
 
 /// The manifest, without what only a target can tell.
-pub(super) fn of<'d>(patch: &Patch<'_, 'd>, table: &Table<'d>, quiesce: &[OldAtom]) -> Manifest {
+pub(super) fn of<'d>(
+    patch: &Patch<'_, 'd>,
+    table: &Table<'d>,
+    quiesce: &BTreeSet<OldAtom>,
+) -> Manifest {
     let replaced = patch.closure.replaced.iter().filter_map(|replaced| {
         let function = owner(patch, replaced.old)?;
         let mut entry = self::function(patch, table, replaced.old.unit, function);
@@ -124,8 +129,6 @@ pub(super) fn quiesced(patch: &Patch<'_, '_>) -> Result<Vec<OldAtom>, Vec<String
             unknown.push(name.clone());
         }
     }
-    found.sort_unstable();
-    found.dedup();
     if unknown.is_empty() {
         Ok(found)
     } else {

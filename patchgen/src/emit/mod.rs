@@ -5,14 +5,17 @@
 mod manifest;
 mod naming;
 mod sections;
+pub mod shorts;
 mod table;
 mod unwind;
 
 use crate::anchors::Anchor;
 use crate::closure::Closure;
+use crate::program::OldAtom;
 use crate::program::Program;
 use crate::proof::Proof;
 use livepatch_bundle::Bundle;
+use std::collections::BTreeSet;
 
 /// Everything that a patch is made of.
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub struct Patch<'p, 'd> {
     pub anchors: &'p [Anchor],
     /// What the user says about the patch.
     pub labels: &'p Labels,
+    /// More running functions that may be on no stack.
+    pub quiesce: BTreeSet<OldAtom>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -47,7 +52,8 @@ pub struct Labels {
 /// # Errors
 /// Names of functions to quiesce that the old objects do not define.
 pub fn bundle(patch: &Patch<'_, '_>) -> Result<Bundle, Vec<String>> {
-    let quiesce = manifest::quiesced(patch)?;
+    let mut quiesce = patch.quiesce.clone();
+    quiesce.extend(manifest::quiesced(patch)?);
     let table = table::Table::of(patch, &quiesce);
     let sections = sections::Sections::of(patch, &table);
     Ok(Bundle {

@@ -1,8 +1,8 @@
 //! The sections of a bundle: one for each function, variable and table; strings and constants share one.
 
 use super::table::{Key, Table, is_pooled};
-use super::{Patch, unwind};
-use crate::object::{Atom, AtomId, AtomKind, Link, Object};
+use super::{Patch, shorts, unwind};
+use crate::object::{Atom, AtomId, AtomKind, Object};
 use crate::program::{NewAtom, OldAtom};
 use livepatch_bundle::{Definition, Reloc, Section, SectionId, SectionKind};
 use std::collections::HashMap;
@@ -161,12 +161,36 @@ impl<'d> Builder<'_, 'd> {
         keys: &[Key<'d>],
     ) {
         let atom = object.atom(id);
-        let relocations = atom
+        let links = atom
             .links
             .iter()
-            .zip(keys)
-            .map(|(link, key)| self.reloc(link, *key));
-        let relocations: Vec<Reloc> = relocations.collect();
+            .map(|link| (link.offset, link.kind, link.addend));
+        let shorts = atom.shorts.iter().enumerate().map(|(index, short)| {
+            let (offset, addend) = shorts::field(atom, index, short);
+            (offset, short.kind, addend)
+        });
+        // Old code stays as it is: it is there to be compared.
+        let new = matches!(key, Key::New(_));
+        let fields = links.chain(shorts.take_while(|_| new)).zip(keys);
+        let relocations: Vec<Reloc> = fields
+            .map(|((offset, kind, addend), key)| Reloc {
+                offset,
+                kind,
+                symbol: self.table.id(*key),
+                addend,
+            })
+            .collect();
+        let widened = shorts::code(atom)
+            .ok()
+            .filter(|_| new && !atom.shorts.is_empty());
+        let bytes = widened.as_deref().unwrap_or(atom.bytes);
+        let size = if new || atom.kind != AtomKind::Literal {
+            atom.size.max(bytes.len() as u64)
+        } else {
+            // What follows it in the running program need not be the same padding.
+            atom.len_without_padding().max(1).min(atom.size)
+        };
+        let bytes = &bytes[..bytes.len().min(size as usize)];
         let made = &mut self.made.list[section];
         let offset = made.size;
         made.relocations
@@ -174,26 +198,17 @@ impl<'d> Builder<'_, 'd> {
                 offset: reloc.offset + offset,
                 ..reloc
             }));
-        made.size += atom.size;
+        made.size += size;
         if made.kind != SectionKind::Zero {
-            made.data.extend_from_slice(atom.bytes);
+            made.data.extend_from_slice(bytes);
             made.data.resize(made.size as usize, 0);
         }
         let place = Definition {
             section: SectionId(section),
             offset,
-            size: atom.size,
+            size,
         };
         self.made.definitions.insert(key, place);
-    }
-
-    fn reloc(&self, link: &Link, key: Key<'d>) -> Reloc {
-        Reloc {
-            offset: link.offset,
-            kind: link.kind,
-            symbol: self.table.id(key),
-            addend: link.addend,
-        }
     }
 }
 

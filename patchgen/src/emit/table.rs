@@ -53,7 +53,7 @@ pub(super) struct Table<'d> {
 }
 
 impl<'d> Table<'d> {
-    pub(super) fn of(patch: &Patch<'_, 'd>, quiesce: &[OldAtom]) -> Self {
+    pub(super) fn of(patch: &Patch<'_, 'd>, quiesce: &BTreeSet<OldAtom>) -> Self {
         let same = equal_constants(patch);
         let definitions = patch.closure.carried.iter().map(|atom| Key::New(*atom));
         let definitions = definitions.chain(patch.proof.copies.iter().map(|atom| Key::Old(*atom)));
@@ -119,7 +119,7 @@ impl<'d> Table<'d> {
     }
 }
 
-fn references<'d>(patch: &Patch<'_, 'd>, quiesce: &[OldAtom]) -> BTreeSet<Key<'d>> {
+fn references<'d>(patch: &Patch<'_, 'd>, quiesce: &BTreeSet<OldAtom>) -> BTreeSet<Key<'d>> {
     let destinations = patch.closure.destinations.values().flatten();
     let origins = patch.proof.origins.values().flatten();
     let pieces = patch.proof.copies.iter().filter(|copy| {

@@ -199,27 +199,8 @@ impl<'d> Carver<'_, 'd> {
     fn atom(&self, section: usize, kind: AtomKind, start: u64, end: u64) -> Atom<'d> {
         let data = self.tables.sections[section].data;
         let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
-        Atom {
-            name: "",
-            kind,
-            symbol_kind: SymbolKind::Unknown,
-            scope: Scope::Local,
-            weak: false,
-            indirect: false,
-            source: None,
-            aliases: Vec::new(),
-            globals: Vec::new(),
-            labels: Vec::new(),
-            section,
-            start,
-            size: end - start,
-            bytes: range
-                .and_then(|(start, end)| data.get(start..end))
-                .unwrap_or_default(),
-            links: Vec::new(),
-            run: None,
-            flaws: Vec::new(),
-        }
+        let bytes = range.and_then(|(start, end)| data.get(start..end));
+        Atom::new(kind, section, start..end, bytes.unwrap_or_default())
     }
 }
 

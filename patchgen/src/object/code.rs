@@ -33,6 +33,8 @@ pub struct Site {
     pub end: u64,
     /// What the instruction does with the field's value.
     pub role: Role,
+    /// How many bytes a plain access reads or writes; 0 for everything else.
+    pub size: u64,
 }
 
 /// A PC-relative field that the assembler filled in, leading out of the code that was decoded.
@@ -82,8 +84,8 @@ pub(super) fn decode(bytes: &[u8], fields: &[u64]) -> Decoded {
             .then(|| start + offsets.displacement_offset() as u64);
         let first = next;
         while fields.get(next).is_some_and(|field| *field < end) {
-            let role = role(&instruction, memory == Some(fields[next]));
-            decoded.sites[next] = (fields[next] >= start).then_some(Site { start, end, role });
+            let site = site(&instruction, memory == Some(fields[next]));
+            decoded.sites[next] = (fields[next] >= start).then_some(site);
             next += 1;
         }
         let relocated = |field: u64| fields[first..next].contains(&field);
@@ -96,8 +98,7 @@ pub(super) fn decode(bytes: &[u8], fields: &[u64]) -> Decoded {
             && !relocated(field)
             && !(0..bytes.len() as i64).contains(&target)
         {
-            let role = role(&instruction, memory == Some(field));
-            let site = Site { start, end, role };
+            let site = site(&instruction, memory == Some(field));
             decoded.escapes.push(Escape {
                 field,
                 width,
@@ -155,6 +156,20 @@ pub(super) fn sites(tables: &Tables<'_>, atoms: &mut [Atom<'_>]) -> Sites {
             .extend(decoded.escapes.into_iter().map(|escape| (number, escape)));
     }
     found
+}
+
+fn site(instruction: &Instruction, in_memory_operand: bool) -> Site {
+    let role = role(instruction, in_memory_operand);
+    let size = match role {
+        Role::Access => instruction.memory_size().size() as u64,
+        _ => 0,
+    };
+    Site {
+        start: instruction.ip(),
+        end: instruction.next_ip(),
+        role,
+        size,
+    }
 }
 
 fn role(instruction: &Instruction, in_memory_operand: bool) -> Role {

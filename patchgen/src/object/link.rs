@@ -68,6 +68,7 @@ fn data_site(offset: u64, kind: RelocKind) -> Site {
         start: offset,
         end: offset.saturating_add(kind.width() as u64),
         role: Role::Data,
+        size: 0,
     }
 }
 
@@ -103,6 +104,13 @@ impl Layout {
         Self { by_section }
     }
 
+    /// Whether the section has several atoms.
+    fn is_shared(&self, section: usize) -> bool {
+        self.by_section
+            .get(section)
+            .is_some_and(|list| list.len() > 1)
+    }
+
     /// The atom at this place: the one that holds it, or the one before it (an end pointer, padding), or the first
     /// one (a pointer to before an array).
     pub(super) fn find(&self, section: usize, offset: i64) -> Option<AtomId> {
@@ -127,10 +135,12 @@ impl<'d> Linker<'_, 'd> {
         for index in 0..atoms.len() {
             let (links, flaws) = self.link(atoms, AtomId(index as u32));
             atoms[index].links = links;
+            atoms[index].unlinked = !flaws.is_empty();
             atoms[index].flaws.extend(flaws);
         }
         for (index, escape) in escapes {
             match self.assembled(atoms, &atoms[*index], escape) {
+                Ok(link) if escape.width == 1 => atoms[*index].shorts.push(link),
                 Ok(link) => atoms[*index].links.push(link),
                 Err(flaw) => atoms[*index].flaws.push(flaw),
             }
@@ -156,16 +166,10 @@ impl<'d> Linker<'_, 'd> {
     ) -> Result<Link, String> {
         let Escape {
             field,
-            width,
             target,
             site,
+            ..
         } = *escape;
-        if width != 4 {
-            return Err(format!(
-                "the short jump at +{:#x} leads to another function",
-                site.start
-            ));
-        }
         let place = atom.start.cast_signed().wrapping_add(target);
         let found = self.layout.find(atom.section, place);
         let found = found.ok_or_else(|| format!("+{:#x} leads out of the section", site.start))?;
@@ -177,6 +181,7 @@ impl<'d> Linker<'_, 'd> {
             target: found,
             addend,
             at,
+            loose: false,
             site,
         })
     }
@@ -222,7 +227,7 @@ impl<'d> Linker<'_, 'd> {
         let site = Site {
             start: lead.site.start.saturating_sub(atom.start),
             end: lead.site.end.saturating_sub(atom.start),
-            role: lead.site.role,
+            ..lead.site
         };
         let Place::Section(section) = lead.place else {
             let target = self.externals[entry.symbol]
@@ -234,6 +239,7 @@ impl<'d> Linker<'_, 'd> {
                 target,
                 addend: entry.addend,
                 at,
+                loose: false,
                 site,
             });
         };
@@ -251,6 +257,8 @@ impl<'d> Linker<'_, 'd> {
             let name = tables.sections[section].name;
             format!("{} at +{offset:#x} leads into `{name}`", kind.name())
         })?;
+        let computed = matches!(site.role, Role::Address | Role::Indexed);
+        let is_data = !atoms[target.0 as usize].kind.is_code();
         let start = atoms[target.0 as usize].start.cast_signed();
         let addend = symbol.value.cast_signed().wrapping_add(entry.addend);
         Ok(Link {
@@ -259,6 +267,7 @@ impl<'d> Linker<'_, 'd> {
             target,
             addend: addend.wrapping_sub(start),
             at: place.wrapping_sub(start),
+            loose: !named && computed && is_data && self.layout.is_shared(section),
             site,
         })
     }

@@ -8,6 +8,7 @@ mod carve;
 mod code;
 mod extents;
 mod functions;
+pub mod lines;
 mod link;
 mod literals;
 mod model;

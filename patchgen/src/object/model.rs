@@ -6,6 +6,7 @@ use super::{Site, names};
 use livepatch_bundle::{RelocKind, Scope, SymbolKind};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 
 /// The index of an atom in [`Object::atoms`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +81,9 @@ pub struct Link {
     pub addend: i64,
     /// Where in the target it leads, without the bias that PC-relative fields have.
     pub at: i64,
+    /// Whether the target was found by a place in a section that others share, by code that may compute with it: a
+    /// pointer to before an array is a pointer into its neighbour.
+    pub loose: bool,
     /// The instruction that holds the field, as offsets in the atom; the field itself for data.
     pub site: Site,
 }
@@ -117,13 +121,44 @@ pub struct Atom<'d> {
     pub bytes: &'d [u8],
     /// References sorted by offset.
     pub links: Vec<Link>,
+    /// Jumps to other functions that the assembler made so short that no relocation fits them; `offset` is that of the
+    /// one-byte distance.
+    pub shorts: Vec<Link>,
     /// The first of the literals that lie together: pointers may run from one into the next.
     pub run: Option<AtomId>,
+    /// Whether it has relocations that are not among its links.
+    pub unlinked: bool,
     /// What is not understood about it.
     pub flaws: Vec<String>,
 }
 
-impl Atom<'_> {
+impl<'d> Atom<'d> {
+    /// A nameless atom in `range` of a section.
+    #[must_use]
+    pub fn new(kind: AtomKind, section: usize, range: Range<u64>, bytes: &'d [u8]) -> Self {
+        Self {
+            name: "",
+            kind,
+            symbol_kind: SymbolKind::Unknown,
+            scope: Scope::Local,
+            weak: false,
+            indirect: false,
+            source: None,
+            aliases: Vec::new(),
+            globals: Vec::new(),
+            labels: Vec::new(),
+            section,
+            start: range.start,
+            size: range.end - range.start,
+            bytes,
+            links: Vec::new(),
+            shorts: Vec::new(),
+            run: None,
+            unlinked: false,
+            flaws: Vec::new(),
+        }
+    }
+
     /// What people call it.
     #[must_use]
     pub fn label(&self, sections: &[Section<'_>]) -> String {
@@ -135,6 +170,20 @@ impl Atom<'_> {
         } else {
             self.name.to_owned()
         }
+    }
+
+    /// How many bytes there are before the zeros at its end, which may be padding.
+    #[must_use]
+    pub fn len_without_padding(&self) -> u64 {
+        let last = self.links.last();
+        let last_link = last.map_or(0, |link| link.offset + link.kind.width() as u64);
+        let last_byte = self.bytes.iter().rposition(|byte| *byte != 0);
+        last_link.max(last_byte.map_or(0, |at| at as u64 + 1))
+    }
+
+    /// Everything that it refers to.
+    pub fn references(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().chain(&self.shorts)
     }
 
     /// Whether only its contents matter: it has no name, or one that the compiler made up.

@@ -197,6 +197,13 @@ fn read_section<'d>(
         )));
     }
     let kind = header.sh_type(LE);
+    let flags = header.sh_flags(LE).0;
+    let loaded = flags & elf::SHF_ALLOC.0 != 0;
+    if kind == elf::SHT_NOBITS && loaded && flags & elf::SHF_WRITE.0 == 0 {
+        return Err(ObjectError::Unsuitable(
+            "a file of debug information only, its code was stripped",
+        ));
+    }
     let contents = if kind == elf::SHT_NULL {
         &[]
     } else {
@@ -205,7 +212,7 @@ fn read_section<'d>(
     Ok(Section {
         name,
         sh_type: kind,
-        flags: header.sh_flags(LE).0,
+        flags,
         data: contents,
         size: header.sh_size(LE),
         align,

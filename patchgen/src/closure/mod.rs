@@ -1,6 +1,8 @@
 //! What must travel: changed functions, what is new, and the constants that both use. All else is referred to where
 //! it runs.
 
+mod neighbours;
+
 use crate::object::{AtomId, AtomKind, FunctionId, Link, Role};
 use crate::program::{Fate, NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
@@ -35,7 +37,7 @@ pub struct Closure<'d> {
     pub replaced: Vec<Replacement>,
     /// Everything that travels.
     pub carried: BTreeSet<NewAtom>,
-    /// By carried atom: where each of its links leads.
+    /// By carried atom: where each of its references leads.
     pub destinations: BTreeMap<NewAtom, Vec<Destination<'d>>>,
     /// Why it may not be.
     pub refusals: Vec<Refusal>,
@@ -68,7 +70,7 @@ impl<'d> Closure<'d> {
     fn follow(&mut self, program: &Program<'d>, from: NewAtom, queue: &mut Vec<NewAtom>) {
         let object = &program.units[from.unit].pair.new;
         let mut destinations = Vec::new();
-        for link in &object.atom(from.atom).links {
+        for link in object.atom(from.atom).references() {
             match destination(program, from, link) {
                 Ok(destination) => {
                     if let Destination::Carried(atom) = destination {
@@ -164,6 +166,18 @@ fn defined<'d>(
     let target = unit.pair.new.atom(new.atom);
     let label = || unit.pair.new.label(new.atom);
     let old = program.old_of(new);
+    // Nobody but the compiler indexes its own tables, and it takes their start.
+    let own_table = target.is_private() && link.at == 0 && link.site.role == Role::Address;
+    let firm = !link.loose || own_table || target.kind.is_anonymous();
+    if !firm && !neighbours::are_firm(program, new) {
+        let section = unit.pair.new.section_name(new.atom);
+        let reason = format!(
+            "it cannot be told whether it refers to `{}` or to what is beside it in `{section}`: compile old and new \
+             with `-fdata-sections`",
+            label()
+        );
+        return Err(Refusal::new(program, from, reason));
+    }
     match target.kind {
         AtomKind::Function => {
             let function = unit.pair.new.owner(new.atom);
