@@ -19,8 +19,10 @@ const LONGEST_JUMP: usize = 14;
 pub struct Site {
     /// What was proven about it.
     pub proven: Proven,
-    /// The bytes at its entry: the function, and the padding behind it if it is short.
+    /// The bytes at its entry that a jump may take: of the function, and of the padding behind it if it is short.
     pub code: Vec<u8>,
+    /// All bytes of its entry piece.
+    pub old: Vec<u8>,
     /// How many of them are the function's own.
     pub own: usize,
     /// How many bytes behind it are provably padding.

@@ -4,7 +4,7 @@
 //! patch (a call-back, a string), which no stack check finds: then its memory stays, marked *retired*, and a later
 //! `revert` frees it.
 
-use crate::commit::{StopTheWorld, Strategy};
+use crate::commit::{Standing, StopTheWorld, Strategy};
 use crate::error::Error;
 use crate::exchange::{Exchange, Run};
 use crate::hands::{Loan, borrow};
@@ -23,7 +23,6 @@ use crate::retire::{
 };
 use crate::session::Session;
 use crate::stack::stack_check;
-use crate::stop::StoppedThread;
 use crate::sys::ptrace;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::RunAddr;
@@ -307,17 +306,19 @@ impl Reversal<'_> {
 
 /// A stopped thread as the search for pointers wants it. Its extended registers are searched only if it ran: no
 /// calling convention keeps them over a system call.
-fn as_state(thread: &StoppedThread) -> ThreadState {
+fn as_state(standing: &Standing) -> ThreadState {
+    let Standing { thread, top } = *standing;
     let extended = if thread.was_sleeping {
         Vec::new()
     } else {
         extended_registers(thread.tid)
     };
+    let start = RunAddr(thread.registers.rsp);
     ThreadState {
         tid: thread.tid,
         registers: thread.registers,
         extended,
-        walked: None,
+        walked: top.map(|end| AddressRange { start, end }),
     }
 }
 

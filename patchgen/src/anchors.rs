@@ -18,6 +18,9 @@ pub struct Anchor {
 /// A good anchor is long enough to be like no other and short enough to be cheap, in bytes.
 const GOOD_SIZE: std::ops::RangeInclusive<u64> = 48..=512;
 
+/// Of so many good candidates the one with the fewest references is taken.
+const CONSIDERED: usize = 32;
+
 /// Chooses anchors for what the patch refers to and no replaced function does, and adds them to the proof.
 pub fn choose<'d>(
     program: &Program<'d>,
@@ -107,13 +110,17 @@ impl<'d> Candidates<'d> {
             )
         };
         let own = own(program, wanted).filter(|anchor| self.unchanged.contains(anchor));
-        let users = self
-            .by_reference
-            .get(&wanted)
-            .into_iter()
-            .flatten()
-            .copied();
-        own.into_iter().chain(users).min_by_key(rank)
+        let users = self.by_reference.get(&wanted).into_iter().flatten();
+        let mut best: Vec<Anchor> = own.into_iter().chain(users.copied()).collect();
+        best.sort_by_cached_key(rank);
+        best.truncate(CONSIDERED);
+        // What an anchor refers to must be found, too: the fewer, the better.
+        best.into_iter().min_by_key(|anchor| {
+            (
+                !GOOD_SIZE.contains(&size(program, *anchor)),
+                references(program, *anchor).len(),
+            )
+        })
     }
 
     /// What a match of the anchor tells.

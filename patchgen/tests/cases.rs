@@ -12,6 +12,7 @@
 //! | `NotNew`     | these do not                                                                    |
 //! | `Reference`  | these are referred to where they run                                            |
 //! | `Quiesce`    | these, too, may be on no stack                                                  |
+//! | `Anchor`     | these unchanged functions travel to locate what the new code needs              |
 //! | `Refused`    | patchgen refuses; standard error has this text                                  |
 //! | `Refusals`   | how many reasons it gives                                                       |
 //! | `Unchanged`  | no functional change                                                            |
@@ -187,6 +188,19 @@ fn patched(directives: &Directives, run: &Run, output: &Path) -> Vec<String> {
             problems.push(format!(
                 "`{name}` is not to be quiesced: {:?}",
                 bundle.manifest.quiesce
+            ));
+        }
+    }
+    for name in directives.words("Anchor") {
+        if !bundle
+            .manifest
+            .anchors
+            .iter()
+            .any(|anchor| anchor.name == name)
+        {
+            problems.push(format!(
+                "`{name}` is no anchor: {:?}",
+                bundle.manifest.anchors
             ));
         }
     }

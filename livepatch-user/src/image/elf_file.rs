@@ -70,6 +70,11 @@ impl ElfFile {
         Some(this)
     }
 
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
     /// Bytes of the file; `None` when it is shorter or the request is out of proportion.
     pub(super) fn read(&self, offset: u64, len: u64) -> Option<Vec<u8>> {
         let end = offset.checked_add(len)?;

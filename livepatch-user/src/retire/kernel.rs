@@ -119,7 +119,7 @@ fn hex(text: &str) -> Option<u64> {
     u64::from_str_radix(text.split_ascii_whitespace().next()?, 16).ok()
 }
 
-/// The signals that have handlers: `SigCgt:	0000000180014a07`, bit 0 for signal 1.
+/// The signals that have handlers: `SigCgt: 0000000180014a07`, bit 0 for signal 1.
 fn caught(status: &str) -> Option<Vec<u64>> {
     let mask = hex(status
         .lines()

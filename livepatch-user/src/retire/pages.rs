@@ -2,7 +2,8 @@
 //!
 //! By the ioctl `PAGEMAP_SCAN` where the kernel has it, which skips holes at once; else from the entries of
 //! `/proc/PID/pagemap`, eight bytes for each page of address space (kernel documentation,
-//! `admin-guide/mm/pagemap.rst`).
+//! `admin-guide/mm/pagemap.rst`). Telling a file's pages from copies makes the kernel look at each page and not only
+//! at the page tables, which takes ten times as long, so it is asked only where it matters.
 
 use super::Incomplete;
 use crate::process::{Mapping, Pid};
@@ -59,19 +60,26 @@ impl Pages {
     /// Lists pages. `maps` must be up to date where the kernel does not [scan](Self::scans); protection exists only
     /// where it does.
     pub(super) fn runs(&self, which: Which, maps: &[Mapping]) -> Result<Vec<PageRun>, Incomplete> {
-        if self.scans {
-            return self.scan(which, maps);
+        if !self.scans {
+            return entries(&self.pagemap, which == Which::SoftDirty, maps);
         }
-        entries(&self.pagemap, which == Which::SoftDirty, maps)
+        let ends = maps.iter().map(|mapping| mapping.end.0);
+        let end = ends.filter(|&end| end < 1 << 56).max();
+        self.scan(query(which, 0, end.unwrap_or(0).max(USER_END)))
     }
 
-    fn scan(&self, which: Which, maps: &[Mapping]) -> Result<Vec<PageRun>, Incomplete> {
-        let end = maps
-            .iter()
-            .map(|mapping| mapping.end.0)
-            .filter(|&end| end < 1 << 56)
-            .max();
-        let mut query = query(which, 0, end.unwrap_or(0).max(USER_END));
+    /// Cuts a run into pages of files, copies of such and pages of zeroes.
+    pub(super) fn detail(&self, run: &PageRun) -> Result<Vec<PageRun>, Incomplete> {
+        if !self.scans {
+            return Ok(vec![*run]);
+        }
+        self.scan(Query {
+            report: pagescan::FILE | pagescan::ZERO,
+            ..query(Which::Populated, run.start, run.end)
+        })
+    }
+
+    fn scan(&self, mut query: Query) -> Result<Vec<PageRun>, Incomplete> {
         let mut runs = Vec::new();
         let mut batch = vec![PageRun::default(); BATCH];
         while query.start < query.end {
@@ -108,7 +116,7 @@ fn query(which: Which, start: u64, end: u64) -> Query {
             Which::SoftDirty => pagescan::SOFT_DIRTY,
         },
         any_of: pagescan::PRESENT | pagescan::SWAPPED,
-        report: pagescan::FILE | pagescan::ZERO,
+        report: 0,
         protect: which == Which::Protect,
     }
 }

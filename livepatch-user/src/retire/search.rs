@@ -192,7 +192,8 @@ impl<'a> Search<'a> {
         let mut selected: Vec<PageRun> = Vec::new();
         let mut parts = Vec::new();
         for run in self.pages.runs(which, self.areas.maps())? {
-            self.areas.select(&run, &mut parts);
+            let detail = |part: &PageRun| self.pages.detail(part);
+            self.areas.select(&run, detail, &mut parts)?;
             for part in parts.drain(..) {
                 match selected.last_mut() {
                     Some(last) if last.end == part.start => last.end = part.end,

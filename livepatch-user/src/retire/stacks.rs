@@ -14,7 +14,9 @@
 //!
 //! Frames that are in use have holes, in which such addresses stay, too. There, and in the red zone, a word that can be
 //! nothing but a return address does not count once the stack check has found no frame of the patch: it is not one that
-//! anything will return to. (A coroutine that is parked on an array in another frame of a thread would be missed.)
+//! anything will return to. (Two things would be missed: a coroutine that is parked on an array in
+//! a frame of a thread, and what a thread holds in interrupted frames while it runs a signal handler on an alternate
+//! stack that is such an array.)
 
 use super::AddressRange;
 use super::capture::ThreadState;
@@ -39,16 +41,18 @@ pub(super) struct Stack {
     clear: AddressRange,
 }
 
-/// The threads' stacks. Their mappings must be the same in both lists.
+/// The threads' stacks by ascending address. Their mappings must be the same in both lists.
 pub(super) fn stacks(threads: &[ThreadState], before: &[Mapping], after: &[Mapping]) -> Vec<Stack> {
+    let mut pointers: Vec<u64> = threads.iter().map(|thread| thread.registers.rsp).collect();
+    pointers.sort_unstable();
+    let pointers_below = |end: RunAddr| pointers.partition_point(|&pointer| pointer < end.0);
     let stack = |thread: &ThreadState| {
         let rsp = RunAddr(thread.registers.rsp);
         let red_zone = rsp.offset(-RED_ZONE);
         let own = own_stack(thread, before).filter(|mapping| {
             let same = find_mapping(after, mapping.start) == Some(mapping)
                 && below(after, mapping) == below(before, mapping);
-            let inside = |thread: &&ThreadState| mapping.contains(RunAddr(thread.registers.rsp));
-            same && threads.iter().filter(inside).count() == 1
+            same && pointers_below(mapping.end) - pointers_below(mapping.start) == 1
         });
         let walked = own.zip(thread.walked);
         Stack {
@@ -62,7 +66,9 @@ pub(super) fn stacks(threads: &[ThreadState], before: &[Mapping], after: &[Mappi
             },
         }
     };
-    threads.iter().map(stack).collect()
+    let mut stacks: Vec<Stack> = threads.iter().map(stack).collect();
+    stacks.sort_unstable_by_key(|stack| stack.unused.start);
+    stacks
 }
 
 /// The mapping that is this thread's stack and nothing else.
@@ -87,18 +93,19 @@ fn below<'m>(maps: &'m [Mapping], mapping: &Mapping) -> Option<&'m Mapping> {
 }
 
 /// Whether the word is left over from finished calls: anything below the stack pointer, and among the frames in use the
-/// address after a call, which is nothing else than a return address.
+/// address after a call, which is nothing else than a return address. `stacks` as [`stacks`] gives them.
 pub(super) fn is_left_over(
     word: &Found,
     stacks: &[Stack],
     patch: &PatchAddresses,
     memory: &impl Memory,
 ) -> bool {
-    let is_in = |range: fn(&Stack) -> AddressRange| {
-        stacks.iter().any(|stack| range(stack).contains(word.at))
+    let after = stacks.partition_point(|stack| stack.unused.start <= word.at);
+    let Some(stack) = after.checked_sub(1).map(|index| &stacks[index]) else {
+        return false;
     };
-    is_in(|stack| stack.unused)
-        || (is_in(|stack| stack.clear) && is_return_address(word.value, patch, memory))
+    stack.unused.contains(word.at)
+        || (stack.clear.contains(word.at) && is_return_address(word.value, patch, memory))
 }
 
 fn is_return_address(value: RunAddr, patch: &PatchAddresses, memory: &impl Memory) -> bool {

@@ -43,7 +43,9 @@ impl StackCheck {
             .zip(windows)
             .map(|((thread, registers), window)| {
                 let mut stack = window.over(&bulk.bytes, space);
-                (*thread, self.judge(registers, &mut stack, space))
+                let verdict = self.judge(registers, &mut stack, space);
+                self.tops.push(self.last_top());
+                (*thread, verdict)
             })
             .collect();
         self.bulk = bulk;

@@ -24,7 +24,12 @@ pub(crate) struct Visit {
 #[derive(Debug)]
 pub(crate) enum WalkEnd {
     /// At a frame that nothing called.
-    Complete { frames: usize },
+    Complete {
+        /// How many frames there were.
+        frames: usize,
+        /// Where the outermost frame begins, when all frames lie below it on one stack.
+        top: Option<RunAddr>,
+    },
     /// The visitor said so.
     Stopped,
     /// Here nothing certain can be said about the rest.
@@ -51,6 +56,8 @@ struct Walk {
     exact: bool,
     frames: usize,
     switches: usize,
+    /// A signal frame was passed: the frames may lie on several stacks.
+    switched: bool,
     /// The frame before: its registers, and whether it was exact.
     callee: Option<(RegisterFile, bool)>,
 }
@@ -68,6 +75,7 @@ impl Unwinder {
             exact: true,
             frames: 0,
             switches: 0,
+            switched: false,
             callee: None,
         };
         loop {
@@ -83,6 +91,7 @@ impl Unwinder {
                 Ok(false) => {
                     return WalkEnd::Complete {
                         frames: walk.frames,
+                        top: (!walk.switched).then(|| walk.registers.sp()),
                     };
                 }
                 Err(error) => return WalkEnd::Gap(walk.gap(error)),
@@ -122,6 +131,7 @@ impl Walk {
     /// The caller's frame lies above. It may start where its callee stopped only if that one had not yet pushed or
     /// has already popped its return address (`vfork` keeps it in a register).
     fn check_direction(&mut self, caller: &RegisterFile, signal: bool) -> Result<(), WalkError> {
+        self.switched |= signal;
         let (sp, cfa) = (self.registers.sp(), caller.sp());
         let moves_up = cfa > sp || (cfa == sp && self.exact);
         if signal && !moves_up {

@@ -2,6 +2,7 @@
 
 mod child;
 mod remote;
+mod signals;
 mod stop;
 
 /// Tests that stop and go without end would starve each other's targets of their two CPUs; one at a time.

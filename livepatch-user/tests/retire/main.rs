@@ -4,6 +4,7 @@ mod figures;
 mod target;
 
 use livepatch_bundle::RunAddr;
+use livepatch_user::memory::Memory;
 use livepatch_user::process::maps;
 use livepatch_user::retire::{
     Holder, Incomplete, Limits, Outcome, Place, RemoteSyscall, Search, Tracking,
@@ -147,6 +148,30 @@ fn a_search_that_was_only_prepared() {
             "" => assert_free(&outcome, "nothing was stored"),
             _ => assert_eq!(held(outcome).len(), 1),
         }
+    }
+}
+
+/// The switch writes to read-only pages while they are protected; it must work, and be seen.
+#[test]
+fn a_forced_write_is_noticed() {
+    let program = Program::start(0);
+    let mut search = begin(&program, Mode::Protection, Limits::default());
+    let maps = maps(program.target.pid).expect("it runs");
+    let text = maps
+        .iter()
+        .find(|mapping| mapping.execute)
+        .expect("it has code");
+    let pointer = program.patch().ranges[0].start.offset(0x40);
+    let before = program.memory.read_u64(text.start).expect("it is readable");
+    for (word, count) in [(pointer.0, 1), (before, 0)] {
+        let bytes = word.to_le_bytes();
+        let written = program.memory.write_forced(text.start, &bytes, None);
+        written.expect("forced writes are allowed on this kernel");
+        match finish(&program, &mut search) {
+            Outcome::Free => assert_eq!(count, 0),
+            other => assert_eq!(held(other).len(), count),
+        }
+        search.refresh().expect("everything is readable");
     }
 }
 

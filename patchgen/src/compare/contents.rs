@@ -13,13 +13,15 @@ impl Judge<'_, '_> {
         if same_bytes((a, old.1), (b, new.1), size) {
             return Ok(());
         }
-        if old.1 == new.1 && is_same_source((&self.pair.old, a), (&self.pair.new, b)) {
-            return Ok(());
-        }
         // Nothing tells where in a literal something begins; all else begins at its start.
         let literals = a.kind == AtomKind::Literal && b.kind == AtomKind::Literal;
         if old.1 == new.1 {
             self.same_contents(old.0, new.0, old.1)
+                .or_else(|difference| {
+                    let [old_sources, new_sources] = self.sources();
+                    let same = is_same_source((old_sources, a), (new_sources, b));
+                    if same { Ok(()) } else { Err(difference) }
+                })
         } else if literals {
             self.same_rest(old, new)
         } else {
@@ -104,16 +106,7 @@ fn extent(atom: &Atom<'_>, from: i64) -> Option<Range<u64>> {
         return Some(0..atom.size);
     }
     let from = u64::try_from(from).ok().filter(|from| *from <= atom.size)?;
-    let last_link = atom
-        .links
-        .last()
-        .map_or(0, |link| link.offset + link.kind.width() as u64);
-    let last_byte = atom
-        .bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |at| at as u64 + 1);
-    Some(from..last_link.max(last_byte).max(from))
+    Some(from..atom.len_without_padding().max(from))
 }
 
 fn links<'a>(atom: &'a Atom<'_>, range: &Range<u64>) -> &'a [Link] {

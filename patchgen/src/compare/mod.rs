@@ -14,7 +14,8 @@ use crate::correlate::Correlation;
 use crate::object::{AtomId, AtomKind, FunctionId};
 use crate::pair::Pair;
 use function::{Aligned, FunctionPair};
-use std::cell::RefCell;
+use paths::Sources;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 
 /// What a pair of object files differs in.
@@ -82,6 +83,8 @@ struct Judge<'c, 'd> {
     pieces: HashMap<AtomId, (usize, usize)>,
     changed: HashMap<usize, String>,
     different: BTreeSet<(AtomId, AtomId)>,
+    /// Source files of old and new, read when they are needed.
+    sources: OnceCell<[Sources<'d>; 2]>,
     /// What was compared in this round. An entry is made before its contents are looked at, so that data that
     /// points to itself is equal unless something else in it differs.
     seen: RefCell<HashMap<(AtomId, AtomId, i64), bool>>,
@@ -113,8 +116,15 @@ impl<'c, 'd> Judge<'c, 'd> {
             pieces,
             changed,
             different: BTreeSet::new(),
+            sources: OnceCell::new(),
             seen: RefCell::new(HashMap::new()),
         }
+    }
+
+    fn sources(&self) -> &[Sources<'d>; 2] {
+        let pair = self.pair;
+        self.sources
+            .get_or_init(|| [Sources::of(&pair.old), Sources::of(&pair.new)])
     }
 
     /// Judges everything that is still taken for unchanged. Returns whether that found something.

@@ -57,7 +57,7 @@ impl Votes {
                 continue;
             };
             let links = old.links.iter().zip(&new.links);
-            let alike = old.bytes.len() == new.bytes.len()
+            let alike = old.bytes == new.bytes
                 && old.links.len() == new.links.len()
                 && links
                     .clone()
@@ -79,10 +79,11 @@ impl Votes {
                 .filter(|set| set.len() == 1)
                 .and_then(|set| set.first().copied())
         };
+        let members: BTreeSet<AtomId> = group.new.iter().copied().collect();
         let pairs = group.old.iter().filter_map(|old| {
             let new = only(&self.0, *old)?;
             let back = only(&self.1, new)?;
-            (back == *old && group.new.contains(&new)).then_some((*old, new))
+            (back == *old && members.contains(&new)).then_some((*old, new))
         });
         pairs.collect()
     }
@@ -126,46 +127,84 @@ struct Sides<'p, 'd> {
 impl Sides<'_, '_> {
     /// Joins what agrees in size and kind and shares users with nobody else of the group.
     fn by_users(&self, pair: &Pair<'_>, group: &Group, correlation: &mut Correlation) {
-        let free_old: Vec<AtomId> = group
-            .old
-            .iter()
-            .copied()
-            .filter(|id| correlation.new_of(*id).is_none())
-            .collect();
-        let free_new: Vec<AtomId> = group
-            .new
-            .iter()
-            .copied()
-            .filter(|id| correlation.old_of(*id).is_none())
-            .collect();
-        let alone = free_old.len() == 1 && free_new.len() == 1;
-        let similar = |old: AtomId, new: AtomId| {
+        let mut old = group.old.clone();
+        old.retain(|id| correlation.new_of(*id).is_none());
+        let mut new = group.new.clone();
+        new.retain(|id| correlation.old_of(*id).is_none());
+        if let ([old], [new]) = (&old[..], &new[..]) {
+            if self.may_be_one(pair, *old, *new) {
+                correlation.join(*old, *new);
+            }
+            return;
+        }
+        let kin = Kin::of(self, &old, &new);
+        let alike = |old: AtomId, new: AtomId| {
             let (a, b) = (pair.old.atom(old), pair.new.atom(new));
-            let alike = alone || (a.kind, a.size) == (b.kind, b.size);
-            alike && self.share_users(pair, old, new)
+            (a.kind, a.size) == (b.kind, b.size)
         };
-        for old in &free_old {
-            let candidates: Vec<AtomId> = free_new
-                .iter()
-                .copied()
-                .filter(|new| similar(*old, *new))
-                .collect();
-            if let [new] = candidates[..]
-                && free_old
-                    .iter()
-                    .filter(|other| similar(**other, new))
-                    .count()
-                    == 1
-            {
-                correlation.join(*old, new);
+        for one in old {
+            let new = only(kin.new_of(one).filter(|new| alike(one, *new)));
+            let back = new.and_then(|new| only(kin.old_of(new).filter(|old| alike(*old, new))));
+            if let (Some(new), Some(_)) = (new, back) {
+                correlation.join(one, new);
             }
         }
     }
 
-    fn share_users(&self, pair: &Pair<'_>, old: AtomId, new: AtomId) -> bool {
+    /// Whether the only ones of a name are the same: they share users, or nothing in the name is a number.
+    fn may_be_one(&self, pair: &Pair<'_>, old: AtomId, new: AtomId) -> bool {
         let (a, b) = (self.old.of_atom(old), self.new.of_atom(new));
         // A constant that nobody uses any more is nobody's state.
         let idle = pair.new.atom(new).kind == AtomKind::ReadOnly && b.is_empty();
         idle || !a.is_disjoint(&b) || !names::is_numbered(pair.old.atom(old).name)
+    }
+}
+
+fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
+    let first = items.next()?;
+    items.next().is_none().then_some(first)
+}
+
+/// Variables of a group by the functions that use them.
+struct Kin {
+    users: [BTreeMap<AtomId, BTreeSet<String>>; 2],
+    used: [BTreeMap<String, BTreeSet<AtomId>>; 2],
+}
+
+impl Kin {
+    fn of(sides: &Sides<'_, '_>, old: &[AtomId], new: &[AtomId]) -> Self {
+        let mut kin = Self {
+            users: [BTreeMap::new(), BTreeMap::new()],
+            used: [BTreeMap::new(), BTreeMap::new()],
+        };
+        for (side, names, ids) in [(0, &sides.old, old), (1, &sides.new, new)] {
+            for id in ids {
+                let users = names.of_atom(*id);
+                for user in &users {
+                    kin.used[side].entry(user.clone()).or_default().insert(*id);
+                }
+                kin.users[side].insert(*id, users);
+            }
+        }
+        kin
+    }
+
+    /// New variables that share a user with an old one.
+    fn new_of(&self, old: AtomId) -> impl Iterator<Item = AtomId> {
+        self.across(0, old).into_iter()
+    }
+
+    /// Old variables that share a user with a new one.
+    fn old_of(&self, new: AtomId) -> impl Iterator<Item = AtomId> {
+        self.across(1, new).into_iter()
+    }
+
+    fn across(&self, side: usize, id: AtomId) -> BTreeSet<AtomId> {
+        let users = self.users[side].get(&id).into_iter().flatten();
+        users
+            .filter_map(|user| self.used[1 - side].get(user))
+            .flatten()
+            .copied()
+            .collect()
     }
 }

@@ -184,7 +184,13 @@ impl<'d> Builder<'_, 'd> {
             .ok()
             .filter(|_| new && !atom.shorts.is_empty());
         let bytes = widened.as_deref().unwrap_or(atom.bytes);
-        let size = atom.size.max(bytes.len() as u64);
+        let size = if new || atom.kind != AtomKind::Literal {
+            atom.size.max(bytes.len() as u64)
+        } else {
+            // What follows it in the running program need not be the same padding.
+            atom.len_without_padding().max(1).min(atom.size)
+        };
+        let bytes = &bytes[..bytes.len().min(size as usize)];
         let made = &mut self.made.list[section];
         let offset = made.size;
         made.relocations

@@ -172,6 +172,15 @@ impl<'d> Atom<'d> {
         }
     }
 
+    /// How many bytes there are before the zeros at its end, which may be padding.
+    #[must_use]
+    pub fn len_without_padding(&self) -> u64 {
+        let last = self.links.last();
+        let last_link = last.map_or(0, |link| link.offset + link.kind.width() as u64);
+        let last_byte = self.bytes.iter().rposition(|byte| *byte != 0);
+        last_link.max(last_byte.map_or(0, |at| at as u64 + 1))
+    }
+
     /// Everything that it refers to.
     pub fn references(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().chain(&self.shorts)

@@ -9,7 +9,7 @@
 
 use super::link::{Layout, Linker};
 use super::model::{Atom, AtomId};
-use super::raw::{Place, Section};
+use super::raw::{Place, Relocation, Section};
 use object::elf;
 use std::collections::BTreeMap;
 
@@ -126,32 +126,30 @@ impl<'d> Reader<'_, '_, 'd> {
         Layout::find(&self.linker.layout, section, lead.offset)
     }
 
-    fn flaw(&self, (at, fde): Record<'d>, cie: Record<'d>, atom: AtomId) -> Option<&'static str> {
+    fn flaw(&self, fde: Record<'d>, cie: Record<'d>, atom: AtomId) -> Option<&'static str> {
         let atom = &self.atoms[atom.0 as usize];
-        let fields = |record: Record<'_>| {
-            let range = record.0 as u64..(record.0 + record.1.len()) as u64;
-            let relocations = self.section.relocations.iter();
-            relocations
-                .filter(move |entry| range.contains(&entry.offset))
-                .count()
+        let [start] = self.fields(fde) else {
+            return Some("it has an exception table, which patches cannot carry yet");
         };
-        if fields(cie) > 0 || fields((at, fde)) > 1 {
+        if !self.fields(cie).is_empty() {
             return Some("it has an exception table, which patches cannot carry yet");
         }
-        let start = self
-            .section
-            .relocations
-            .iter()
-            .find(|entry| entry.offset == at as u64 + START);
-        if start.is_none_or(|entry| entry.number != elf::R_X86_64_PC32.0)
-            || encoding(cie.1) != Some(PCREL_SDATA4)
-        {
+        if start.number != elf::R_X86_64_PC32.0 || encoding(cie.1) != Some(PCREL_SDATA4) {
             return Some("its unwind information is in an encoding that is not understood");
         }
-        if word(fde, 12).map(u64::from) != Some(atom.size) {
+        if word(fde.1, 12).map(u64::from) != Some(atom.size) {
             return Some("its unwind information covers more or less than the function");
         }
         None
+    }
+
+    /// The relocations of a record.
+    fn fields(&self, (at, bytes): Record<'_>) -> &[Relocation] {
+        let relocations = &self.section.relocations;
+        let first = relocations.partition_point(|entry| entry.offset < at as u64);
+        let end = (at + bytes.len()) as u64;
+        let last = relocations.partition_point(|entry| entry.offset < end);
+        &relocations[first..last.max(first)]
     }
 }
 
