@@ -82,8 +82,8 @@ impl StackCheck {
         }
         let mut hit = None;
         let forbidden = &self.forbidden;
-        let end = self.unwinder.walk(start, stack, |visit| {
-            hit = hit_at(forbidden, visit.pc).map(|label| (visit.pc, label.to_owned()));
+        let end = self.unwinder.walk(start, stack, |pc| {
+            hit = hit_at(forbidden, pc).map(|label| (pc, label.to_owned()));
             match hit {
                 Some(_) => ControlFlow::Break(()),
                 None => ControlFlow::Continue(()),
@@ -103,7 +103,7 @@ impl StackCheck {
                     },
                 }
             }
-            (WalkEnd::Complete { frames }, None) => Verdict::Clear {
+            (WalkEnd::Complete { frames, .. }, None) => Verdict::Clear {
                 frames,
                 by_scan: false,
             },
@@ -172,9 +172,9 @@ impl StackCheck {
     fn backtrace(&mut self, start: RegisterFile, stack: &mut StackSnapshot<'_>) -> Vec<Frame> {
         let mut pcs = Vec::new();
         let forbidden = &self.forbidden;
-        self.unwinder.walk(start, stack, |visit| {
-            pcs.push(visit.pc);
-            let last = hit_at(forbidden, visit.pc).is_some() || pcs.len() == MAX_REPORTED;
+        self.unwinder.walk(start, stack, |pc| {
+            pcs.push(pc);
+            let last = hit_at(forbidden, pc).is_some() || pcs.len() == MAX_REPORTED;
             if last {
                 ControlFlow::Break(())
             } else {
