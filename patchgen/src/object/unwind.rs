@@ -174,3 +174,31 @@ fn encoding(cie: &[u8]) -> Option<u8> {
     }
     numbers.first().copied()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What gcc writes: version 1, "zR", alignment factors 1 and -8, return address in 16, PC-relative addresses.
+    const CIE: [u8; 24] = [
+        20, 0, 0, 0, 0, 0, 0, 0, 1, b'z', b'R', 0, 1, 0x78, 16, 1, 0x1b, 12, 7, 8, 0x90, 1, 0, 0,
+    ];
+
+    #[test]
+    fn the_encoding_of_addresses_is_found() {
+        assert_eq!(encoding(&CIE), Some(PCREL_SDATA4));
+        let mut with_personality = CIE;
+        with_personality[10] = b'P';
+        assert_eq!(encoding(&with_personality), None);
+        assert_eq!(encoding(&CIE[..12]), None);
+    }
+
+    #[test]
+    fn records_end_where_the_section_does() {
+        let records = records(&CIE).expect("well-formed");
+        assert_eq!(records, [(0, &CIE[..])]);
+        assert!(super::records(&CIE[..20]).is_none());
+        assert!(super::records(&[0xff; 8]).is_none());
+        assert_eq!(super::records(&[0; 4]), Some(vec![]));
+    }
+}
