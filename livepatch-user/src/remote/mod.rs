@@ -14,11 +14,13 @@
 //! when the call is issued again, which puts it in place again.
 //!
 //! # What a dying tracer leaves behind
-//! When the tracer dies, the thread runs on as it stands. It survives that except between `Borrowed::arm` and
-//! the stop at the call's exit: that pair is the one place to change to make it survive there too.
+//! When the tracer dies, the thread runs on as it stands. Between two calls it stands as it was found, and nothing happens
+//! but that a page of scratch memory stays mapped. During a call it would not survive; everything that takes it away from
+//! home and back is in `drive`, the one place to change to make it survive there too.
 
 mod borrow;
 mod choose;
+mod drive;
 mod error;
 mod fit;
 mod gate;

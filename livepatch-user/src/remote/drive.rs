@@ -1,0 +1,205 @@
+//! Moving the borrowed thread: away from where it stood, to a system call, and home.
+//!
+//! *Home* is the stop in which it was found: before the kernel's decision about signals and restarts, with its own
+//! registers and signal mask. There it survives our death. Away from home it does not, from [`Borrowed::arm`] to the
+//! middle of [`Borrowed::settle`]; nothing else takes it away.
+
+use super::{Borrowed, RemoteError};
+use crate::memory::Registers;
+use crate::stop::{self, Arrival, Cause, StopError};
+use crate::sys::ptrace;
+use livepatch_bundle::RunAddr;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How long a call on the thread may take, and how long the thread is waited for at the end.
+const CALL: Duration = Duration::from_secs(5);
+
+/// Every signal; the kernel leaves `SIGKILL` and `SIGSTOP` out.
+const ALL_SIGNALS: u64 = u64::MAX;
+
+/// `orig_rax` of a thread that is in no system call, so that the kernel restarts none.
+const NO_CALL: u64 = u64::MAX;
+
+/// The signal of a stop at a system call, with `PTRACE_O_TRACESYSGOOD`.
+const AT_SYSCALL: i32 = libc::SIGTRAP | 0x80;
+
+/// Where the borrowed thread is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where it was found.
+    Home,
+    /// In another stop, or about to leave this one.
+    Away,
+    /// Let go, and not back yet.
+    Unknown,
+    /// With us no more.
+    Released,
+}
+
+impl Borrowed<'_> {
+    /// The address after the `syscall` instruction.
+    pub(super) fn after_gate(&self) -> u64 {
+        self.gate.0 + 2
+    }
+
+    /// Sets the thread up to run elsewhere, with all signals blocked and no system call to restart.
+    pub(super) fn arm(&mut self, registers: &Registers) -> Result<(), RemoteError> {
+        self.place = Place::Away;
+        let registers = Registers {
+            orig_rax: NO_CALL,
+            ..*registers
+        };
+        ptrace::set_signal_mask(self.tid(), ALL_SIGNALS)
+            .and_then(|()| ptrace::set_registers(self.tid(), &registers))
+            .map_err(|source| self.failed("set the registers", source))
+    }
+
+    /// Lets the thread run to the next entry or exit of a system call.
+    pub(super) fn run_to_syscall(&mut self) -> Result<(), RemoteError> {
+        let mut signal = 0;
+        loop {
+            self.place = Place::Unknown;
+            let resumed = ptrace::cont_to_syscall(self.tid(), signal);
+            resumed.map_err(|source| self.failed("continue", source))?;
+            match self.await_stop()? {
+                Cause::Delivery(AT_SYSCALL) => return Ok(()),
+                // A stop of the whole process takes effect for the others; this one goes on until it is given back.
+                Cause::Delivery(libc::SIGSTOP) => signal = libc::SIGSTOP,
+                Cause::Interrupt | Cause::GroupStop(_) => signal = 0,
+                Cause::Delivery(signal) => {
+                    return Err(self.astray(format!("it got signal {signal}")));
+                }
+            }
+        }
+    }
+
+    /// Waits until the thread stands again.
+    fn await_stop(&mut self) -> Result<Cause, RemoteError> {
+        let (pid, tid) = (self.pid(), self.tid());
+        let arrival = stop::await_stop(pid, tid, Instant::now() + CALL)?;
+        match arrival {
+            Arrival::Stopped(cause) => {
+                self.place = Place::Away;
+                Ok(cause)
+            }
+            Arrival::Gone => Err(RemoteError::Gone { pid, tid }),
+            Arrival::Execed => Err(StopError::Replaced(pid).into()),
+            Arrival::Late => Err(RemoteError::Stuck { pid, tid }),
+        }
+    }
+
+    /// Brings the thread home, wherever it is.
+    pub(super) fn settle(&mut self) -> Result<(), RemoteError> {
+        if self.place == Place::Home {
+            return Ok(());
+        }
+        let tid = self.tid();
+        // Asked for before the registers are put back: from then on the thread passes the kernel's decision even if we die.
+        ptrace::interrupt(tid).map_err(|source| self.failed("interrupt", source))?;
+        if self.place == Place::Unknown {
+            self.await_stop()?;
+            ptrace::interrupt(tid).map_err(|source| self.failed("interrupt", source))?;
+        }
+        ptrace::set_registers(tid, self.registers())
+            .and_then(|()| ptrace::set_signal_mask(tid, self.mask))
+            .and_then(|()| ptrace::cont(tid, 0))
+            .map_err(|source| self.failed("put back the registers", source))?;
+        self.place = Place::Unknown;
+        match self.await_stop()? {
+            Cause::Delivery(signal) => Err(self.astray(format!("it got signal {signal}"))),
+            cause => {
+                self.lone.thread.cause = cause;
+                self.place = Place::Home;
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks whether the thread is as it was.
+    pub(super) fn verify(&self) -> Result<(), RemoteError> {
+        let now = self.look()?;
+        let mask = ptrace::signal_mask(self.tid())
+            .map_err(|source| self.failed("read the signal mask", source))?;
+        if words(&now) == words(self.registers()) && mask == self.mask {
+            return Ok(());
+        }
+        Err(RemoteError::NotRestored {
+            pid: self.pid(),
+            tid: self.tid(),
+            rip: RunAddr(now.rip),
+            was: RunAddr(self.registers().rip),
+        })
+    }
+
+    pub(super) fn look(&self) -> Result<Registers, RemoteError> {
+        ptrace::registers(self.tid()).map_err(|source| self.failed("read the registers", source))
+    }
+
+    pub(super) fn astray(&self, what: String) -> RemoteError {
+        RemoteError::Astray {
+            pid: self.pid(),
+            tid: self.tid(),
+            what,
+        }
+    }
+
+    /// A failed `ptrace`; `ESRCH` means that the thread was killed.
+    pub(super) fn failed(&self, action: &'static str, source: io::Error) -> RemoteError {
+        let (pid, tid) = (self.pid(), self.tid());
+        if source.raw_os_error() == Some(libc::ESRCH) {
+            RemoteError::Gone { pid, tid }
+        } else {
+            RemoteError::Ptrace {
+                pid,
+                tid,
+                action,
+                source,
+            }
+        }
+    }
+}
+
+/// All registers in a form that compares.
+fn words(registers: &Registers) -> [u64; 27] {
+    let Registers {
+        r15,
+        r14,
+        r13,
+        r12,
+        rbp,
+        rbx,
+        r11,
+        r10,
+        r9,
+        r8,
+        rax,
+        rcx,
+        rdx,
+        ..
+    } = *registers;
+    let Registers {
+        rsi,
+        rdi,
+        orig_rax,
+        rip,
+        cs,
+        eflags,
+        rsp,
+        ss,
+        ..
+    } = *registers;
+    let Registers {
+        fs_base,
+        gs_base,
+        ds,
+        es,
+        fs,
+        gs,
+        ..
+    } = *registers;
+    [
+        r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs,
+        eflags, rsp, ss, fs_base, gs_base, ds, es, fs, gs,
+    ]
+}
