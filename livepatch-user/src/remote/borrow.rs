@@ -1,6 +1,6 @@
 //! Borrowing a thread, making calls on it, giving it back.
 
-use super::drive::Place;
+use super::drive::{ALL_SIGNALS, Place};
 use super::error::RemoteError;
 use super::fit::stop_if_fit;
 use super::scratch::Scratch;
@@ -23,6 +23,8 @@ pub struct Borrowed<'m> {
     /// The signals that it blocks by itself.
     pub(super) mask: u64,
     pub(super) gate: RunAddr,
+    /// Its extended registers, while they may have changed.
+    pub(super) extended: Vec<u8>,
     pub(super) place: Place,
     /// A tracee obeys only the thread that seized it.
     _not_send: PhantomData<*const ()>,
@@ -77,6 +79,7 @@ impl<'m> Borrowed<'m> {
             lone,
             mask,
             gate,
+            extended: Vec::new(),
             place: Place::Home,
             _not_send: PhantomData,
         })
@@ -111,7 +114,7 @@ impl<'m> Borrowed<'m> {
 
     fn make(&mut self, number: i64, arguments: [u64; 6]) -> Result<u64, RemoteError> {
         let [rdi, rsi, rdx, r10, r8, r9] = arguments;
-        self.arm(&Registers {
+        let registers = Registers {
             rip: self.gate.0,
             rax: number.cast_unsigned(),
             rdi,
@@ -121,7 +124,8 @@ impl<'m> Borrowed<'m> {
             r8,
             r9,
             ..*self.registers()
-        })?;
+        };
+        self.arm(&registers, ALL_SIGNALS)?;
         // Its entry and its exit.
         self.run_to_syscall()?;
         self.run_to_syscall()?;

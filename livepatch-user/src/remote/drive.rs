@@ -16,7 +16,20 @@ use std::time::{Duration, Instant};
 const CALL: Duration = Duration::from_secs(5);
 
 /// Every signal; the kernel leaves `SIGKILL` and `SIGSTOP` out.
-const ALL_SIGNALS: u64 = u64::MAX;
+pub(super) const ALL_SIGNALS: u64 = u64::MAX;
+
+/// Every signal but those that an instruction causes: `SIGILL`, `SIGTRAP`, `SIGBUS`, `SIGFPE`, `SIGSEGV`, `SIGSYS`. The kernel
+/// does not queue these when they are blocked, it resets their handlers.
+pub(super) const ASYNCHRONOUS_SIGNALS: u64 = !(bit(libc::SIGILL)
+    | bit(libc::SIGTRAP)
+    | bit(libc::SIGBUS)
+    | bit(libc::SIGFPE)
+    | bit(libc::SIGSEGV)
+    | bit(libc::SIGSYS));
+
+const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
 
 /// `orig_rax` of a thread that is in no system call, so that the kernel restarts none.
 const NO_CALL: u64 = u64::MAX;
@@ -43,14 +56,14 @@ impl Borrowed<'_> {
         self.gate.0 + 2
     }
 
-    /// Sets the thread up to run elsewhere, with all signals blocked and no system call to restart.
-    pub(super) fn arm(&mut self, registers: &Registers) -> Result<(), RemoteError> {
+    /// Sets the thread up to run elsewhere, with these signals blocked and no system call to restart.
+    pub(super) fn arm(&mut self, registers: &Registers, blocked: u64) -> Result<(), RemoteError> {
         self.place = Place::Away;
         let registers = Registers {
             orig_rax: NO_CALL,
             ..*registers
         };
-        ptrace::set_signal_mask(self.tid(), ALL_SIGNALS)
+        ptrace::set_signal_mask(self.tid(), blocked)
             .and_then(|()| ptrace::set_registers(self.tid(), &registers))
             .map_err(|source| self.failed("set the registers", source))
     }
@@ -89,6 +102,14 @@ impl Borrowed<'_> {
         }
     }
 
+    /// Waits for the thread on its way home.
+    fn await_return(&mut self) -> Result<Cause, RemoteError> {
+        self.await_stop().map_err(|error| match error {
+            RemoteError::Stuck { pid, tid } => RemoteError::Lost { pid, tid },
+            other => other,
+        })
+    }
+
     /// Brings the thread home, wherever it is.
     pub(super) fn settle(&mut self) -> Result<(), RemoteError> {
         if self.place == Place::Home {
@@ -98,15 +119,14 @@ impl Borrowed<'_> {
         // Asked for before the registers are put back: from then on the thread passes the kernel's decision even if we die.
         ptrace::interrupt(tid).map_err(|source| self.failed("interrupt", source))?;
         if self.place == Place::Unknown {
-            self.await_stop()?;
+            self.await_return()?;
             ptrace::interrupt(tid).map_err(|source| self.failed("interrupt", source))?;
         }
-        ptrace::set_registers(tid, self.registers())
-            .and_then(|()| ptrace::set_signal_mask(tid, self.mask))
-            .and_then(|()| ptrace::cont(tid, 0))
+        self.put_back()
             .map_err(|source| self.failed("put back the registers", source))?;
+        ptrace::cont(tid, 0).map_err(|source| self.failed("continue", source))?;
         self.place = Place::Unknown;
-        match self.await_stop()? {
+        match self.await_return()? {
             Cause::Delivery(signal) => Err(self.astray(format!("it got signal {signal}"))),
             cause => {
                 self.lone.thread.cause = cause;
@@ -114,6 +134,16 @@ impl Borrowed<'_> {
                 Ok(())
             }
         }
+    }
+
+    fn put_back(&mut self) -> io::Result<()> {
+        let tid = self.tid();
+        let mut extended = std::mem::take(&mut self.extended);
+        if !extended.is_empty() {
+            ptrace::set_extended_registers(tid, &mut extended)?;
+        }
+        ptrace::set_registers(tid, self.registers())?;
+        ptrace::set_signal_mask(tid, self.mask)
     }
 
     /// Looks whether the thread is as it was.

@@ -41,11 +41,19 @@ pub enum RemoteError {
         /// The thread.
         tid: Tid,
     },
-    /// The call does not come back.
-    #[error(
-        "system call on thread {tid} of process {pid} does not return; the thread goes on with it when livepatch ends"
-    )]
+    /// The call did not come back in time and was given up.
+    #[error("a call on thread {tid} of process {pid} does not return")]
     Stuck {
+        /// The process.
+        pid: Pid,
+        /// The thread.
+        tid: Tid,
+    },
+    /// A call hangs in the kernel, and the thread with it: it was not given back, and goes astray when the call returns.
+    #[error(
+        "thread {tid} of process {pid} hangs in a call of ours and could not be put back as it was"
+    )]
+    Lost {
         /// The process.
         pid: Pid,
         /// The thread.

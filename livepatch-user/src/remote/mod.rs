@@ -19,6 +19,7 @@
 //! home and back is in `drive`, the one place to change to make it survive there too.
 
 mod borrow;
+mod call;
 mod choose;
 mod drive;
 mod error;

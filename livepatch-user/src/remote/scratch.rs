@@ -41,11 +41,17 @@ impl Borrowed<'_> {
             Some(address) => address,
             None => self.more_scratch(len)?,
         };
-        let (pid, tid) = (self.pid(), self.tid());
-        self.memory
-            .write_forced(address, bytes, Some(tid))
-            .map_err(|source| RemoteError::Scratch { pid, source })?;
+        self.write_scratch(address, bytes)?;
         Ok(address)
+    }
+
+    /// Writes into what [`Borrowed::scratch`] gave.
+    pub(super) fn write_scratch(&self, address: RunAddr, bytes: &[u8]) -> Result<(), RemoteError> {
+        let (pid, tid) = (self.pid(), self.tid());
+        let written = self.memory.write_forced(address, bytes, Some(tid));
+        written
+            .map(drop)
+            .map_err(|source| RemoteError::Scratch { pid, source })
     }
 
     /// A new mapping, with `wanted` bytes at its start taken.

@@ -14,11 +14,15 @@
 //!   these calls do by themselves;
 //! - none runs: `rax` becomes `orig_rax`, `rip` goes back over the `syscall` instruction, and the call is issued again.
 //!
-//! This beats rewinding `rip` ourselves: a signal that arrives at any moment, even between our last look and the
-//! release, is judged by the kernel at the only moment that counts, so there is no window in which an `EINTR`
-//! could be lost (a program that waits for the flag its handler sets would sleep on), and no pending set, mask
-//! or handler table need be read. It is also done at the beginning of the stop, not at its end: if the tracer
-//! dies, its tracees go on with nothing to repair.
+//! This beats rewinding `rip` ourselves: a signal that arrives during the stop, even between our last look and the
+//! release, is judged by the kernel when the thread goes on, and no pending set, mask or handler table need be
+//! read. It is also done at the beginning of the stop, not at its end: if the tracer dies, its tracees go on with
+//! nothing to repair.
+//!
+//! What remains is the instant between the kernel's decision to issue the call again and its start: a handler that
+//! runs then runs *before* the call, which sleeps on. It is the same instant that `pause` and `sigsuspend` have after
+//! every SIGSTOP and SIGCONT, and the same outcome as of a signal just before the call was first made; a program that
+//! keeps the signal blocked except within the call (`epoll_pwait`, `sigtimedwait`) cannot be hurt by either.
 //!
 //! `epoll_pwait` and its like keep their temporary signal mask while the result is `-EINTR`; the kernel delivers
 //! under that mask and restores the old one when it issues the call again, as it does for `ppoll`, which

@@ -52,7 +52,12 @@ impl Output {
 impl Live {
     /// Starts a fixture and waits until it says `ready`.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
-        let mut process = Command::new(build(name))
+        Self::start_at(&build(name), arguments)
+    }
+
+    /// The same with a fixture that has been built.
+    pub(crate) fn start_at(path: &Path, arguments: &[&str]) -> Self {
+        let mut process = Command::new(path)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,13 +1,12 @@
 //! Who cannot be a target, and what is said about it.
 
 use crate::child::{Live, wait_for_state};
+use crate::other::{NOBODY, SUBJECT, as_nobody};
 use livepatch_user::process::{Pid, TargetError, Tid, examine, threads};
 use livepatch_user::sys::ptrace;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 
 /// A child that is killed when dropped.
 struct Kept(Child);
@@ -143,42 +142,14 @@ fn a_32_bit_process_is_no_target() {
     );
 }
 
-/// The variable that tells [`examined_by_nobody`] whom to examine.
-const VARIABLE: &str = "LIVEPATCH_TEST_EXAMINE";
-const NOBODY: u32 = 65534;
-
 #[test]
 fn another_users_process_is_no_target() {
-    if !nix::unistd::geteuid().is_root() {
-        let error = examine(Pid(1)).expect_err("root's");
-        assert!(matches!(error, TargetError::Forbidden { .. }), "{error}");
-        return;
-    }
     let live = Live::start("blocked", &["read"]);
-    // This test program again, where nobody can reach it.
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).expect("opened");
-    let copy = directory.path().join("live");
-    std::fs::copy(std::env::current_exe().expect("a path"), &copy).expect("copied");
-    let output = Command::new(&copy)
-        .args([
-            "--exact",
-            "examine::examined_by_nobody",
-            "--nocapture",
-            "--ignored",
-        ])
-        .env(VARIABLE, live.pid().to_string())
-        .current_dir(Path::new("/"))
-        .uid(NOBODY)
-        .stdout(Stdio::piped())
-        .output()
-        .expect("starts as nobody");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}");
+    let pid = live.pid().to_string();
+    let text = as_nobody("examine::examined_by_nobody", pid.as_ref());
     let expected = format!(
-        "no permission to trace process {} (`live-blocked`): it runs as user 0 and livepatch as user {NOBODY}; run \
-         livepatch as that user or as root",
-        live.pid()
+        "no permission to trace process {pid} (`live-blocked`): it runs as user 0 and livepatch as user {NOBODY}; run \
+         livepatch as that user or as root"
     );
     assert!(text.contains(&expected), "{text}");
 }
@@ -186,7 +157,7 @@ fn another_users_process_is_no_target() {
 #[test]
 #[ignore = "run by the test above as another user"]
 fn examined_by_nobody() {
-    let pid = std::env::var(VARIABLE).expect("set by the test above");
+    let pid = std::env::var(SUBJECT).expect("set by the test above");
     let error = examine(Pid(pid.parse().expect("a number"))).expect_err("not ours");
     println!("{error}");
 }

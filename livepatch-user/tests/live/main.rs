@@ -2,6 +2,7 @@
 
 mod child;
 mod examine;
+mod other;
 mod remote;
 mod signals;
 mod stop;

@@ -1,11 +1,13 @@
 //! System calls on a borrowed thread.
 
-use crate::child::{Live, wait_for_state, wait_until_asleep};
+use crate::child::{Live, build, wait_for_state, wait_until_asleep};
 use crate::exclusive;
+use crate::other::{SUBJECT, as_nobody, killed_at};
 use crate::stop::deadline;
+use livepatch_bundle::RunAddr;
 use livepatch_user::memory::Memory;
-use livepatch_user::process::{Mapping, maps};
-use livepatch_user::remote::Borrowed;
+use livepatch_user::process::{Mapping, Pid, ProcessMemory, examine, maps};
+use livepatch_user::remote::{Borrowed, RemoteError};
 
 /// Borrows a thread, makes some calls, gives it back.
 fn visit(live: &Live) {
@@ -187,4 +189,136 @@ fn a_dropped_thread_is_given_back() {
         places(&before)
     );
     assert_eq!(outcome(&live.ask("hello"))[..2], [6, 0]);
+}
+
+#[test]
+fn functions_are_called_and_leave_no_trace() {
+    let _turn = exclusive();
+    let mut live = Live::start("blocked", &["float"]);
+    let functions = live.line();
+    let functions: Vec<_> = functions
+        .split(' ')
+        .map(|word| RunAddr(word.parse().expect("an address")))
+        .collect();
+    for round in 1..=50 {
+        let (target, memory) = (live.target(), live.memory());
+        let before = maps(live.pid()).expect("readable");
+        let mut thread = Borrowed::new(&target, &memory, &before, deadline()).expect("borrowed");
+        let sum = thread
+            .call(functions[0], [1, 2, 3, 4, 5, 6])
+            .expect("returns");
+        assert_eq!(sum, 654_321);
+        let pid = thread.call(functions[1], [0; 6]).expect("returns");
+        assert_eq!(pid, u64::from(live.pid().0.unsigned_abs()));
+        let error = thread.call(functions[2], [0; 6]).expect_err("faults");
+        assert!(error.to_string().ends_with("it got signal 11"), "{error}");
+        thread.release().expect("given back");
+        assert_eq!(
+            places(&maps(live.pid()).expect("readable")),
+            places(&before)
+        );
+        live.signal(libc::SIGUSR1);
+        assert_eq!(
+            outcome(&live.line())[0],
+            0,
+            "round {round}: other floating-point registers"
+        );
+    }
+}
+
+#[test]
+fn a_function_that_does_not_return_is_given_up() {
+    let _turn = exclusive();
+    let mut live = Live::start("blocked", &["float"]);
+    let functions = live.line();
+    let endless = RunAddr(
+        functions
+            .split(' ')
+            .nth(3)
+            .expect("four")
+            .parse()
+            .expect("an address"),
+    );
+    let (target, memory) = (live.target(), live.memory());
+    let before = maps(live.pid()).expect("readable");
+    let mut thread = Borrowed::new(&target, &memory, &before, deadline()).expect("borrowed");
+    let error = thread.call(endless, [0; 6]).expect_err("does not return");
+    assert!(matches!(error, RemoteError::Stuck { .. }), "{error}");
+    thread.release().expect("given back");
+    live.signal(libc::SIGUSR1);
+    assert_eq!(
+        outcome(&live.line())[0],
+        0,
+        "other floating-point registers"
+    );
+}
+
+#[test]
+fn a_confined_process_is_visited_with_privilege() {
+    let _turn = exclusive();
+    assert!(
+        nix::unistd::geteuid().is_root(),
+        "this test needs CAP_SYS_ADMIN"
+    );
+    let mut live = Live::start("blocked", &["read", "confined"]);
+    wait_until_asleep(live.pid());
+    for _ in 0..10 {
+        visit(&live);
+    }
+    assert_eq!(outcome(&live.ask("hello"))[..2], [6, 0]);
+}
+
+#[test]
+fn a_confined_process_is_refused_without_privilege() {
+    let _turn = exclusive();
+    let fixture = build("blocked");
+    let text = as_nobody("remote::visited_by_nobody", &fixture);
+    assert!(
+        text.contains("is confined by seccomp, which takes CAP_SYS_ADMIN to suspend"),
+        "{text}"
+    );
+}
+
+#[test]
+#[ignore = "run by the test above as another user"]
+fn visited_by_nobody() {
+    let fixture = std::env::var(SUBJECT).expect("set by the test above");
+    let mut live = Live::start_at(fixture.as_ref(), &["read", "confined"]);
+    wait_until_asleep(live.pid());
+    let (target, memory) = (live.target(), live.memory());
+    let list = maps(live.pid()).expect("readable");
+    let error = Borrowed::new(&target, &memory, &list, deadline()).expect_err("confined");
+    println!("{error}");
+    assert_eq!(outcome(&live.ask("hello"))[..2], [6, 0]);
+}
+
+/// Between two calls the borrowed thread stands as it was found.
+#[test]
+fn a_tracer_that_dies_between_calls_leaves_no_trace() {
+    let _turn = exclusive();
+    for (how, result) in [("read", 6), ("epoll_wait", 1)] {
+        let mut live = Live::start("blocked", &[how]);
+        for _ in 0..10 {
+            killed_at(
+                "remote::borrowed_for_ever",
+                &live.pid().to_string(),
+                "borrowed",
+            );
+            assert_eq!(outcome(&live.ask("hello"))[..2], [result, 0], "{how}");
+            visit(&live);
+        }
+    }
+}
+
+#[test]
+#[ignore = "run by the test above, and killed"]
+fn borrowed_for_ever() {
+    let pid = std::env::var(SUBJECT).expect("set by the test above");
+    let target = examine(Pid(pid.parse().expect("a number"))).expect("a target");
+    let memory = ProcessMemory::open(&target).expect("opens");
+    let list = maps(target.pid).expect("readable");
+    let mut thread = Borrowed::new(&target, &memory, &list, deadline()).expect("borrowed");
+    thread.scratch(b"text").expect("scratch memory");
+    println!("borrowed");
+    std::thread::sleep(std::time::Duration::from_secs(3600));
 }

@@ -2,9 +2,10 @@
 
 use crate::child::{Live, wait_for_state};
 use crate::exclusive;
+use crate::other::{SUBJECT, killed_at};
 use livepatch_bundle::RunAddr;
 use livepatch_user::memory::Memory;
-use livepatch_user::process::{ProcessMemory, Target};
+use livepatch_user::process::{Pid, ProcessMemory, Target, examine};
 use livepatch_user::stop::{Roster, StopError, Stopped, Timings, on_tracer_thread, stop};
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -264,4 +265,32 @@ fn threads_of_the_kernel_are_left_alone() {
         assert!(!counts(&memory, word));
         stopped.release().expect("is released");
     }
+}
+
+/// Whatever the tracer's death leaves behind, no call was interrupted.
+#[test]
+fn a_tracer_that_dies_leaves_no_trace() {
+    let _turn = exclusive();
+    let mut live = Live::start("sleepers", &[]);
+    for _ in 0..10 {
+        killed_at("stop::held_for_ever", &live.pid().to_string(), "held");
+        assert_eq!(live.ask("poke"), "ok");
+    }
+    for line in live.ask("report").split_terminator(';') {
+        assert!(
+            line.ends_with(" 10 0 0/0"),
+            "{line}: want 10 rounds, no EINTR, no error"
+        );
+    }
+}
+
+#[test]
+#[ignore = "run by the test above, and killed"]
+fn held_for_ever() {
+    let pid = std::env::var(SUBJECT).expect("set by the test above");
+    let target = examine(Pid(pid.parse().expect("a number"))).expect("a target");
+    let memory = ProcessMemory::open(&target).expect("opens");
+    let _stopped = stop_all(&target, &memory).expect("stops");
+    println!("held");
+    std::thread::sleep(Duration::from_secs(3600));
 }
