@@ -6,7 +6,7 @@ use crate::exchange::Run;
 use crate::fit::{Fit, Patch, fit, overwritten};
 use crate::hands::borrow;
 use crate::image::Images;
-use crate::install::{Mapped, install};
+use crate::install::{InstallError, Mapped, install};
 use crate::installed::{Installed, State, redirect_exchange};
 use crate::link::Image;
 use crate::memory::Memory;
@@ -40,7 +40,12 @@ pub struct Options {
 /// # Errors
 /// Why not; [`Error::status`] tells whether anything changed.
 pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Error> {
-    let session = Session::open(pid)?;
+    let (session, _lock) = if options.dry_run {
+        (Session::open(pid)?, None)
+    } else {
+        let (session, lock) = Session::open_locked(pid, options.timeout)?;
+        (session, Some(lock))
+    };
     let images = session.images(&options.debug_dirs);
     let patches = session.patches(&images).patches;
     let name = &patch.bundle.manifest.name;
@@ -54,20 +59,14 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
         return Ok(report(Outcome::AlreadyApplied));
     }
     let fit = fit(&session, &images, &patches, patch)?;
+    let likely = fit.places.first().copied().ok_or(InstallError::NoPlace)?;
+    let record = fit.plan.record(likely)?;
     if options.bytes_only {
-        refuse_branches(fit.plan.sites())?;
+        refuse_branches(fit.plan.sites(), &record)?;
     }
     if options.dry_run {
-        let base = fit
-            .places
-            .first()
-            .copied()
-            .ok_or(crate::install::InstallError::NoPlace)?;
-        fit.plan.image(base)?;
-        return Ok(report(Outcome::WouldApply(fits(
-            &fit,
-            &fit.plan.record(base)?,
-        ))));
+        fit.plan.image(likely)?;
+        return Ok(report(Outcome::WouldApply(fits(&fit, &record))));
     }
     let mapped = place(&session, name, &fit)?;
     let context = Context {
@@ -107,25 +106,19 @@ fn is_applied(pid: Pid, patches: &[Installed], patch: Patch<'_>) -> Result<bool,
 }
 
 /// Without the stack check a thread may go on in old code, which must not run into the jump.
-fn refuse_branches(sites: &[Site]) -> Result<(), Error> {
-    for range in overwritten(sites) {
-        let site = sites.iter().find(|site| {
-            site.proven.entry <= range.start
-                && range.start.0 < site.proven.entry.0 + site.code.len() as u64
-        });
-        let Some(site) = site else { continue };
+fn refuse_branches(sites: &[Site], record: &Record) -> Result<(), Error> {
+    for (site, range) in sites.iter().zip(overwritten(record)) {
         let entry = site.proven.entry;
         let code = Code {
-            bytes: &site.code[..site.own],
+            bytes: &site.old,
             base: entry.0,
             fields: None,
         };
         let inside = range.start.0 - entry.0..range.end.0 - entry.0;
-        if text_branches_into(&code, &inside).map_or(true, |branches| !branches.is_empty()) {
-            return Err(Error::LoopsToEntry {
-                name: site.proven.name.clone(),
-                entry,
-            });
+        let branches = text_branches_into(&code, &inside);
+        if branches.map_or(true, |branches| !branches.is_empty()) {
+            let name = site.proven.name.clone();
+            return Err(Error::LoopsToEntry { name, entry });
         }
     }
     Ok(())
@@ -175,7 +168,7 @@ fn switch(
         })
     })?;
     let forbidden = if options.bytes_only {
-        overwritten(fit.plan.sites())
+        overwritten(&record)
     } else {
         fit.forbidden.clone()
     };

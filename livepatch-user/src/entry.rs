@@ -11,7 +11,7 @@ use livepatch_bundle::RunAddr;
 use thiserror::Error;
 
 /// `endbr64`.
-pub const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
+const ENDBR64: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 /// The length of `jmp rel32`.
 const NEAR: usize = 5;
 /// The length of `jmp [rip+0]` and the address behind it.

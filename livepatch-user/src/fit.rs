@@ -2,7 +2,6 @@
 //!
 //! Reads the process and changes nothing.
 
-use crate::entry::ENDBR64;
 use crate::error::Error;
 use crate::image::{Image, ImageId, Images};
 use crate::installed::{Installed, State};
@@ -12,7 +11,7 @@ use crate::place::{self, Reach, Taken};
 use crate::plan::{Identity, Plan, Problems, Site};
 use crate::program::{Candidate, is_module};
 use crate::prove::{Program, Proof, ProveError, Proven, prove};
-use crate::record::RecordedModule;
+use crate::record::{Record, RecordedModule, Redirect};
 use crate::resolve::resolve;
 use crate::session::Session;
 use crate::unwind::ForbiddenRange;
@@ -273,6 +272,10 @@ fn sites(
                 what: "the code",
                 source: std::io::Error::other(source),
             })?;
+        let old = session
+            .memory
+            .read_vec(proven.entry, own.min(end.0 - proven.entry.0) as usize);
+        let old = old.unwrap_or_default();
         let padding = if own < ENTRY_MAX {
             padding(candidate.image(), &proven, own, &code)
         } else {
@@ -282,6 +285,7 @@ fn sites(
             own: (own as usize).min(code.len()),
             padding,
             code,
+            old,
             proven,
         })
     };
@@ -364,21 +368,13 @@ fn places(taken: &[Taken], image: &Image<'_>, size: u64) -> Vec<RunAddr> {
     }
 }
 
-/// The bytes that a jump at each site will overwrite, and nothing more (`--consistency function`).
+/// The bytes behind the first that each jump overwrites, and nothing more (`--consistency function`): a thread at the first
+/// one has run nothing yet and takes the jump.
 #[must_use]
-pub fn overwritten(sites: &[Site]) -> Vec<ForbiddenRange> {
-    let range = |site: &Site| {
-        let skip = if site.code.starts_with(&ENDBR64) {
-            ENDBR64.len()
-        } else {
-            0
-        };
-        let start = site.proven.entry.offset(skip as i64 + 1);
-        ForbiddenRange::new(
-            start,
-            site.proven.entry.offset(ENTRY_MAX as i64),
-            site.proven.name.clone(),
-        )
+pub fn overwritten(record: &Record) -> Vec<ForbiddenRange> {
+    let range = |redirect: &Redirect| {
+        let end = redirect.site.offset(redirect.jump.len() as i64);
+        ForbiddenRange::new(redirect.site.offset(1), end, redirect.name.clone())
     };
-    sites.iter().map(range).collect()
+    record.functions.iter().map(range).collect()
 }

@@ -224,7 +224,13 @@ impl Question<'_> {
     fn ordinary(&self, named: Option<Named>) -> Result<Resolution, ResolveError> {
         let name = &self.reference.name;
         let slots = self.linkage.slots(name);
-        let direct = self.spoken_address(Via::Direct);
+        let branch = self.spoken_address(Via::Branch);
+        // A call of a function that nobody else can define does not go through the PLT: it leads to the function.
+        let final_branch = self.reference.defined
+            && (self.reference.scope == Scope::Local || !self.linkage.preemptible(name));
+        let direct = self
+            .spoken_address(Via::Direct)
+            .or(branch.filter(|_| final_branch));
         let table = named.filter(|named| !named.ifunc).map(|named| named.value);
         if let (Some(running), Some(table), true) = (direct, table, self.reference.defined)
             && running != table
@@ -238,7 +244,6 @@ impl Question<'_> {
         let slot = self.spoken_address(Via::GotSlot).or(slots.address);
         let elsewhere = self.reference.scope == Scope::Global && self.linkage.preemptible(name);
         let own = direct.or(slots.copy).or(table.filter(|_| !elsewhere));
-        let branch = self.spoken_address(Via::Branch);
         let global = if own.is_none() {
             self.global(branch.or(slot))?
         } else {

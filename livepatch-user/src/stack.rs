@@ -4,6 +4,7 @@ use crate::image::{Image, Images};
 use crate::installed::Installed;
 use crate::unwind::{ForbiddenRange, ImageSpec, StackCheck, TableSource, Unwinder};
 use livepatch_bundle::RunAddr;
+use std::sync::Arc;
 
 /// A check that no thread is inside `forbidden`.
 #[must_use]
@@ -31,9 +32,17 @@ fn of_image(image: &Image<'_>) -> ImageSpec {
         bias: image.bias(),
         tables: TableSource::Elf {
             header: image.header(),
-            file: None,
+            file: sections_of(image),
         },
     }
+}
+
+/// The file of an image without `PT_GNU_EH_FRAME`, as `gcc -static` links them: its section headers lead to `.eh_frame`.
+fn sections_of(image: &Image<'_>) -> Option<Arc<[u8]>> {
+    if image.eh_frame_hdr().is_some() {
+        return None;
+    }
+    image.file_bytes().map(Arc::from)
 }
 
 fn of_patch(patch: &Installed) -> ImageSpec {

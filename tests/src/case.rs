@@ -4,15 +4,16 @@ use crate::directives::Outcome;
 use crate::program::Program;
 use crate::snapshot::{Extent, Snapshot};
 use crate::target::Target;
-use crate::tools::livepatch;
+use crate::tools::{Finished, livepatch, run, tool};
 use anyhow::{Context, Result, ensure};
+use std::process::Command;
 
 /// Runs the case `tests/cases/NAME`.
 ///
 /// # Errors
 /// With what went otherwise than the case's directives say.
 pub fn run_case(name: &str) -> Result<()> {
-    let program = Program::build(name, name)?;
+    let program = Program::build(&format!("cases/{name}"), &format!("cases/{name}"))?;
     let made = program.patchgen("old.c", "new.c", "fix.lpatch")?;
     match &program.directives.outcome {
         Outcome::NoChange => {
@@ -100,22 +101,27 @@ pub fn apply(target: &Target, program: &Program) -> Result<()> {
         .map(drop)
 }
 
-/// Runs `livepatch apply` with the case's and these arguments, in the directory of compiled files.
+/// Runs `livepatch apply` with the case's and these arguments.
 ///
 /// # Errors
 /// When it cannot be run.
-pub fn apply_with(
-    target: &Target,
-    program: &Program,
-    arguments: &[&str],
-) -> Result<crate::tools::Finished> {
-    let mut command = std::process::Command::new(crate::tools::tool("livepatch")?);
+pub fn apply_with(target: &Target, program: &Program, arguments: &[&str]) -> Result<Finished> {
+    run(&mut apply_command(target, program, arguments)?)
+}
+
+/// The command `livepatch apply` with the case's and these arguments, in the directory of compiled
+/// files.
+///
+/// # Errors
+/// When `livepatch` has not been built.
+pub fn apply_command(target: &Target, program: &Program, arguments: &[&str]) -> Result<Command> {
+    let mut command = Command::new(tool("livepatch")?);
     command
         .current_dir(program.path(""))
         .args(["apply", "--pid", &target.pid_text()])
         .args(&program.directives.apply)
         .args(arguments);
-    crate::tools::run(&mut command)
+    Ok(command)
 }
 
 /// Asks as many questions as there are expected answers, and compares.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `Cflags: …` | compiler flags (`-O2`) |
 //! | `Link: …` | how the program is linked, see [`Link`] (`pie`) |
-//! | `Strip: …` | `all`: no symbol table; `debuglink`: it lies in a debug file found by build ID |
+//! | `Strip: …` | `all`: no symbol table; `debugfile`: it lies in a debug file below `debug`, by build ID |
 //! | `Target` | `patchgen` is given `--target` |
 //! | `Patchgen: …` / `Apply: …` | more arguments |
 //! | `OldHas: …` | text that `readelf -Wrs old.o` must contain, so that the case tests what it says |
@@ -85,8 +85,8 @@ pub enum Strip {
     Nothing,
     /// All symbols but the dynamic ones.
     All,
-    /// As [`Strip::All`], with the symbols in a separate file in the debug directory.
-    DebugLink,
+    /// As [`Strip::All`], with the symbols in a separate file below the directory `debug`.
+    DebugFile,
 }
 
 /// What should come of a case.
@@ -180,7 +180,7 @@ impl Directives {
             "Cflags" => self.cflags = words(),
             "Link" => self.link = Link::parse(value)?,
             "Strip" if value == "all" => self.strip = Strip::All,
-            "Strip" if value == "debuglink" => self.strip = Strip::DebugLink,
+            "Strip" if value == "debugfile" => self.strip = Strip::DebugFile,
             "Target" => self.target = true,
             "Patchgen" => self.patchgen = words(),
             "Apply" => self.apply = words(),

@@ -15,3 +15,10 @@ pub mod servers;
 pub mod snapshot;
 pub mod target;
 pub mod tools;
+
+/// An error and what caused it, a line each.
+#[must_use]
+pub fn explain(error: &anyhow::Error) -> String {
+    let causes: Vec<_> = error.chain().map(ToString::to_string).collect();
+    causes.join("\n  caused by: ")
+}

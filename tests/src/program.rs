@@ -12,8 +12,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The debug directory that gdb(1), and we, look into by build ID.
-const DEBUG_DIRECTORY: &str = "/usr/lib/debug/.build-id";
 /// The flags that give each function and variable its own section.
 const SECTIONS: [&str; 2] = ["-ffunction-sections", "-fdata-sections"];
 
@@ -29,7 +27,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Compiles `tests/cases/CASE` for the test called `test`.
+    /// Compiles `case`, a directory under `tests`, for the test called `test`.
     ///
     /// # Errors
     /// When the directives are wrong or a compiler complains.
@@ -46,12 +44,12 @@ impl Program {
         test: &str,
         change: impl FnOnce(&mut Directives),
     ) -> Result<Self> {
-        let source = tests_directory().join("cases").join(case);
+        let source = tests_directory().join(case);
         let text = fs::read_to_string(source.join("old.c"))
             .with_context(|| format!("there is no case `{case}`"))?;
         let mut directives = Directives::parse(&text)?;
         change(&mut directives);
-        let directory = target_directory().join("cases").join(test);
+        let directory = target_directory().join("built").join(test);
         match fs::remove_dir_all(&directory) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => fs::create_dir_all(&directory)?,
@@ -99,7 +97,10 @@ impl Program {
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = dying(self.executable());
-        command.current_dir(&self.directory);
+        command
+            .current_dir(&self.directory)
+            // The kernel writes the processor's number into the rseq area by itself.
+            .env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
         command
     }
 
@@ -126,7 +127,7 @@ impl Program {
         let mut arguments: Vec<OsString> = vec![old.into(), new.into(), "-o".into()];
         arguments.push(self.path(bundle).into());
         if self.directives.target {
-            arguments.extend(["--target".into(), self.module().into()]);
+            arguments.extend(["--target".into(), self.path("unstripped").into()]);
         }
         arguments.extend(self.directives.patchgen.iter().map(OsString::from));
         tools::patchgen(arguments)
@@ -172,22 +173,22 @@ impl Program {
     /// Links `program` (and `libcase.so`).
     fn link(&self) -> Result<()> {
         self.compile("old.c", &self.directory, &self.path("patch.o"), &[])?;
-        let mut inputs = self.helpers()?;
+        // First, so that something follows the case's code.
+        let mut inputs = vec![self.path("patch.o")];
+        inputs.extend(self.helpers()?);
+        inputs.push(tests_directory().join("harness/main.c"));
         if self.directives.link == Link::Shared {
             let library = self.module();
             let mut linker = self.linker(&["-shared", "-Wl,-soname,libcase.so"]);
             linker.arg(self.path("patch.o")).arg("-o").arg(&library);
             run(&mut linker)?.expect(0)?;
-            inputs.push(library);
-            inputs.push("-Wl,-rpath,$ORIGIN".into());
-        } else {
-            inputs.push(self.path("patch.o"));
+            inputs.remove(0);
+            inputs.extend([library, "-Wl,-rpath,$ORIGIN".into()]);
         }
         let mut linker = self.linker(self.directives.link.link_flags());
         linker
             .args(self.directives.link.compile_flags())
-            .args(["-O1", "-pthread"])
-            .arg(tests_directory().join("harness/main.c"))
+            .args(["-O2", "-pthread"])
             .args(&inputs)
             .args(["-ldl", "-lm", "-o"])
             .arg(self.executable());
@@ -215,7 +216,8 @@ impl Program {
 
     fn strip(&self) -> Result<()> {
         let module = self.module();
-        if self.directives.strip == Strip::DebugLink {
+        fs::copy(&module, self.path("unstripped"))?;
+        if self.directives.strip == Strip::DebugFile {
             self.install_debug_file(&module)?;
         }
         if self.directives.strip != Strip::Nothing {
@@ -224,7 +226,7 @@ impl Program {
         Ok(())
     }
 
-    /// Puts the symbols where a debug package puts them.
+    /// Puts the symbols below the directory `debug`, where a debug package puts them below `/usr/lib/debug`.
     fn install_debug_file(&self, module: &Path) -> Result<()> {
         let notes = run(Command::new("readelf").arg("-n").arg(module))?.expect(0)?;
         let (_, rest) = notes
@@ -233,7 +235,7 @@ impl Program {
             .context("no build ID")?;
         let id = rest.lines().next().unwrap_or("").trim();
         let (directory, file) = id.split_at_checked(2).context("a short build ID")?;
-        let directory = Path::new(DEBUG_DIRECTORY).join(directory);
+        let directory = self.path("debug/.build-id").join(directory);
         fs::create_dir_all(&directory)?;
         let debug = directory.join(format!("{file}.debug"));
         let mut objcopy = Command::new("objcopy");

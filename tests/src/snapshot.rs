@@ -3,8 +3,12 @@
 use anyhow::{Context, Result, ensure};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::thread;
+use std::time::{Duration, Instant};
 
 const PAGE: usize = 4096;
+/// How long a process may take to come to rest; a guard against hanging.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Mappings whose contents the kernel changes by itself, or does not let anybody read.
 const KERNELS_OWN: [&str; 3] = ["[vvar]", "[vvar_vclock]", "[vsyscall]"];
 
@@ -35,11 +39,12 @@ pub enum Extent {
 }
 
 impl Snapshot {
-    /// Reads a process's mappings and memory.
+    /// Reads a process's mappings and memory, once all its threads sleep.
     ///
     /// # Errors
-    /// When the process is gone.
+    /// When the process is gone, or does not come to rest.
     pub fn take(pid: u32) -> Result<Self> {
+        wait_asleep(pid)?;
         let maps = fs::read_to_string(format!("/proc/{pid}/maps")).context("read maps")?;
         let memory = File::open(format!("/proc/{pid}/mem")).context("open mem")?;
         let mappings = maps
@@ -92,6 +97,31 @@ impl Snapshot {
         );
         Ok(())
     }
+}
+
+/// Waits until no thread of a process runs: seen twice, since a thread may sleep for a moment only.
+fn wait_asleep(pid: u32) -> Result<()> {
+    let begin = Instant::now();
+    let mut times = 0;
+    while times < 2 {
+        ensure!(
+            begin.elapsed() < PATIENCE,
+            "process {pid} does not come to rest"
+        );
+        times = if all_asleep(pid)? { times + 1 } else { 0 };
+        thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
+fn all_asleep(pid: u32) -> Result<bool> {
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let stat = fs::read_to_string(task?.path().join("stat")).unwrap_or_default();
+        if !stat.contains(") S ") && !stat.contains(") t ") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Mapping {

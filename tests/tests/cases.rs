@@ -2,6 +2,7 @@
 
 use libtest_mimic::{Arguments, Trial};
 use livepatch_tests::case::run_case;
+use livepatch_tests::explain;
 use livepatch_tests::tools::tests_directory;
 
 fn main() -> anyhow::Result<()> {
@@ -14,7 +15,7 @@ fn main() -> anyhow::Result<()> {
         let name = directory.file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         trials.push(Trial::test(name.clone(), move || {
-            run_case(&name).map_err(|error| format!("{error:?}").into())
+            run_case(&name).map_err(|error| explain(&error).into())
         }));
     }
     trials.sort_by(|a, b| a.name().cmp(b.name()));

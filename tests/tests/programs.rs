@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Arguments, Trial};
+use livepatch_tests::explain;
 use livepatch_tests::servers::{self, Installation, Instance, Load, Server, Variant, Verdict};
 use livepatch_tests::tools::livepatch;
 use std::thread;
@@ -22,7 +23,7 @@ fn main() {
     let mut trials = Vec::new();
     for server in servers::all() {
         for (label, variant) in VARIANTS {
-            let test = move || run(server, variant).map_err(|error| format!("{error:#}").into());
+            let test = move || run(server, variant).map_err(|error| explain(&error).into());
             trials.push(Trial::test(format!("{}::{label}", server.name()), test));
         }
     }

@@ -18,7 +18,23 @@ use livepatch_bundle::{Bundle, BundleError};
 use options::{Apply, Check, Command, Consistency, List, Output, Revert};
 use sha2::{Digest, Sha256};
 use std::fmt::Display;
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Prints a line. Nobody may be left to read it (`livepatch list | head -1`), which changes nothing of what was done.
+macro_rules! say {
+    ($($argument:tt)*) => {
+        let _ = writeln!(std::io::stdout(), $($argument)*);
+    };
+}
+
+/// The file is no bundle that can be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use the bundle `{}`", path.display())]
+struct UnusableBundle {
+    path: PathBuf,
+    source: BundleError,
+}
 
 /// Runs a command and returns its exit status.
 #[must_use]
@@ -82,7 +98,10 @@ pub fn output(options: &Options) -> Output {
 }
 
 fn apply_all(check: &Check, options: &apply::Options) -> Status {
-    let (bundle, digest) = match read_bundle(&check.bundle) {
+    let (bundle, digest) = match read_bundle(&check.bundle).map_err(|source| {
+        let path = check.bundle.clone();
+        UnusableBundle { path, source }
+    }) {
         Ok(read) => read,
         Err(error) => {
             tell_failure(check.output, None, Status::Error, &error, None);
@@ -151,12 +170,12 @@ fn read_bundle(path: &Path) -> Result<(Bundle, [u8; 32]), BundleError> {
 
 fn tell<T: Display + serde::Serialize>(output: Output, fact: &T) {
     if output.json {
-        println!(
+        say!(
             "{}",
             serde_json::to_string(fact).expect("reports are plain data")
         );
     } else {
-        println!("{fact}");
+        say!("{fact}");
     }
 }
 
@@ -190,7 +209,7 @@ fn tell_failure(
             errors,
             help,
         };
-        println!(
+        say!(
             "{}",
             serde_json::to_string(&report).expect("reports are plain data")
         );

@@ -13,6 +13,7 @@ use crate::exchange::Run;
 use crate::process::Pid;
 use crate::report::Stop;
 use crate::stop::{ReleaseError, StopError, StoppedThread};
+use livepatch_bundle::RunAddr;
 use std::fmt;
 use std::time::Duration;
 use thiserror::Error;
@@ -26,8 +27,17 @@ pub trait Strategy {
     fn switch(
         &mut self,
         runs: &[Run],
-        in_stop: &mut dyn FnMut(&[StoppedThread]),
+        in_stop: &mut dyn FnMut(&[Standing]),
     ) -> Result<Stop, CommitError>;
+}
+
+/// A thread that stands at the switch.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// The thread.
+    pub thread: StoppedThread,
+    /// Where its outermost frame begins, if all its frames were unwound and lie on one stack.
+    pub top: Option<RunAddr>,
 }
 
 /// Why the switch was not made.

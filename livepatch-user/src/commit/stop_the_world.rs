@@ -1,7 +1,7 @@
 //! All threads are stopped, checked, and the entries written.
 
 use super::text::{Text, exchange};
-use super::{CommitError, Holder, Holders, Strategy};
+use super::{CommitError, Holder, Holders, Standing, Strategy};
 use crate::exchange::Run;
 use crate::memory::{Memory, Unreadable};
 use crate::process::{
@@ -38,7 +38,7 @@ impl Strategy for StopTheWorld<'_> {
     fn switch(
         &mut self,
         runs: &[Run],
-        in_stop: &mut dyn FnMut(&[StoppedThread]),
+        in_stop: &mut dyn FnMut(&[Standing]),
     ) -> Result<Stop, CommitError> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -66,7 +66,7 @@ impl StopTheWorld<'_> {
     fn attempt(
         &mut self,
         runs: &[Run],
-        in_stop: &mut dyn FnMut(&[StoppedThread]),
+        in_stop: &mut dyn FnMut(&[Standing]),
         attempt: u32,
     ) -> Result<Stop, CommitError> {
         let space = space_of(self.memory);
@@ -74,8 +74,11 @@ impl StopTheWorld<'_> {
         self.check.rehearse(&sleeping(&roster), &space);
         let check = &mut self.check;
         let symbolize = self.symbolize;
+        let mut tops = Vec::new();
         let judge = |threads: &[StoppedThread], memory: &ProcessMemory| {
-            judge(check, threads, memory, symbolize)
+            let verdict = judge(check, threads, memory, symbolize);
+            tops.extend_from_slice(check.tops());
+            verdict
         };
         let stopped = match stop(roster, self.memory, Instant::now() + STOP_LIMIT, judge)? {
             ControlFlow::Continue(stopped) => stopped,
@@ -93,7 +96,11 @@ impl StopTheWorld<'_> {
         };
         let exchanged = exchange(&text, runs);
         if exchanged.is_ok() {
-            in_stop(stopped.threads());
+            let standing = stopped.threads().iter().zip(tops);
+            let standing: Vec<_> = standing
+                .map(|(&thread, top)| Standing { thread, top })
+                .collect();
+            in_stop(&standing);
         }
         let threads = stopped.threads().len();
         let timings = release(stopped)?;

@@ -78,6 +78,8 @@ impl<'m> Search<'_, 'm> {
             namespace: Namespace::Unlisted,
             build_id: None,
             dynamic: Default::default(),
+            linkage: Default::default(),
+            gnu_hash: Default::default(),
             dynamic_symbols: Default::default(),
             relocations: Default::default(),
             sources: Default::default(),

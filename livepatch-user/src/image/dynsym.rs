@@ -1,19 +1,17 @@
 //! Dynamic symbols as they lie in memory, with their versions.
 //!
-//! No header tells how many there are: the hash tables do (gABI "Hash Table"; for `DT_GNU_HASH` the end of the
-//! longest chain).
+//! No header tells how many there are: the hash tables do (gABI "Hash Table", and [`super::gnu_hash`]).
 
-use super::dynamic::{
-    DT_GNU_HASH, DT_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM,
-};
-use super::image::{Image, MAX_TABLE};
+use super::dynamic::{DT_HASH, DT_STRSZ, DT_STRTAB, DT_SYMTAB, DT_VERDEF, DT_VERNEED, DT_VERSYM};
+use super::gnu_hash::GnuHash;
+use super::image::Image;
+use super::inside::MAX_TABLE;
 use super::table::{Index, SYMBOL_SIZE, SymbolTable, binding, is_defined};
 use super::versions::{Version, Versions};
-use livepatch_bundle::RunAddr;
 use scroll::{LE, Pread};
 
-/// Bytes beyond which version records are not read.
-const MAX_VERSIONS: u64 = 1 << 20;
+/// Bytes beyond which version records are not read; libc has 2 KiB of them.
+const MAX_VERSIONS: u64 = 1 << 16;
 const MAX_NAME: usize = 4096;
 
 /// `.dynsym`, `.dynstr` and the versions.
@@ -44,24 +42,24 @@ impl DynamicSymbols {
         self.versions.of(symbol)
     }
 
-    /// The definition that a reference to `name` binds to in this image: of that version; else the default
-    /// one; an image without versions answers for any.
-    pub(super) fn definition(&self, name: &str, version: Option<&str>) -> Option<Index> {
-        let named = self.table.named(name.as_bytes());
-        let defined = || {
-            named
-                .iter()
-                .copied()
-                .filter(|&index| self.is_exported(index))
+    /// Of symbols that may be called `name` the definition that a reference binds to: of that version; else the
+    /// default one; an image without versions answers for any.
+    fn choose(&self, symbols: &[Index], name: &str, version: Option<&str>) -> Option<Index> {
+        let is_called = |index| {
+            let symbol = self.table.get(index);
+            symbol.is_some_and(|symbol| self.table.name(symbol) == name.as_bytes())
         };
+        let fitting = symbols.iter().copied();
+        let mut defined = fitting.filter(|&index| is_called(index) && self.is_exported(index));
         match version {
-            Some(version) => defined().find(|&index| {
+            Some(version) => defined.find(|&index| {
                 let has = self.version(index);
                 has.name == Some(version) || (has.name.is_none() && has.default)
             }),
-            None => defined()
-                .find(|&index| self.version(index).default)
-                .or_else(|| defined().next()),
+            None => {
+                let first = defined.clone().next();
+                defined.find(|&index| self.version(index).default).or(first)
+            }
         }
     }
 
@@ -82,7 +80,7 @@ fn versions(image: &Image<'_>, table: &SymbolTable, count: u64) -> Versions {
     };
     let records = |tag| {
         let address = image.pointer(tag)?;
-        image.table(address, image.mapped_from(address).min(MAX_VERSIONS))
+        image.table(address, image.mapped_from(address, MAX_VERSIONS))
     };
     let string = |offset| {
         let name = table.string(offset);
@@ -101,41 +99,8 @@ fn symbol_count(image: &Image<'_>) -> Option<u64> {
         let header = image.table(image.pointer(DT_HASH)?, 8)?;
         Some(u64::from(word(&header, 4)?))
     };
-    let gnu = || gnu_count(image, image.pointer(DT_GNU_HASH)?);
+    let gnu = || image.gnu_hash()?.symbol_count(image);
     sysv().or_else(gnu)
-}
-
-/// `DT_GNU_HASH`: buckets, first hashed symbol, Bloom words, Bloom shift; the filter; the buckets; then one
-/// hash per symbol, whose lowest bit ends a chain.
-fn gnu_count(image: &Image<'_>, table: RunAddr) -> Option<u64> {
-    let header = image.table(table, 16)?;
-    let [buckets, first, bloom] = [0, 4, 8].map(|at| word(&header, at).map(u64::from));
-    let (buckets, first) = (buckets?, first?);
-    let bucket_table = table.0.checked_add(16 + bloom? * 8)?;
-    let starts = image.table(RunAddr(bucket_table), buckets * 4)?;
-    let starts = starts.chunks_exact(4).filter_map(|word_| word(word_, 0));
-    let last = u64::from(starts.max()?);
-    if last < first {
-        return Some(first);
-    }
-    let chains = bucket_table.checked_add(buckets * 4)?;
-    let end = chain_end(image, RunAddr(chains.checked_add((last - first) * 4)?))?;
-    last.checked_add(end)
-}
-
-/// How many hashes there are up to the end of a chain, itself included.
-fn chain_end(image: &Image<'_>, start: RunAddr) -> Option<u64> {
-    const CHUNK: u64 = 1024;
-    let (mut at, end) = (start.0, start.0.checked_add(image.mapped_from(start))?);
-    while at < end {
-        let bytes = image.table(RunAddr(at), (end - at).min(CHUNK))?;
-        let mut hashes = bytes.chunks_exact(4);
-        if let Some(found) = hashes.position(|hash| hash[0] & 1 == 1) {
-            return Some((at - start.0) / 4 + found as u64 + 1);
-        }
-        at += CHUNK;
-    }
-    None
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
@@ -147,5 +112,23 @@ impl Image<'_> {
     pub(super) fn dynamic_symbols(&self) -> &DynamicSymbols {
         self.dynamic_symbols
             .get_or_init(|| DynamicSymbols::read(self))
+    }
+
+    pub(super) fn gnu_hash(&self) -> Option<&GnuHash> {
+        let hash = self.gnu_hash.get_or_init(|| GnuHash::read(self));
+        hash.as_ref()
+    }
+
+    /// The exported definition of a name. Most images have none and tell so by their hash table, whereupon
+    /// their symbols are not read.
+    pub(super) fn definition(&self, name: &str, version: Option<&str>) -> Option<Index> {
+        let candidates = match self.gnu_hash() {
+            Some(hash) => hash.candidates(self, name.as_bytes()),
+            None => self.dynamic_symbols().table.named(name.as_bytes()),
+        };
+        if candidates.is_empty() {
+            return None;
+        }
+        self.dynamic_symbols().choose(&candidates, name, version)
     }
 }

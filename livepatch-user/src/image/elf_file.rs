@@ -4,7 +4,7 @@
 //! file that is cut short under a mapping would kill us.
 
 use super::headers::{FileHeader, Segment};
-use super::image::MAX_TABLE;
+use super::inside::MAX_TABLE;
 use super::notes;
 use super::table::SymbolTable;
 use goblin::elf::section_header::{SHT_NOBITS, SHT_NOTE, SHT_SYMTAB};
@@ -68,6 +68,11 @@ impl ElfFile {
         this.segments = Segment::parse_table(&segments);
         this.sections = this.read_sections(&header).unwrap_or_default();
         Some(this)
+    }
+
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len
     }
 
     /// Bytes of the file; `None` when it is shorter or the request is out of proportion.
@@ -166,4 +171,57 @@ fn name_at(names: &[u8], offset: usize) -> String {
     let tail = &tail[..tail.len().min(MAX_NAME)];
     let end = memchr::memchr(0, tail).unwrap_or(tail.len());
     String::from_utf8_lossy(&tail[..end]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn our_own_file_has_symbols_and_a_build_id() {
+        let file = File::open("/proc/self/exe").expect("our own file");
+        let file = ElfFile::open(file).expect("an ELF file");
+        assert!(file.symbols().is_some_and(|table| table.len() > 100));
+        assert!(file.section_address(".eh_frame").is_some());
+        assert_eq!(file.section(".no_such_section"), None);
+        assert!(file.read(file.len, 1).is_none());
+    }
+
+    proptest! {
+        /// Section headers and the ELF header of a small debug file, damaged.
+        #[test]
+        fn damaged_files_are_survived(
+            damage in prop::collection::vec((0usize..64 + 4 * 64, any::<u8>()), 1..12)
+        ) {
+            let mut bytes = small_file();
+            for (at, value) in damage {
+                bytes[at] = value;
+            }
+            if let Some(file) = ElfFile::from_bytes(bytes) {
+                file.build_id();
+                file.section(".symtab");
+                if let Some(table) = file.symbols() {
+                    table.named(b"name");
+                }
+            }
+        }
+    }
+
+    /// Header, four sections (null, symbols, strings, notes), then their contents.
+    fn small_file() -> Vec<u8> {
+        let mut bytes = vec![0; 64 + 4 * 64 + 256];
+        bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        bytes[16..20].copy_from_slice(&[3, 0, 62, 0]);
+        bytes[40] = 64;
+        bytes[60..64].copy_from_slice(&[4, 0, 2, 0]);
+        for (index, (kind, link)) in [(0, 0), (2, 2), (3, 0), (7, 0)].into_iter().enumerate() {
+            let section = &mut bytes[64 + 64 * index..][..64];
+            section[4] = kind;
+            section[24..28].copy_from_slice(&320u32.to_le_bytes());
+            section[32] = 192;
+            section[40] = link;
+        }
+        bytes
+    }
 }

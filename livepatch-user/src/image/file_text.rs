@@ -5,6 +5,9 @@ use super::unusable::Unusable;
 use livepatch_bundle::RunAddr;
 use std::ops::Range;
 
+/// More than any statically linked program has.
+const FILE_MAX: u64 = 1 << 30;
+
 impl Image<'_> {
     /// The bytes that the file has for a range of run-time addresses in one segment, to tell whether a private
     /// copy of a page equals the file again. Bytes of the last page behind the segment are the file's, too, as
@@ -20,6 +23,14 @@ impl Image<'_> {
                 .read(offsets.start, offsets.end - offsets.start)
         });
         bytes.ok_or(&Unusable::NotInFile)
+    }
+
+    /// The whole file, if it is what runs and no larger than any program should be.
+    #[must_use]
+    pub fn file_bytes(&self) -> Option<Vec<u8>> {
+        let file = &self.file().ok()?.file;
+        let len = file.len();
+        (len <= FILE_MAX).then(|| file.read(0, len)).flatten()
     }
 
     fn file_range(&self, range: &Range<RunAddr>) -> Option<Range<u64>> {

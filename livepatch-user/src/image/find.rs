@@ -1,8 +1,8 @@
 //! Symbols of one image by name and by address.
 
 use super::image::Image;
-use super::symbol::{Binding, SymbolHit};
-use super::table::is_defined;
+use super::symbol::{Binding, Provenance, SymbolHit};
+use super::table::{Index, SymbolTable, is_defined};
 use livepatch_bundle::{RunAddr, Scope};
 use std::collections::HashSet;
 
@@ -11,7 +11,8 @@ impl Image<'_> {
     /// the name.
     ///
     /// `source` is the `STT_FILE` name that local symbols must follow; names of different directories are
-    /// compared by their last component if no full name fits. A global name that the link made local (hidden
+    /// compared by their last component if no full name fits. Of a global name's versions the default one is
+    /// found, unless `name` says which (`name@V1`). A global name that the link made local (hidden
     /// visibility, version script) is found when nothing else has the name.
     #[must_use]
     pub fn find(&self, name: &str, scope: Scope, source: Option<&str>) -> Vec<SymbolHit> {
@@ -41,6 +42,14 @@ impl Image<'_> {
         })
     }
 
+    fn hit(&self, table: &SymbolTable, index: Index, provenance: Provenance) -> Option<SymbolHit> {
+        let hit = SymbolHit::new(table, index, provenance)?;
+        Some(match provenance {
+            Provenance::Dynamic => hit.with_version(self.dynamic_symbols().version(index)),
+            _ => hit,
+        })
+    }
+
     fn find_where(
         &self,
         name: &str,
@@ -49,7 +58,7 @@ impl Image<'_> {
         for (provenance, table) in self.tables() {
             let named = table.named(name.as_bytes()).into_iter();
             let defined = named.filter(|&index| table.get(index).is_some_and(is_defined));
-            let hits = defined.filter_map(|index| SymbolHit::new(table, index, provenance));
+            let hits = defined.filter_map(|index| self.hit(table, index, provenance));
             let chosen = choose(hits.collect());
             if !chosen.is_empty() {
                 return without_repeats(chosen);
@@ -63,8 +72,11 @@ fn locals(hits: Vec<SymbolHit>) -> Vec<SymbolHit> {
     with(hits, |hit| hit.binding == Binding::Local)
 }
 
+/// Of several versions the default one.
 fn globals(hits: Vec<SymbolHit>) -> Vec<SymbolHit> {
-    with(hits, |hit| hit.binding != Binding::Local)
+    let globals = with(hits, |hit| hit.binding != Binding::Local);
+    let default = with(globals.clone(), |hit| hit.default_version);
+    if default.is_empty() { globals } else { default }
 }
 
 fn from_source(hits: Vec<SymbolHit>, source: Option<&str>) -> Vec<SymbolHit> {

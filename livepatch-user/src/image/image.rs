@@ -1,23 +1,21 @@
 //! One ELF image in memory: where it lies, what it is called, what its headers point to.
 
 use super::context::Context;
-use super::dynamic::{self, DT_NEEDED, DT_SONAME, DT_STRSZ, DT_STRTAB, Dynamic};
+use super::dynamic::Dynamic;
 use super::dynsym::DynamicSymbols;
+use super::gnu_hash::GnuHash;
 use super::headers::Segment;
+use super::inside::Linkage;
 use super::slots::Relocations;
 use super::sources::Sources;
 use crate::memory::Memory;
 use crate::process::Mapping;
-use goblin::elf64::program_header::{PT_DYNAMIC, PT_GNU_EH_FRAME, PT_TLS};
+use goblin::elf64::program_header::{PT_GNU_EH_FRAME, PT_TLS};
 use livepatch_bundle::{BuildId, LinkAddr, RunAddr};
 use std::ffi::OsStr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-
-/// Bytes beyond which no table is read from memory or from a file.
-pub(super) const MAX_TABLE: u64 = 512 << 20;
-const MAX_NAME: usize = 4096;
 
 /// The number of an image among the [`super::Images`] that it was read with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +61,8 @@ pub struct Image<'m> {
     pub(super) namespace: Namespace,
     pub(super) build_id: Option<BuildId>,
     pub(super) dynamic: OnceLock<Dynamic>,
+    pub(super) linkage: OnceLock<Linkage>,
+    pub(super) gnu_hash: OnceLock<Option<GnuHash>>,
     pub(super) dynamic_symbols: OnceLock<DynamicSymbols>,
     pub(super) relocations: OnceLock<Relocations>,
     pub(super) sources: Sources,
@@ -165,18 +165,14 @@ impl Image<'_> {
 
     /// `DT_SONAME`.
     #[must_use]
-    pub fn soname(&self) -> Option<String> {
-        let offset = self.dynamic().get(DT_SONAME)?;
-        self.dynamic_string(offset)
+    pub fn soname(&self) -> Option<&str> {
+        self.linkage().soname()
     }
 
     /// `DT_NEEDED`: sonames of the libraries it was linked with.
     #[must_use]
-    pub fn needed(&self) -> Vec<String> {
-        let offsets = self.dynamic().all(DT_NEEDED);
-        offsets
-            .filter_map(|offset| self.dynamic_string(offset))
-            .collect()
+    pub fn needed(&self) -> &[String] {
+        self.linkage().needed()
     }
 
     /// `PT_TLS`: what each thread gets of it.
@@ -222,6 +218,7 @@ impl Image<'_> {
     pub fn label(&self) -> String {
         match &self.path {
             Some(path) => path.display().to_string(),
+            None if self.role == Role::Vdso => "[vdso]".to_owned(),
             None => format!("image at {}", self.header),
         }
     }
@@ -234,67 +231,5 @@ impl Image<'_> {
     pub(super) fn load_at(&self, address: LinkAddr) -> Option<&Segment> {
         let mut loads = self.segments.iter().filter(|segment| segment.is_load());
         loads.find(|segment| segment.contains(address))
-    }
-
-    /// The dynamic section; empty in a static program.
-    pub(super) fn dynamic(&self) -> &Dynamic {
-        self.dynamic.get_or_init(|| {
-            let bytes = self.segment(PT_DYNAMIC).and_then(|segment| {
-                let size = segment.memory_size.min(dynamic::MAX_SIZE);
-                self.table(self.run(segment.address), size)
-            });
-            Dynamic::parse(&bytes.unwrap_or_default())
-        })
-    }
-
-    /// Where a pointer in the dynamic section leads, whether or not the loader added the bias to it.
-    pub(super) fn pointer(&self, tag: u64) -> Option<RunAddr> {
-        let value = self.dynamic().get(tag)?;
-        let candidates = [RunAddr(value), self.run(LinkAddr(value))];
-        candidates
-            .into_iter()
-            .find(|&address| self.contains(address))
-    }
-
-    /// `len` bytes of its memory, when they all lie in its span and are mapped.
-    pub(super) fn table(&self, address: RunAddr, len: u64) -> Option<Vec<u8>> {
-        let end = address.0.checked_add(len)?;
-        let within = self.span.start <= address && end <= self.span.end.0 && len <= MAX_TABLE;
-        if !within || !self.is_mapped(address, RunAddr(end)) {
-            return None;
-        }
-        let bytes = self.space.0.read_vec(address, usize::try_from(len).ok()?);
-        bytes.ok()
-    }
-
-    /// A word of its memory.
-    pub(super) fn word(&self, address: RunAddr) -> Option<u64> {
-        let bytes = self.table(address, 8)?;
-        Some(u64::from_le_bytes(bytes.try_into().ok()?))
-    }
-
-    /// How many bytes are mapped from `address` on without a gap, within the span.
-    pub(super) fn mapped_from(&self, address: RunAddr) -> u64 {
-        let mut end = address;
-        for mapping in &self.mappings {
-            if mapping.contains(end) {
-                end = mapping.end.min(self.span.end);
-            }
-        }
-        end.0 - address.0
-    }
-
-    fn is_mapped(&self, address: RunAddr, end: RunAddr) -> bool {
-        end.0 - address.0 <= self.mapped_from(address)
-    }
-
-    /// A string of `DT_STRTAB`.
-    fn dynamic_string(&self, offset: u64) -> Option<String> {
-        let size = self.dynamic().get(DT_STRSZ)?;
-        let strings = self.pointer(DT_STRTAB)?;
-        let len = size.checked_sub(offset)?.min(MAX_NAME as u64);
-        let bytes = self.table(RunAddr(strings.0.checked_add(offset)?), len)?;
-        let name = &bytes[..memchr::memchr(0, &bytes)?];
-        Some(String::from_utf8_lossy(name).into_owned())
     }
 }

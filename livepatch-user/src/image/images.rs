@@ -5,10 +5,13 @@ use super::discover::Search;
 use super::dynamic::DT_DEBUG;
 use super::image::{Image, ImageId, Namespace, Role, Space};
 use super::link_map::{Entry, LinkMaps};
+use super::scope::Startup;
 use crate::memory::Memory;
 use crate::process::Mapping;
+use goblin::elf64::program_header::PT_DYNAMIC;
 use livepatch_bundle::{BuildId, LinkAddr, RunAddr};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 /// The images that a process maps, as they were when they were read.
 ///
@@ -17,7 +20,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Images<'m> {
     images: Vec<Image<'m>>,
-    scope: Vec<ImageId>,
+    pub(super) scope: Vec<ImageId>,
+    pub(super) startup: OnceLock<Startup>,
     consistent: bool,
 }
 
@@ -36,6 +40,7 @@ impl<'m> Images<'m> {
         let mut this = Self {
             images: images.collect(),
             scope: Vec::new(),
+            startup: OnceLock::new(),
             consistent: true,
         };
         let maps = this.link_maps(search.space);
@@ -83,13 +88,6 @@ impl<'m> Images<'m> {
             .filter(move |image| image.build_id.as_ref() == Some(&id))
     }
 
-    /// The images of the base namespace in the order in which the dynamic loader searches them; the
-    /// executable alone when there is no loader.
-    #[must_use]
-    pub fn scope_order(&self) -> &[ImageId] {
-        &self.scope
-    }
-
     /// Whether the dynamic loader's lists were complete and at rest. If not, a library was being loaded or
     /// unloaded: read again.
     #[must_use]
@@ -107,35 +105,32 @@ impl<'m> Images<'m> {
         }
     }
 
-    /// `DT_DEBUG` of the executable; else `_r_debug` of the dynamic loader, for executables linked without.
+    /// `DT_DEBUG` of the executable; else `_r_debug` of the dynamic loader, for executables linked without, and
+    /// for a loader that was itself started as a program.
     fn r_debug(&self) -> Option<RunAddr> {
         let main = self.main()?;
         let told = main.dynamic().get(DT_DEBUG).filter(|&address| address != 0);
         let base = main.context.auxv.get(libc::AT_BASE);
+        let base = base.map_or(main.header, RunAddr);
         let of_loader = || {
-            let loader = self
-                .images
-                .iter()
-                .find(|image| Some(image.header.0) == base)?;
-            let symbols = loader.dynamic_symbols();
-            let index = symbols.definition("_r_debug", None)?;
-            let symbol = symbols.table.get(index)?;
+            let loader = self.images.iter().find(|image| image.header == base)?;
+            let index = loader.definition("_r_debug", None)?;
+            let symbol = loader.dynamic_symbols().table.get(index)?;
             Some(loader.run(LinkAddr(symbol.st_value)))
         };
         told.map(RunAddr).or_else(of_loader)
     }
 
-    /// Adds images that only the loader's list tells of, and those that no longer begin with a file's page.
+    /// Adds images that only the loader's lists tell of: those that no longer begin with a file's page.
     fn add_listed(&mut self, search: &Search<'_, 'm>, maps: &LinkMaps) {
-        for entry in maps.namespaces.iter().flatten() {
-            let known = self.images.iter().any(|image| is_entry(image, *entry));
-            if !known {
-                let header = RunAddr(entry.bias);
-                let image = search.image_at(header);
-                self.images
-                    .extend(image.filter(|image| is_entry(image, *entry)));
-            }
-        }
+        let known: HashSet<Entry> = self.images.iter().filter_map(entry_of).collect();
+        let listed = maps.namespaces.iter().flatten();
+        let unknown = listed.filter(|entry| !known.contains(entry));
+        let found = unknown.filter_map(|entry| {
+            let image = search.image_at(RunAddr(entry.bias))?;
+            (entry_of(&image) == Some(*entry)).then_some(image)
+        });
+        self.images.extend(found);
     }
 
     fn number(&mut self) {
@@ -148,37 +143,51 @@ impl<'m> Images<'m> {
 
     fn place_in_namespaces(&mut self, maps: &LinkMaps) {
         self.consistent = maps.consistent;
+        let images = self.images.iter();
+        let by_entry: HashMap<Entry, ImageId> = images
+            .filter(|image| image.role != Role::Vdso)
+            .filter_map(|image| Some((entry_of(image)?, image.id)))
+            .collect();
         for (number, entries) in maps.namespaces.iter().enumerate() {
-            for entry in entries {
-                let found = self.images.iter_mut().find(|image| is_entry(image, *entry));
-                let Some(image) = found.filter(|image| image.role != Role::Vdso) else {
-                    continue;
-                };
-                if image.namespace != Namespace::Unlisted {
-                    continue;
+            for id in entries.iter().filter_map(|entry| by_entry.get(entry)) {
+                let image = &mut self.images[id.0];
+                if image.namespace == Namespace::Unlisted && number == 0 {
+                    self.scope.push(*id);
                 }
-                image.namespace = match number {
-                    0 => Namespace::Base,
-                    _ => Namespace::Other,
-                };
-                if number == 0 {
-                    self.scope.push(image.id);
+                if image.namespace == Namespace::Unlisted {
+                    image.namespace = match number {
+                        0 => Namespace::Base,
+                        _ => Namespace::Other,
+                    };
                 }
             }
         }
-        if self.scope.is_empty()
-            && let Some(main) = self.images.iter_mut().find(|image| image.is_main())
-        {
-            main.namespace = Namespace::Base;
-            self.scope.push(main.id);
+        let first = maps.namespaces.first().and_then(|entries| entries.first());
+        self.settle_main(first.and_then(|entry| by_entry.get(entry).copied()));
+    }
+
+    /// The first that the loader lists is the executable: a loader that was started as a program is none.
+    fn settle_main(&mut self, first: Option<ImageId>) {
+        let told = self.images.iter().position(Image::is_main).map(ImageId);
+        let Some(main) = first.or(told) else {
+            return;
+        };
+        if let Some(told) = told {
+            self.images[told.0].role = Role::Library;
+        }
+        self.images[main.0].role = Role::Main;
+        self.images[main.0].namespace = Namespace::Base;
+        if self.scope.is_empty() {
+            self.scope.push(main);
         }
     }
 }
 
-/// Whether a list entry means this image.
-fn is_entry(image: &Image<'_>, entry: Entry) -> bool {
-    use goblin::elf64::program_header::PT_DYNAMIC;
-    let dynamic = image.segment(PT_DYNAMIC);
-    dynamic.is_some_and(|segment| image.run(segment.address) == entry.dynamic)
-        && image.bias == entry.bias
+/// What the loader's list says of an image.
+fn entry_of(image: &Image<'_>) -> Option<Entry> {
+    let dynamic = image.segment(PT_DYNAMIC)?;
+    Some(Entry {
+        bias: image.bias,
+        dynamic: image.run(dynamic.address),
+    })
 }

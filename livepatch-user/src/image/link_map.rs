@@ -15,7 +15,7 @@ const MAX_NAMESPACES: usize = 64;
 const RT_CONSISTENT: u32 = 0;
 
 /// An object that the dynamic loader knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
     /// `l_addr`.
     pub(super) bias: u64,
@@ -99,4 +99,61 @@ fn read_entry(space: Space<'_>, at: RunAddr) -> Option<(Entry, RunAddr)> {
 
 fn word(space: Space<'_>, base: RunAddr, offset: u64) -> Option<u64> {
     space.0.read_u64(RunAddr(base.0.checked_add(offset)?)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{Memory, Unreadable};
+
+    /// Words from address 0x1000 on.
+    struct Words(Vec<u64>);
+
+    impl Memory for Words {
+        fn read(&self, address: RunAddr, buffer: &mut [u8]) -> Result<(), Unreadable> {
+            let bytes: Vec<u8> = self.0.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let start = address.0.checked_sub(0x1000);
+            let start = start.and_then(|start| usize::try_from(start).ok());
+            let found = start.and_then(|start| bytes.get(start..)?.get(..buffer.len()));
+            let len = buffer.len();
+            buffer.copy_from_slice(found.ok_or(Unreadable { address, len })?);
+            Ok(())
+        }
+    }
+
+    /// `r_debug` at 0x1000, one entry at 0x1030 whose `l_next` is `next`.
+    fn read(version: u64, state: u64, next: u64) -> LinkMaps {
+        let r_debug = [version, 0x1030, 0, state, 0, 0];
+        let entry = [0x7000, 0, 0x7e00, next];
+        let words = Words([&r_debug[..], &entry].concat());
+        LinkMaps::read(Space(&words), RunAddr(0x1000))
+    }
+
+    #[test]
+    fn a_list_at_rest_is_read() {
+        let entry = Entry {
+            bias: 0x7000,
+            dynamic: RunAddr(0x7e00),
+        };
+        let whole = LinkMaps {
+            namespaces: vec![vec![entry]],
+            consistent: true,
+        };
+        assert_eq!(read(1, 0, 0), whole);
+        assert_eq!(read(2, 0, 0), whole);
+    }
+
+    #[test]
+    fn lists_in_motion_and_loops_are_not_consistent() {
+        assert!(!read(1, 1, 0).consistent, "a library is being added");
+        assert!(
+            !read(1, 0, 0x1030).consistent,
+            "an entry that follows itself"
+        );
+        assert!(
+            !read(1, 0, 0x9000).consistent,
+            "an entry that cannot be read"
+        );
+        assert!(!read(0, 0, 0).consistent, "not set up yet");
+    }
 }

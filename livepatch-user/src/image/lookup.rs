@@ -4,10 +4,9 @@
 use super::image::{Image, ImageId};
 use super::images::Images;
 use super::symbol::{Kind, Provenance, SymbolHit};
+use super::table::is_defined;
+use goblin::elf64::program_header::PT_INTERP;
 use livepatch_bundle::{LinkAddr, RunAddr, Scope};
-
-/// `DF_SYMBOLIC` in `DT_FLAGS`.
-const DF_SYMBOLIC: u64 = 2;
 
 /// What a name means to the whole process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +30,7 @@ impl Images<'_> {
     /// What `name` means to code of the executable and its libraries. In a static program: its own symbol.
     #[must_use]
     pub fn lookup_global(&self, name: &str, version: Option<&str>) -> Option<Resolved> {
-        let scope = self.scope_order().to_vec();
-        self.lookup_in(&scope, name, version)
+        self.lookup_in(self.scope_order(), name, version)
     }
 
     /// What `name` means to code of one image: as [`Images::lookup_global`], but a library that was loaded by
@@ -47,98 +45,60 @@ impl Images<'_> {
         self.lookup_in(&self.scope_order_of(from), name, version)
     }
 
-    /// The order in which the loader searches for code of `from`: the image itself if it is linked
-    /// `-Bsymbolic`; what was loaded at the start; what `from` was linked with, breadth first; the rest, which
-    /// the loader would search only if it was loaded with `RTLD_GLOBAL`.
+    /// The address that stands for a function in programs with fixed addresses: the PLT entry of the executable
+    /// that its own code takes as the function's address, and the loader gives to everybody else who takes it.
+    /// `None`: the function's own address is used.
     #[must_use]
-    pub fn scope_order_of(&self, from: ImageId) -> Vec<ImageId> {
-        let scope = self.scope_order();
-        let mut order = Vec::new();
-        if is_symbolic(self.get(from)) {
-            order.push(from);
-        }
-        order.extend_from_slice(&scope[..self.startup_len()]);
-        order.extend(self.closure(from));
-        order.extend_from_slice(scope);
-        let mut seen = std::collections::HashSet::new();
-        order.retain(|&id| seen.insert(id));
-        order
+    pub fn canonical_plt(&self, name: &str) -> Option<RunAddr> {
+        let main = self.main()?;
+        let table = &main.dynamic_symbols().table;
+        let named = table.named(name.as_bytes()).into_iter();
+        let mut values = named
+            .filter_map(|index| table.get(index))
+            .filter(|symbol| !is_defined(symbol) && symbol.st_value != 0)
+            .map(|symbol| main.run(LinkAddr(symbol.st_value)));
+        values.find(|&address| main.is_code(address))
     }
 
-    fn lookup_in(&self, scope: &[ImageId], name: &str, version: Option<&str>) -> Option<Resolved> {
+    pub(super) fn lookup_in(
+        &self,
+        scope: &[ImageId],
+        name: &str,
+        version: Option<&str>,
+    ) -> Option<Resolved> {
         let mut order = scope.iter().map(|&id| self.get(id));
         let dynamic = order.find_map(|image| exported(image, name, version));
         dynamic.or_else(|| self.lookup_static(name))
     }
 
-    /// A program without dynamic symbols has only its symbol table.
+    /// A program without a loader has only its symbol table.
     fn lookup_static(&self, name: &str) -> Option<Resolved> {
         let main = self.main()?;
-        if main.dynamic_symbols().table.len() > 1 {
+        if main.segment(PT_INTERP).is_some() {
             return None;
         }
         match main.find(name, Scope::Global, None).as_slice() {
-            [hit] => Some(resolved(main, hit, None)),
+            [hit] => Some(resolved(main, hit)),
             _ => None,
         }
     }
-
-    /// How many of the search order were loaded at the start: up to the last one that the executable needs.
-    /// Libraries loaded later come behind.
-    fn startup_len(&self) -> usize {
-        let Some(main) = self.main() else {
-            return 0;
-        };
-        let needed = self.closure(main.id);
-        let mut last = self.scope_order().iter();
-        last.rposition(|id| needed.contains(id))
-            .map_or(0, |at| at + 1)
-    }
-
-    /// An image and what it was linked with, breadth first.
-    fn closure(&self, root: ImageId) -> Vec<ImageId> {
-        let mut order = vec![root];
-        let mut at = 0;
-        while let Some(&id) = order.get(at) {
-            for name in self.get(id).needed() {
-                let mut scope = self.scope_order().iter().copied();
-                let found = scope.find(|&other| is_called(self.get(other), &name));
-                order.extend(found.filter(|other| !order.contains(other)));
-            }
-            at += 1;
-        }
-        order
-    }
-}
-
-fn is_called(image: &Image<'_>, name: &str) -> bool {
-    let file = image.file_name().is_some_and(|file| file == name);
-    file || image.soname().as_deref() == Some(name)
-}
-
-fn is_symbolic(image: &Image<'_>) -> bool {
-    use super::dynamic::{DT_FLAGS, DT_SYMBOLIC};
-    let dynamic = image.dynamic();
-    let flags = dynamic.get(DT_FLAGS).unwrap_or(0);
-    dynamic.get(DT_SYMBOLIC).is_some() || flags & DF_SYMBOLIC != 0
 }
 
 /// The image's dynamic definition.
 fn exported(image: &Image<'_>, name: &str, version: Option<&str>) -> Option<Resolved> {
+    let index = image.definition(name, version)?;
     let symbols = image.dynamic_symbols();
-    let index = symbols.definition(name, version)?;
     let hit = SymbolHit::new(&symbols.table, index, Provenance::Dynamic)?;
-    let version = symbols.version(index).name.map(str::to_owned);
-    Some(resolved(image, &hit, version))
+    Some(resolved(image, &hit.with_version(symbols.version(index))))
 }
 
-fn resolved(image: &Image<'_>, hit: &SymbolHit, version: Option<String>) -> Resolved {
+fn resolved(image: &Image<'_>, hit: &SymbolHit) -> Resolved {
     Resolved {
         image: image.id,
         value: hit.address,
         address: hit.at(image.bias),
         size: hit.size,
         kind: hit.kind,
-        version,
+        version: hit.version.clone(),
     }
 }

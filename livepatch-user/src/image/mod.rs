@@ -4,9 +4,10 @@
 //! mount namespace. A file counts only if its build ID is the one in memory. Everything read is hostile: every
 //! offset, size and count is checked against what is mapped, and every walk is bounded.
 //!
-//! - `discover`: mappings -> images; `headers`, `notes`, `dynamic`: their headers
+//! - `discover`: mappings -> images; `headers`, `notes`, `dynamic`: their headers; `inside`: bounded reads
 //! - `sources` -> `files`, `debug_file`, `debug_data`, `dynsym`: symbol tables; `table`: look-up in one
-//! - `find`: symbols of one image; `lookup`: of the whole process, as the dynamic loader searches
+//! - `find`: symbols of one image; `scope` and `lookup`: of the whole process, as the dynamic
+//!   loader searches
 //! - `slots`, `tls`, `ifunc`: what the dynamic loader has filled in
 //! - `unwind_table`: function boundaries without symbols; `file_text`: what the file has for a page
 //!
@@ -22,6 +23,7 @@ mod elf_file;
 mod file_text;
 mod files;
 mod find;
+mod gnu_hash;
 mod headers;
 mod ifunc;
 #[expect(
@@ -30,9 +32,11 @@ mod ifunc;
 )]
 mod image;
 mod images;
+mod inside;
 mod link_map;
 mod lookup;
 mod notes;
+mod scope;
 mod slots;
 mod sources;
 mod symbol;

@@ -1,7 +1,8 @@
 //! What the dynamic loader fills in: slots in the GOT and in data, found by their relocations in memory.
 
 use super::dynamic::{DT_JMPREL, DT_PLTRELSZ, DT_RELA, DT_RELASZ};
-use super::image::{Image, MAX_TABLE};
+use super::image::Image;
+use super::inside::MAX_TABLE;
 use super::table::Index;
 use goblin::elf::reloc::{
     R_X86_64_64, R_X86_64_COPY, R_X86_64_DTPMOD64, R_X86_64_DTPOFF64, R_X86_64_GLOB_DAT,

@@ -1,6 +1,7 @@
 //! What a look-up answers.
 
 use super::table::{Index, SymbolTable, binding, is_absolute, kind};
+use super::versions::Version;
 use goblin::elf::sym::{
     STB_LOCAL, STB_WEAK, STT_COMMON, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STT_OBJECT, STT_TLS,
 };
@@ -99,11 +100,16 @@ pub struct SymbolHit {
     pub provenance: Provenance,
     /// `SHN_ABS`: the address is the same at run time.
     pub absolute: bool,
+    /// Its version, where the table tells.
+    pub version: Option<String>,
+    /// Whether a link without a version chooses it: it has none, or is `name@@VERSION`.
+    pub default_version: bool,
 }
 
 impl SymbolHit {
     pub(super) fn new(table: &SymbolTable, index: Index, provenance: Provenance) -> Option<Self> {
         let symbol = table.get(index)?;
+        let version = Version::of_name(table.name(symbol));
         Some(Self {
             address: LinkAddr(symbol.st_value),
             size: symbol.st_size,
@@ -118,7 +124,18 @@ impl SymbolHit {
                 .map(|name| String::from_utf8_lossy(name).into_owned()),
             provenance,
             absolute: is_absolute(symbol),
+            version: version.name.map(str::to_owned),
+            default_version: version.default,
         })
+    }
+
+    /// With the version that the dynamic symbol table tells.
+    pub(super) fn with_version(self, version: Version<'_>) -> Self {
+        Self {
+            version: version.name.map(str::to_owned),
+            default_version: version.default,
+            ..self
+        }
     }
 
     /// Where it is in a process that maps its image with `bias`; `None` for a thread-local variable.

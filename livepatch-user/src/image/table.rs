@@ -3,6 +3,7 @@
 //! Tables come from files and from memory that nobody vouches for: the work to index one is linear in its size
 //! whatever it contains. Indexes are built when first needed.
 
+use super::gnu_hash::gnu_hash;
 use goblin::elf::sym::{
     STB_LOCAL, STT_FILE, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, st_bind, st_type,
 };
@@ -17,6 +18,8 @@ pub(super) const SYMBOL_SIZE: usize = 24;
 const END: u32 = u32::MAX;
 const SHN_UNDEF: u16 = 0;
 const SHN_ABS: u16 = 0xfff1;
+/// How far behind a symbol without a size an address may lie and still belong to it.
+const MAX_UNSIZED: u64 = 4096;
 /// How many symbols that begin before an address are tried for one that covers it.
 const MAX_NESTING: usize = 16;
 /// `PATH_MAX`: longer names of source files are no names.
@@ -74,13 +77,15 @@ impl SymbolTable {
         self.string(u64::from(symbol.st_name))
     }
 
-    /// All symbols of this name, ascending.
+    /// All symbols of this name, ascending. GNU ld writes some names in `.symtab` with their version
+    /// (`name@V1`, `name@@V2`): they are found with and without it.
     pub(super) fn named(&self, name: &[u8]) -> Vec<Index> {
         let names = self.names.get_or_init(|| self.index_names());
         let mut found = Vec::new();
         let mut at = names.heads[bucket(name, names.heads.len())];
         while let Some(symbol) = self.get(at) {
-            if self.name(symbol) == name {
+            let this = self.name(symbol);
+            if this == name || without_version(this) == name {
                 found.push(at);
             }
             at = names.next[at as usize];
@@ -137,7 +142,7 @@ impl SymbolTable {
         for (distance, &(start, index)) in candidates.enumerate() {
             let size = self.get(index)?.st_size;
             let offset = address.0 - start;
-            if offset < size || (size == 0 && distance == 0) {
+            if offset < size || (size == 0 && distance == 0 && offset < MAX_UNSIZED) {
                 return Some((index, offset));
             }
         }
@@ -190,12 +195,122 @@ fn to_index(index: usize) -> Index {
     Index::try_from(index).expect("tables are cut at the largest index")
 }
 
-/// The bucket of a name; the hash is the one of `DT_GNU_HASH` (djb2), good enough for names.
+/// The name before the version.
+pub(super) fn without_version(name: &[u8]) -> &[u8] {
+    match memchr::memchr(b'@', name) {
+        Some(at) if at > 0 => &name[..at],
+        _ => name,
+    }
+}
+
+/// The bucket of a name without its version; any hash of names would do.
 fn bucket(name: &[u8], buckets: usize) -> usize {
-    let hash = name.iter().fold(5381u32, |hash, &byte| {
-        hash.wrapping_mul(33).wrapping_add(u32::from(byte))
-    });
+    let hash = gnu_hash(without_version(name));
     // Fibonacci hashing: the upper bits of djb2 of short names hardly vary.
     let spread = u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
     usize::try_from(spread).expect("32 bits") & (buckets - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use scroll::Pwrite;
+
+    const FUNCTION: u8 = STT_FUNC;
+    const GLOBAL: u8 = 1 << 4;
+
+    /// A table of (name, info, value, size), behind the empty symbol that every table begins with.
+    fn table(entries: &[(&str, u8, u64, u64)]) -> SymbolTable {
+        let mut strings = vec![0];
+        let mut symbols = vec![0; SYMBOL_SIZE];
+        for &(name, st_info, st_value, st_size) in entries {
+            let symbol = Sym {
+                st_name: u32::try_from(strings.len()).unwrap(),
+                st_info,
+                st_shndx: 1,
+                st_value,
+                st_size,
+                ..Sym::default()
+            };
+            let at = symbols.len();
+            symbols.resize(at + SYMBOL_SIZE, 0);
+            symbols.pwrite_with(symbol, at, LE).unwrap();
+            strings.extend_from_slice(name.as_bytes());
+            strings.push(0);
+        }
+        SymbolTable::new(&symbols, strings)
+    }
+
+    #[test]
+    fn names_are_found_with_and_without_version() {
+        let table = table(&[
+            ("a@V1", GLOBAL, 1, 0),
+            ("a@@V2", GLOBAL, 2, 0),
+            ("a", 0, 3, 0),
+            ("@b", 0, 4, 0),
+        ]);
+        assert_eq!(table.named(b"a"), [1, 2, 3]);
+        assert_eq!(table.named(b"a@V1"), [1]);
+        assert_eq!(table.named(b"@b"), [4]);
+        assert!(table.named(b"").is_empty());
+        assert!(SymbolTable::default().named(b"a").is_empty());
+    }
+
+    #[test]
+    fn local_symbols_belong_to_the_file_before_them() {
+        let table = table(&[
+            ("early", 0, 0, 0),
+            ("a.c", STT_FILE, 0, 0),
+            ("x", FUNCTION, 0, 0),
+            ("b.c", STT_FILE, 0, 0),
+            ("x", FUNCTION, 0, 0),
+            ("", STT_FILE, 0, 0),
+            ("hidden", FUNCTION, 0, 0),
+            ("global", GLOBAL, 0, 0),
+        ]);
+        let sources: Vec<_> = (1..9).map(|index| table.source(index)).collect();
+        let (a, b) = (Some(&b"a.c"[..]), Some(&b"b.c"[..]));
+        assert_eq!(sources, [None, None, a, a, b, b, None, None]);
+    }
+
+    #[test]
+    fn addresses_belong_to_the_function_that_covers_them() {
+        let table = table(&[
+            ("outer", FUNCTION, 0x100, 0x100),
+            ("inner", FUNCTION, 0x140, 0x10),
+            ("alias", FUNCTION | GLOBAL, 0x100, 0x100),
+            ("label", STT_NOTYPE, 0x300, 0),
+        ]);
+        let at = |address| {
+            let (index, offset) = table.function_at(LinkAddr(address))?;
+            Some((table.name(table.get(index)?).to_vec(), offset))
+        };
+        assert_eq!(at(0x148), Some((b"inner".to_vec(), 8)));
+        assert_eq!(at(0x150), Some((b"alias".to_vec(), 0x50)));
+        assert_eq!(at(0x200), None);
+        assert_eq!(at(0x304), Some((b"label".to_vec(), 4)));
+        assert_eq!(at(0x300 + MAX_UNSIZED), None);
+        assert_eq!(at(0xff), None);
+    }
+
+    /// 20,000 names that are all the rest of one long string: indexed in part, and at once.
+    #[test]
+    fn endless_names_end_the_index() {
+        let count = 20_000;
+        let mut symbols = vec![0; count * SYMBOL_SIZE];
+        for index in 0..count {
+            let symbol = Sym {
+                st_name: u32::try_from(index).unwrap(),
+                st_shndx: 1,
+                ..Sym::default()
+            };
+            symbols
+                .pwrite_with(symbol, index * SYMBOL_SIZE, LE)
+                .unwrap();
+        }
+        let mut strings = vec![b'a'; 1 << 20];
+        strings.push(0);
+        let table = SymbolTable::new(&symbols, strings);
+        assert!(table.named(b"b").is_empty());
+    }
 }

@@ -14,11 +14,14 @@ use livepatch_bundle::LinkAddr;
 const MAX_STATIC: i64 = 1 << 30;
 
 impl Image<'_> {
-    /// The number of the image's TLS module, from a `R_X86_64_DTPMOD64` slot of its own. `None` when it has
-    /// none, or when slots disagree.
+    /// The number of the image's TLS module, from a `R_X86_64_DTPMOD64` slot of its own; the executable's is
+    /// always 1. `None` when it has none, or when slots disagree.
     #[must_use]
     pub fn tls_module(&self) -> Option<u64> {
         self.tls()?;
+        if self.is_main() {
+            return Some(1);
+        }
         let symbols = self.dynamic_symbols();
         let own = |symbol| symbol == 0 || symbols.table.get(symbol).is_some_and(is_bound_locally);
         let relocations = self.relocations().all().iter();
@@ -81,21 +84,38 @@ impl Images<'_> {
     fn imported_tls_offsets(&self, defining: &Image<'_>) -> Vec<i64> {
         let mut offsets = Vec::new();
         for importing in self.scope_order().iter().map(|&id| self.get(id)) {
-            let symbols = importing.dynamic_symbols();
-            let slots = importing.relocations().all().iter();
-            for slot in slots.filter(|slot| slot.kind == SlotKind::TpOff && slot.symbol != 0) {
-                let offset = symbols.table.get(slot.symbol).and_then(|symbol| {
-                    let name = std::str::from_utf8(symbols.table.name(symbol)).ok()?;
-                    let version = symbols.version(slot.symbol).name;
-                    let meant = self.lookup_from(importing.id, name, version)?;
-                    let own = meant.image == defining.id && meant.kind == Kind::Tls;
-                    let value = slot.addend.checked_add_unsigned(meant.value.0)?;
-                    own.then(|| block_start(importing, slot.offset, value))?
-                });
-                offsets.extend(offset);
+            let relocations = importing.relocations().all().iter();
+            let mut slots = relocations
+                .filter(|slot| slot.kind == SlotKind::TpOff && slot.symbol != 0)
+                .peekable();
+            if slots.peek().is_none() {
+                continue;
             }
+            let scope = self.scope_order_of(importing.id);
+            offsets.extend(slots.filter_map(|slot| {
+                let value = self.value_in(defining, importing, slot.symbol, &scope)?;
+                let value = slot.addend.checked_add_unsigned(value.0)?;
+                block_start(importing, slot.offset, value)
+            }));
         }
         offsets
+    }
+
+    /// The value of an imported thread-local symbol, if `defining` is where it comes from.
+    fn value_in(
+        &self,
+        defining: &Image<'_>,
+        importing: &Image<'_>,
+        symbol: u32,
+        scope: &[ImageId],
+    ) -> Option<LinkAddr> {
+        let symbols = importing.dynamic_symbols();
+        let name = symbols.table.name(symbols.table.get(symbol)?);
+        let name = std::str::from_utf8(name).ok()?;
+        let version = symbols.version(symbol).name;
+        defining.definition(name, version)?;
+        let meant = self.lookup_in(scope, name, version)?;
+        (meant.image == defining.id && meant.kind == Kind::Tls).then_some(meant.value)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where functions begin and end, from the unwind tables that stripped programs keep, too.
 
-use super::image::{Image, MAX_TABLE};
+use super::image::Image;
+use super::inside::MAX_TABLE;
 use gimli::{BaseAddresses, CieOrFde, EhFrame, EhFrameHdr, LittleEndian, UnwindSection};
 use livepatch_bundle::RunAddr;
 

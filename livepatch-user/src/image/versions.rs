@@ -1,5 +1,6 @@
 //! Symbol versions (LSB Core, "Symbol Versioning").
 
+use super::table::without_version;
 use scroll::{LE, Pread};
 use std::collections::HashMap;
 
@@ -14,6 +15,19 @@ pub(super) struct Version<'a> {
     pub(super) name: Option<&'a str>,
     /// `sym@@VERSION`: what a link without a version chooses.
     pub(super) default: bool,
+}
+
+impl<'a> Version<'a> {
+    /// The version in a name as GNU ld writes it to `.symtab`: `name@V1`, or `name@@V2` for the default.
+    pub(super) fn of_name(name: &'a [u8]) -> Self {
+        let start = name.len().min(without_version(name).len() + 1);
+        let suffix = std::str::from_utf8(&name[start..]).unwrap_or_default();
+        let bare = suffix.strip_prefix('@');
+        Self {
+            name: Some(bare.unwrap_or(suffix)).filter(|version| !version.is_empty()),
+            default: suffix.is_empty() || bare.is_some(),
+        }
+    }
 }
 
 /// The versions of the symbols of one image.
@@ -83,7 +97,8 @@ impl Versions {
         }
     }
 
-    /// The version of a symbol. Indices 0 (local) and 1 (global) have no name.
+    /// The version of a symbol. Indices 0 (local) and 1 (global) have no name; one without a record has a name
+    /// that no reference asks for.
     pub(super) fn of(&self, symbol: u32) -> Version<'_> {
         let Some(&index) = self.by_symbol.get(symbol as usize) else {
             return Version {
@@ -91,8 +106,10 @@ impl Versions {
                 default: true,
             };
         };
+        let name = self.names.get(&(index & !HIDDEN)).map(String::as_str);
+        let named = index & !HIDDEN > 1;
         Version {
-            name: self.names.get(&(index & !HIDDEN)).map(String::as_str),
+            name: name.or(named.then_some("")),
             default: index & HIDDEN == 0,
         }
     }

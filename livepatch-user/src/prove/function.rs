@@ -97,6 +97,24 @@ pub(super) struct FunctionMatch {
     pub evidence: Vec<Evidence>,
 }
 
+impl FunctionMatch {
+    /// Where the function and its pieces are, as evidence like any other.
+    pub(super) fn places(&self) -> impl Iterator<Item = Evidence> {
+        self.pieces
+            .iter()
+            .enumerate()
+            .map(|(index, piece)| Evidence {
+                symbol: piece.running,
+                via: Via::Direct,
+                value: if index == 0 {
+                    self.entry.0
+                } else {
+                    piece.address.0
+                },
+            })
+    }
+}
+
 /// Why the code at an address is not the function.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Difference {

@@ -274,6 +274,7 @@ impl<'a> Search<'a> {
                 continue;
             };
             proof.evidence.extend(&found.evidence);
+            proof.evidence.extend(found.places());
             if index < self.replaced {
                 proof.functions.push(subject.proven(found));
             }

@@ -71,6 +71,9 @@ fn options(pid: Pid, tid: Tid) -> Result<u64, Unfit> {
     if stat.is_dead() {
         return Err(passing("has ended"));
     }
+    if stat.is_kernel_helper() {
+        return Err(lasting("belongs to the kernel"));
+    }
     if stat.state == 'D' {
         return Err(passing("is in an uninterruptible sleep"));
     }

@@ -64,38 +64,45 @@ impl Areas {
         &self.maps
     }
 
-    /// Appends the parts of a run of populated pages that are to be searched. Where nothing was mapped when the
-    /// list was made, everything is.
-    pub(super) fn select(&self, run: &PageRun, selected: &mut Vec<PageRun>) {
-        if run.categories & pagescan::ZERO != 0 {
-            return;
-        }
+    /// Appends the parts of a run of populated pages that are to be searched. Where nothing was mapped when the list
+    /// was made, everything is. `detail` cuts a part into pages of files, copies and zeroes.
+    pub(super) fn select<E>(
+        &self,
+        run: &PageRun,
+        detail: impl Fn(&PageRun) -> Result<Vec<PageRun>, E>,
+        selected: &mut Vec<PageRun>,
+    ) -> Result<(), E> {
         let mut start = run.start;
         while start < run.end {
-            let (end, wanted) = self.stretch(start, run);
+            let (end, treatment) = self.stretch(start, run);
             let part = PageRun { start, end, ..*run };
-            if wanted {
-                self.outside_patch(part, selected);
+            match treatment {
+                Treatment::Every => self.outside_patch(part, selected),
+                Treatment::Copies => {
+                    let skipped = pagescan::FILE | pagescan::ZERO;
+                    for part in detail(&part)? {
+                        if part.categories & skipped == 0 {
+                            self.outside_patch(part, selected);
+                        }
+                    }
+                }
+                Treatment::Nothing => {}
             }
             start = end;
         }
+        Ok(())
     }
 
-    /// How far the run goes on in the same mapping, or outside all, and whether that is to be searched.
-    fn stretch(&self, start: u64, run: &PageRun) -> (u64, bool) {
+    /// How far the run goes on in the same mapping, or outside all, and how that is searched.
+    fn stretch(&self, start: u64, run: &PageRun) -> (u64, Treatment) {
         let Some(mapping) = find_mapping(&self.maps, RunAddr(start)) else {
             let next = self
                 .maps
                 .partition_point(|mapping| mapping.start.0 <= start);
             let end = self.maps.get(next).map_or(run.end, |next| next.start.0);
-            return (end.min(run.end), true);
+            return (end.min(run.end), Treatment::Every);
         };
-        let wanted = match treatment(mapping) {
-            Treatment::Every => true,
-            Treatment::Copies => run.categories & pagescan::FILE == 0,
-            Treatment::Nothing => false,
-        };
-        (mapping.end.0.min(run.end), wanted)
+        (mapping.end.0.min(run.end), treatment(mapping))
     }
 
     fn outside_patch(&self, run: PageRun, selected: &mut Vec<PageRun>) {
@@ -133,6 +140,7 @@ impl Areas {
 mod tests {
     use super::*;
     use crate::process::parse_maps;
+    use std::convert::Infallible;
 
     const TEXT: &[u8] = b"\
 00010000-00020000 r-xp 00000000 fe:01 10 /bin/daemon
@@ -164,7 +172,8 @@ mod tests {
             end,
             categories,
         };
-        areas.select(&run, &mut selected);
+        let detail = |part: &PageRun| Ok::<_, Infallible>(vec![*part]);
+        let Ok(()) = areas.select(&run, detail, &mut selected);
         selected.iter().map(|run| (run.start, run.end)).collect()
     }
 
@@ -195,7 +204,7 @@ mod tests {
             [(0x6_0000, 0x7_0000)]
         );
         assert_eq!(selected(&areas, 0x8_0000, 0xb_0000, file), []);
-        assert_eq!(selected(&areas, 0x3_0000, 0x4_0000, pagescan::ZERO), []);
+        assert_eq!(selected(&areas, 0x2_0000, 0x3_0000, pagescan::ZERO), []);
     }
 
     #[test]

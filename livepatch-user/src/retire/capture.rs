@@ -2,12 +2,16 @@
 
 use super::areas::Areas;
 use super::needles::Found;
+use super::pages::Which;
 use super::search::{Search, maps, total};
 use super::{AddressRange, Incomplete};
 use crate::memory::Registers;
-use crate::process::{Range, Tid};
+use crate::process::{Mapping, Range, Tid, find_mapping};
 use crate::sys::pagescan::PageRun;
 use livepatch_bundle::RunAddr;
+
+/// Known words that are read again within the stop.
+const MOST_READ_AGAIN: usize = 1024;
 
 /// A stopped thread.
 #[derive(Clone, Debug)]
@@ -20,9 +24,9 @@ pub struct ThreadState {
     /// searched, as for a thread that sleeps in a system call made by a C library: the ABI preserves none of them
     /// over a call.
     pub extended: Vec<u8>,
-    /// The part of its stack, from the stack pointer to the end of the outermost frame, that was unwound by call-frame
-    /// information alone and has no frame of the patch. A word in it that looks like a return address into the patch
-    /// is left over from an earlier call. `None` when nothing is known.
+    /// The part of its stack that was unwound and has no frame of the patch: from the stack pointer on, and as far as
+    /// the caller likes, since it is cut off at the end of the thread's own stack. A word in it that is the address
+    /// after a call in the patch is left over from a finished call. `None` when nothing is known.
     pub walked: Option<AddressRange>,
 }
 
@@ -35,8 +39,10 @@ pub struct Capture<'s, 'a> {
     pub(super) runs: Vec<PageRun>,
     /// What the known words are now; `None` for one that cannot be read any more.
     pub(super) known: Vec<(RunAddr, Option<u64>)>,
-    /// The first address that could not be copied.
+    /// Addresses that could not be copied.
     pub(super) unread: Vec<RunAddr>,
+    /// The mappings, when some thread's stack is newer than the search.
+    pub(super) newer: Option<Vec<Mapping>>,
     /// Why it was given up.
     pub(super) failure: Option<Incomplete>,
 }
@@ -51,6 +57,7 @@ impl<'a> Search<'a> {
             runs: Vec::new(),
             known: Vec::new(),
             unread: Vec::new(),
+            newer: None,
             failure: None,
         };
         capture.failure = capture.fill().err();
@@ -64,7 +71,17 @@ impl Capture<'_, '_> {
             let maps = maps(self.search.memory)?;
             self.search.areas = Areas::new(maps, &self.search.patch.ranges);
         }
-        self.runs = self.search.select(self.search.tracking.written())?;
+        let is_known = |thread: &ThreadState| {
+            find_mapping(self.search.areas.maps(), RunAddr(thread.registers.rsp)).is_some()
+        };
+        if !self.threads.iter().all(is_known) {
+            self.newer = Some(maps(self.search.memory)?);
+        }
+        let which = match self.search.has_looked {
+            true => self.search.tracking.written(),
+            false => Which::Populated,
+        };
+        self.runs = self.search.select(which)?;
         // What could not be read before is tried once more, now that nobody moves it.
         self.runs.append(&mut self.search.unread);
         let (bytes, limit) = (total(&self.runs), self.search.limits.in_stop);
@@ -94,8 +111,10 @@ impl Capture<'_, '_> {
         }
     }
 
+    /// Reads the known words again, or the first of very many; the others count as they were.
     fn copy_known(&mut self) {
         let known = &self.search.known;
+        let known = &known[..known.len().min(MOST_READ_AGAIN)];
         let mut words = vec![[0; 8]; known.len()];
         let mut ranges: Vec<_> = known
             .iter()

@@ -4,24 +4,32 @@ use super::capture::Capture;
 use super::needles::Found;
 use super::outcome::MAX_REPORTED;
 use super::search::maps;
-use super::{Holder, Incomplete, Outcome, Place, areas, registers, stacks};
+use super::tracking::RemoteSyscall;
+use super::{Holder, Incomplete, Outcome, Place, areas, kernel, registers, stacks};
 use crate::process::{Backing, Mapping, find_mapping};
 use livepatch_bundle::RunAddr;
 
 impl Capture<'_, '_> {
-    /// Says whether anything pointed into the patch at the moment of the stop. The target may run again, but its
-    /// threads should not have been let go long ago: mappings that were left out are checked to be the same still.
+    /// Says whether anything pointed into the patch at the moment of the stop; signal handlers are left out. The target
+    /// may run again, but its threads should not have been let go long ago: mappings that need no search must be the
+    /// same still.
     #[must_use]
     pub fn judge(mut self) -> Outcome {
-        match self.holders() {
-            Err(reason) => Outcome::Incomplete(reason),
-            Ok(holders) if holders.is_empty() => Outcome::Free,
-            Ok(mut holders) => {
-                let count = holders.len();
-                holders.truncate(MAX_REPORTED);
-                Outcome::Held { holders, count }
-            }
-        }
+        let holders = self.holders();
+        outcome(holders)
+    }
+
+    /// [Judges](Self::judge), signal handlers included. `remote` must be on a thread that runs again otherwise, and
+    /// `scratch` be 32 bytes of the target's memory that may be overwritten.
+    #[must_use]
+    pub fn judge_with(mut self, remote: &mut dyn RemoteSyscall, scratch: RunAddr) -> Outcome {
+        let (memory, needles) = (self.search.memory, &self.search.needles);
+        let handlers = kernel::handlers(memory, remote, scratch, needles);
+        let holders = self.holders().and_then(|mut holders| {
+            holders.append(&mut handlers?);
+            Ok(holders)
+        });
+        outcome(holders)
     }
 
     fn holders(&mut self) -> Result<Vec<Holder>, Incomplete> {
@@ -33,14 +41,14 @@ impl Capture<'_, '_> {
             return Err(Incomplete::MapChanged { address });
         }
         self.all_read(&after)?;
-        let before = self.search.areas.maps();
-        let unused = stacks::unused(&self.threads, before, &after);
-        let words = self.words().into_iter().filter(|found| {
-            !unused.iter().any(|range| range.contains(found.at))
-                && !stacks::is_left_over(found.at, found.value, &self.threads, &self.search.patch)
-        });
+        let before = self.newer.as_deref().unwrap_or(self.search.areas.maps());
+        let stacks = stacks::stacks(&self.threads, before, &after);
+        let (patch, memory) = (&self.search.patch, self.search.memory);
+        let mut words = self.words();
+        words.retain(|word| !stacks::is_left_over(word, &stacks, patch, memory));
         let mut holders = self.in_registers();
-        holders.extend(words.map(|found| Holder {
+        holders.append(&mut kernel::visible(memory.pid(), &self.search.needles)?);
+        holders.extend(words.iter().map(|found| Holder {
             place: Place::Memory {
                 at: found.at,
                 mapping: name(find_mapping(&after, found.at)),
@@ -70,6 +78,7 @@ impl Capture<'_, '_> {
             Some(Found { at, value })
         });
         let mut words: Vec<Found> = known.collect();
+        words.extend_from_slice(&self.search.known[self.known.len()..]);
         let mut room = self.search.room.as_slice();
         for run in &self.runs {
             let (bytes, rest) = room.split_at((run.end - run.start) as usize);
@@ -102,6 +111,18 @@ impl Capture<'_, '_> {
             );
         }
         holders
+    }
+}
+
+fn outcome(holders: Result<Vec<Holder>, Incomplete>) -> Outcome {
+    match holders {
+        Err(reason) => Outcome::Incomplete(reason),
+        Ok(holders) if holders.is_empty() => Outcome::Free,
+        Ok(mut holders) => {
+            let count = holders.len();
+            holders.truncate(MAX_REPORTED);
+            Outcome::Held { holders, count }
+        }
     }
 }
 

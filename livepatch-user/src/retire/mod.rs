@@ -3,8 +3,8 @@
 //! New code may have stored a call-back, a string or a vtable of its own somewhere; no stack check finds that. So the
 //! writable memory of the target is searched for words that point into the patch:
 //!
-//! 1. [`Search::begin`] reads everything while the target runs, after telling the kernel to remember what is written
-//!    from then on; [`Search::refresh`] reads what was written meanwhile, again while it runs;
+//! 1. [`Search::prepare`] tells the kernel to remember what is written from then on; [`Search::refresh`] reads
+//!    everything while the target runs, and when called again, what was written meanwhile;
 //! 2. [`Search::capture`], within the stop, copies only the pages written since, and the registers;
 //! 3. [`Capture::judge`], after the stop, searches the copies. What it says holds for the moment of the stop, and if
 //!    that is [`Outcome::Free`], nobody can come by a pointer afterwards: no code of the patch runs, and there is no
@@ -22,13 +22,14 @@
 //!
 //! # What no search of memory can see
 //!
-//! Signal handlers (the kernel has them; see `rt_sigaction(2)`), pointers that a program disguises by itself, pages of
-//! shared memory that are swapped out or that only another process maps, and what another process writes to shared
-//! memory later.
+//! Pointers that a program disguises by itself, pages of shared memory that are swapped out or that only another
+//! process maps, what another process writes to shared memory later, and what requests to the kernel hold that are under
+//! way (`io_uring`). The kernel's own tables are looked at in `kernel`; signal handlers only by [`Capture::judge_with`].
 
 mod areas;
 mod capture;
 mod judge;
+mod kernel;
 mod needles;
 mod outcome;
 mod pages;

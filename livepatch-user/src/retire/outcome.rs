@@ -13,7 +13,7 @@ pub enum Outcome {
     Free,
     /// Something does.
     Held {
-        /// What, at most [`MAX_REPORTED`].
+        /// What, at most 32, registers first, then by address.
         holders: Vec<Holder>,
         /// How many there are in all.
         count: usize,
@@ -23,7 +23,7 @@ pub enum Outcome {
 }
 
 /// Holders that a report names at most.
-pub const MAX_REPORTED: usize = 32;
+pub(super) const MAX_REPORTED: usize = 32;
 
 /// Something that points into the patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,11 @@ pub enum Place {
         at: RunAddr,
         /// What the mapping shows in `/proc/PID/maps`; empty for anonymous memory.
         mapping: String,
+    },
+    /// Kept by the kernel for the process.
+    Kernel {
+        /// As what, such as ``the data of an event of epoll descriptor 5``.
+        what: String,
     },
     /// In a register.
     Register {
@@ -66,6 +71,7 @@ impl fmt::Display for Holder {
                     self.value
                 )
             }
+            Place::Kernel { what } => write!(f, "{what} points to {}", self.value),
             Place::Register { tid, name } => {
                 write!(f, "`{name}` of thread {tid} points to {}", self.value)
             }
@@ -99,6 +105,18 @@ pub enum Incomplete {
         bytes: u64,
         /// The limit.
         limit: u64,
+    },
+    /// The populated pages are too many separate pieces.
+    #[error("the process's memory is in more than {limit} pieces")]
+    TooScattered {
+        /// The limit.
+        limit: usize,
+    },
+    /// So many pointers that they are not all remembered.
+    #[error("more than {limit} words point into the patch")]
+    TooManyHolders {
+        /// The limit.
+        limit: usize,
     },
     /// Memory that the process has and that could not be read.
     #[error("memory at {address} could not be read")]

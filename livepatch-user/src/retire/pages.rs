@@ -2,7 +2,8 @@
 //!
 //! By the ioctl `PAGEMAP_SCAN` where the kernel has it, which skips holes at once; else from the entries of
 //! `/proc/PID/pagemap`, eight bytes for each page of address space (kernel documentation,
-//! `admin-guide/mm/pagemap.rst`).
+//! `admin-guide/mm/pagemap.rst`). Telling a file's pages from copies makes the kernel look at each page and not only
+//! at the page tables, which takes ten times as long, so it is asked only where it matters.
 
 use super::Incomplete;
 use crate::process::{Mapping, Pid};
@@ -19,6 +20,8 @@ const USER_END: u64 = (1 << 47) - PAGE;
 const BATCH: usize = 4096;
 /// Address space for which entries are read at most: 128 MiB of entries.
 const MOST_ENTRIES: u64 = 1 << 24;
+/// Runs that are listed at most: 96 MiB of them.
+const MOST_RUNS: usize = 1 << 22;
 
 /// Which of the populated pages are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,26 +60,38 @@ impl Pages {
     /// Lists pages. `maps` must be up to date where the kernel does not [scan](Self::scans); protection exists only
     /// where it does.
     pub(super) fn runs(&self, which: Which, maps: &[Mapping]) -> Result<Vec<PageRun>, Incomplete> {
-        if self.scans {
-            return self.scan(which, maps).map_err(failed);
+        if !self.scans {
+            return entries(&self.pagemap, which == Which::SoftDirty, maps);
         }
-        entries(&self.pagemap, which == Which::SoftDirty, maps)
+        let ends = maps.iter().map(|mapping| mapping.end.0);
+        let end = ends.filter(|&end| end < 1 << 56).max();
+        self.scan(query(which, 0, end.unwrap_or(0).max(USER_END)))
     }
 
-    fn scan(&self, which: Which, maps: &[Mapping]) -> io::Result<Vec<PageRun>> {
-        let end = maps
-            .iter()
-            .map(|mapping| mapping.end.0)
-            .filter(|&end| end < 1 << 56)
-            .max();
-        let mut query = query(which, 0, end.unwrap_or(0).max(USER_END));
+    /// Cuts a run into pages of files, copies of such and pages of zeroes.
+    pub(super) fn detail(&self, run: &PageRun) -> Result<Vec<PageRun>, Incomplete> {
+        if !self.scans {
+            return Ok(vec![*run]);
+        }
+        self.scan(Query {
+            report: pagescan::FILE | pagescan::ZERO,
+            ..query(Which::Populated, run.start, run.end)
+        })
+    }
+
+    fn scan(&self, mut query: Query) -> Result<Vec<PageRun>, Incomplete> {
         let mut runs = Vec::new();
         let mut batch = vec![PageRun::default(); BATCH];
         while query.start < query.end {
-            let (count, reached) = pagescan::scan(self.pagemap.as_fd(), &query, &mut batch)?;
+            let (count, reached) =
+                pagescan::scan(self.pagemap.as_fd(), &query, &mut batch).map_err(failed)?;
             runs.extend_from_slice(&batch[..count]);
+            if runs.len() > MOST_RUNS {
+                return Err(Incomplete::TooScattered { limit: MOST_RUNS });
+            }
             if reached <= query.start {
-                return Err(io::Error::other("the search for pages does not get on"));
+                let stuck = io::Error::other("the list of pages does not go on");
+                return Err(failed(stuck));
             }
             query.start = reached;
         }
@@ -101,7 +116,7 @@ fn query(which: Which, start: u64, end: u64) -> Query {
             Which::SoftDirty => pagescan::SOFT_DIRTY,
         },
         any_of: pagescan::PRESENT | pagescan::SWAPPED,
-        report: pagescan::FILE | pagescan::ZERO,
+        report: 0,
         protect: which == Which::Protect,
     }
 }

@@ -60,6 +60,8 @@ pub struct Search<'a> {
     pub(super) pages: Pages,
     pub(super) tracking: Tracking,
     pub(super) areas: Areas,
+    /// Whether everything was looked at once.
+    pub(super) has_looked: bool,
     /// Words that pointed into the patch when they were seen.
     pub(super) known: Vec<Found>,
     /// Pages that were there but could not be read.
@@ -70,9 +72,27 @@ pub struct Search<'a> {
 
 /// How much is read at once.
 const CHUNK: usize = 1 << 20;
+/// Pointers into the patch that are remembered at most.
+const MOST_KNOWN: usize = 1 << 20;
 
 impl<'a> Search<'a> {
-    /// Starts to notice writes, then reads everything once.
+    /// [Prepares](Self::prepare) and takes the [first look](Self::refresh) at once.
+    ///
+    /// # Errors
+    /// As of these.
+    pub fn begin(
+        memory: &'a ProcessMemory,
+        patch: PatchAddresses,
+        thread_pointer: Option<RunAddr>,
+        remote: Option<&mut dyn RemoteSyscall>,
+        limits: Limits,
+    ) -> Result<Self, Incomplete> {
+        let mut search = Self::prepare(memory, patch, thread_pointer, remote, limits)?;
+        search.refresh()?;
+        Ok(search)
+    }
+
+    /// Starts to notice writes. This is short; the thread behind `remote` can be given back before the first look.
     ///
     /// `thread_pointer` is the `fs_base` of any thread, where glibc's pointer guard is found; without it disguised
     /// pointers are missed. `remote` makes the two system calls that the best way to notice writes needs; without it
@@ -80,7 +100,7 @@ impl<'a> Search<'a> {
     ///
     /// # Errors
     /// When the search cannot be complete whatever follows.
-    pub fn begin(
+    pub fn prepare(
         memory: &'a ProcessMemory,
         patch: PatchAddresses,
         thread_pointer: Option<RunAddr>,
@@ -99,7 +119,8 @@ impl<'a> Search<'a> {
         let pages = Pages::open(pid).map_err(failed)?;
         let maps = maps(memory)?;
         let tracking = Tracking::start(pid, &pages, &maps, remote);
-        let mut search = Self {
+        let room = usize::try_from(limits.in_stop).unwrap_or(usize::MAX);
+        Ok(Self {
             memory,
             needles: Needles::new(&patch.ranges, &guards),
             areas: Areas::new(maps, &patch.ranges),
@@ -107,30 +128,29 @@ impl<'a> Search<'a> {
             limits,
             pages,
             tracking,
+            has_looked: false,
             known: Vec::new(),
             unread: Vec::new(),
-            room: vec![0; usize::try_from(limits.in_stop).unwrap_or(usize::MAX)],
-        };
-        // Touched now, not within the stop.
-        search.room.fill(0xff);
-        let first = match search.tracking {
-            Tracking::Protection(_) => Which::Protect,
-            Tracking::SoftDirty | Tracking::None => Which::Populated,
-        };
-        search.look(first)?;
-        Ok(search)
+            // Not zero, so that the pages are there now and not only within the stop.
+            room: vec![0xff; room],
+        })
     }
 
-    /// Reads what was written since the last look, so that less is left for the stop. Does nothing where writes cannot
-    /// be told apart by the time they happened.
+    /// Takes a look: the first time at everything, later at what was written since the last look, so that less is left
+    /// for the stop. A later one does nothing where writes cannot be told apart by the time they happened.
     ///
     /// # Errors
-    /// As [`begin`](Self::begin).
+    /// When the search cannot be complete whatever follows.
     pub fn refresh(&mut self) -> Result<Summary, Incomplete> {
         if !matches!(self.tracking, Tracking::Protection(_)) {
-            return Ok(self.summary(0));
+            if self.has_looked {
+                return Ok(self.summary(0));
+            }
+            return self.look(Which::Populated);
         }
-        self.areas = Areas::new(maps(self.memory)?, &self.patch.ranges);
+        let maps = maps(self.memory)?;
+        self.tracking.extend(&maps);
+        self.areas = Areas::new(maps, &self.patch.ranges);
         self.look(Which::Protect)
     }
 
@@ -157,9 +177,13 @@ impl<'a> Search<'a> {
         let mut buffer = vec![0; CHUNK];
         for run in &selected {
             self.read_run(*run, &mut buffer);
+            if self.known.len() > MOST_KNOWN {
+                return Err(Incomplete::TooManyHolders { limit: MOST_KNOWN });
+            }
         }
         self.known.sort_unstable_by_key(|found| found.at);
         self.known.dedup_by_key(|found| found.at);
+        self.has_looked = true;
         Ok(self.summary(bytes))
     }
 
@@ -168,7 +192,8 @@ impl<'a> Search<'a> {
         let mut selected: Vec<PageRun> = Vec::new();
         let mut parts = Vec::new();
         for run in self.pages.runs(which, self.areas.maps())? {
-            self.areas.select(&run, &mut parts);
+            let detail = |part: &PageRun| self.pages.detail(part);
+            self.areas.select(&run, detail, &mut parts)?;
             for part in parts.drain(..) {
                 match selected.last_mut() {
                     Some(last) if last.end == part.start => last.end = part.end,
@@ -182,7 +207,7 @@ impl<'a> Search<'a> {
     /// Reads a run piece by piece; pieces overlap by a word less one byte.
     fn read_run(&mut self, run: PageRun, buffer: &mut [u8]) {
         let mut start = run.start;
-        while start < run.end {
+        while start < run.end && self.known.len() <= MOST_KNOWN {
             let len = (run.end - start).min(buffer.len() as u64);
             let bytes = &mut buffer[..len as usize];
             let filled = self.read_piece(start, bytes);

@@ -11,40 +11,64 @@
 //!
 //! as `pthread_create` of glibc and musl lays it out, and where no other thread's stack pointer is in it.
 //! Coroutines and goroutines run elsewhere; below their stack pointers everything counts.
+//!
+//! Frames that are in use have holes, in which such addresses stay, too. There, and in the red zone, a word that can be
+//! nothing but a return address does not count once the stack check has found no frame of the patch: it is not one that
+//! anything will return to. (Two things would be missed: a coroutine that is parked on an array in
+//! a frame of a thread, and what a thread holds in interrupted frames while it runs a signal handler on an alternate
+//! stack that is such an array.)
 
 use super::AddressRange;
 use super::capture::ThreadState;
+use super::needles::Found;
 use super::search::PatchAddresses;
+use crate::memory::Memory;
 use crate::process::{Mapping, find_mapping};
+use crate::unwind::{LONGEST_CALL, ends_with_call};
 use livepatch_bundle::RunAddr;
 
 /// How far below the end of its mapping a thread's control block is at most.
 const CONTROL_BLOCK: u64 = 16 << 10;
 const RED_ZONE: i64 = 128;
 
-/// The parts of the stacks that are not in use, for threads whose stacks' mappings are the same in both lists.
-pub(super) fn unused(
-    threads: &[ThreadState],
-    before: &[Mapping],
-    after: &[Mapping],
-) -> Vec<AddressRange> {
-    threads
-        .iter()
-        .filter_map(|thread| {
-            let mapping = own_stack(thread, before)?;
+/// What is known of a thread's stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stack {
+    /// Below the stack pointer and the red zone: not in use. Empty where the mapping may hold other things.
+    unused: AddressRange,
+    /// Where no word is a return address into the patch that is still to be used: the red zone, and the frames where
+    /// the stack check found none of the patch.
+    clear: AddressRange,
+}
+
+/// The threads' stacks by ascending address. Their mappings must be the same in both lists.
+pub(super) fn stacks(threads: &[ThreadState], before: &[Mapping], after: &[Mapping]) -> Vec<Stack> {
+    let mut pointers: Vec<u64> = threads.iter().map(|thread| thread.registers.rsp).collect();
+    pointers.sort_unstable();
+    let pointers_below = |end: RunAddr| pointers.partition_point(|&pointer| pointer < end.0);
+    let stack = |thread: &ThreadState| {
+        let rsp = RunAddr(thread.registers.rsp);
+        let red_zone = rsp.offset(-RED_ZONE);
+        let own = own_stack(thread, before).filter(|mapping| {
             let same = find_mapping(after, mapping.start) == Some(mapping)
                 && below(after, mapping) == below(before, mapping);
-            let alone = threads
-                .iter()
-                .filter(|other| mapping.contains(RunAddr(other.registers.rsp)))
-                .count()
-                == 1;
-            (same && alone).then_some(AddressRange {
-                start: mapping.start,
-                end: RunAddr(thread.registers.rsp).offset(-RED_ZONE),
-            })
-        })
-        .collect()
+            same && pointers_below(mapping.end) - pointers_below(mapping.start) == 1
+        });
+        let walked = own.zip(thread.walked);
+        Stack {
+            unused: AddressRange {
+                start: own.map_or(red_zone, |mapping| mapping.start),
+                end: red_zone,
+            },
+            clear: AddressRange {
+                start: red_zone,
+                end: walked.map_or(rsp, |(own, walked)| walked.end.min(own.end)),
+            },
+        }
+    };
+    let mut stacks: Vec<Stack> = threads.iter().map(stack).collect();
+    stacks.sort_unstable_by_key(|stack| stack.unused.start);
+    stacks
 }
 
 /// The mapping that is this thread's stack and nothing else.
@@ -68,25 +92,35 @@ fn below<'m>(maps: &'m [Mapping], mapping: &Mapping) -> Option<&'m Mapping> {
     (below.end == mapping.start).then_some(below)
 }
 
-/// Whether the word is a return address left over in a frame that is in use: the exact walk found no such frame.
+/// Whether the word is left over from finished calls: anything below the stack pointer, and among the frames in use the
+/// address after a call, which is nothing else than a return address. `stacks` as [`stacks`] gives them.
 pub(super) fn is_left_over(
-    at: RunAddr,
-    value: RunAddr,
-    threads: &[ThreadState],
+    word: &Found,
+    stacks: &[Stack],
     patch: &PatchAddresses,
+    memory: &impl Memory,
 ) -> bool {
+    let after = stacks.partition_point(|stack| stack.unused.start <= word.at);
+    let Some(stack) = after.checked_sub(1).map(|index| &stacks[index]) else {
+        return false;
+    };
+    stack.unused.contains(word.at)
+        || (stack.clear.contains(word.at) && is_return_address(word.value, patch, memory))
+}
+
+fn is_return_address(value: RunAddr, patch: &PatchAddresses, memory: &impl Memory) -> bool {
     let in_code = patch.code.iter().any(|range| range.contains(value));
     in_code
         && !patch.entries.contains(&value)
-        && threads
-            .iter()
-            .filter_map(|thread| thread.walked)
-            .any(|range| range.contains(at))
+        && memory
+            .read_vec(value.offset(-(LONGEST_CALL as i64)), LONGEST_CALL)
+            .is_ok_and(|before| ends_with_call(&before))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Unreadable;
     use crate::process::{Tid, parse_maps};
     use crate::sys::ptrace::no_registers;
 
@@ -112,9 +146,10 @@ mod tests {
 
     fn unused_of(threads: &[ThreadState]) -> Vec<(u64, u64)> {
         let maps = parse_maps(TEXT).expect("well-formed");
-        unused(threads, &maps, &maps)
+        stacks(threads, &maps, &maps)
             .iter()
-            .map(|range| (range.start.0, range.end.0))
+            .map(|stack| (stack.unused.start.0, stack.unused.end.0))
+            .filter(|(start, end)| start < end)
             .collect()
     }
 
@@ -167,8 +202,40 @@ mod tests {
         let mut after = before.clone();
         after[1].read = true;
         let threads = [thread(0x7f00_0080_0000, 0x7f00_0080_0700)];
-        assert_eq!(unused(&threads, &before, &after), []);
-        assert_eq!(unused(&threads, &before, &before).len(), 1);
+        let is_empty = |stacks: &[Stack]| stacks[0].unused.start == stacks[0].unused.end;
+        assert!(is_empty(&stacks(&threads, &before, &after)));
+        assert!(!is_empty(&stacks(&threads, &before, &before)));
+    }
+
+    /// Memory in which every instruction is the same.
+    struct Code([u8; 5]);
+
+    impl Memory for Code {
+        fn read(&self, _: RunAddr, buffer: &mut [u8]) -> Result<(), Unreadable> {
+            let end = buffer.len() - self.0.len();
+            buffer[end..].copy_from_slice(&self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_walked_part_ends_with_the_mapping() {
+        let maps = parse_maps(TEXT).expect("well-formed");
+        let everything = AddressRange {
+            start: RunAddr(0),
+            end: RunAddr(u64::MAX),
+        };
+        let mut of_thread = thread(0x7f00_0080_0000, 0x7f00_0080_0700);
+        let mut of_goroutine = thread(0x18_0000, 0x1f_f000);
+        let clear = |thread: &ThreadState| {
+            let range = stacks(std::slice::from_ref(thread), &maps, &maps)[0].clear;
+            (range.start.0, range.end.0)
+        };
+        assert_eq!(clear(&of_thread), (0x7f00_007f_ff80, 0x7f00_0080_0000));
+        of_thread.walked = Some(everything);
+        assert_eq!(clear(&of_thread), (0x7f00_007f_ff80, 0x7f00_0080_1000));
+        of_goroutine.walked = Some(everything);
+        assert_eq!(clear(&of_goroutine), (0x17_ff80, 0x18_0000));
     }
 
     #[test]
@@ -182,21 +249,30 @@ mod tests {
             code: vec![range(0x1000, 0x2000)],
             entries: vec![RunAddr(0x1000), RunAddr(0x1040)],
         };
-        let walked = ThreadState {
-            walked: Some(range(0x8000, 0x9000)),
-            ..thread(0x8000, 0)
+        let stack = Stack {
+            unused: range(0x7000, 0x7f80),
+            clear: range(0x7f80, 0x9000),
         };
-        let left_over = |at, value| {
-            is_left_over(
-                RunAddr(at),
-                RunAddr(value),
-                std::slice::from_ref(&walked),
-                &patch,
-            )
+        let left_over = |at, value, code| {
+            let word = Found {
+                at: RunAddr(at),
+                value: RunAddr(value),
+            };
+            is_left_over(&word, &[stack], &patch, &code)
         };
-        assert!(left_over(0x8010, 0x1044));
-        assert!(!left_over(0x8010, 0x1040), "the address of a function");
-        assert!(!left_over(0x8010, 0x2010), "data");
-        assert!(!left_over(0x9000, 0x1044), "elsewhere");
+        let call = || Code([0xe8, 0, 0, 0, 0]);
+        assert!(left_over(0x8010, 0x1044, call()));
+        assert!(left_over(0x7f70, 0x2010, call()), "not in use");
+        assert!(!left_over(0x6ff8, 0x1044, call()), "below the stack");
+        assert!(
+            !left_over(0x8010, 0x1044, Code([0x90; 5])),
+            "no call before it"
+        );
+        assert!(
+            !left_over(0x8010, 0x1040, call()),
+            "the address of a function"
+        );
+        assert!(!left_over(0x8010, 0x2010, call()), "data");
+        assert!(!left_over(0x9000, 0x1044, call()), "elsewhere");
     }
 }

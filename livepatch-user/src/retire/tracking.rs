@@ -12,7 +12,7 @@ use crate::process::{Mapping, Pid};
 use crate::sys::{pagescan, task};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt;
 
 /// Makes system calls in the target, on a thread that is stopped for it.
@@ -61,6 +61,13 @@ impl Tracking {
         }
     }
 
+    /// Takes mappings in that came later.
+    pub(super) fn extend(&self, maps: &[Mapping]) {
+        if let Self::Protection(userfault) = self {
+            allow(userfault.as_fd(), maps);
+        }
+    }
+
     /// Which pages are to be looked at again.
     pub(super) fn written(&self) -> Which {
         match self {
@@ -74,14 +81,18 @@ impl Tracking {
 fn protect(pid: Pid, maps: &[Mapping], remote: &mut dyn RemoteSyscall) -> io::Result<OwnedFd> {
     let userfault = borrow_userfault(pid, remote)?;
     pagescan::enable_protection(userfault.as_fd())?;
+    allow(userfault.as_fd(), maps);
+    Ok(userfault)
+}
+
+/// What cannot be protected (a read-only shared file, what another userfaultfd has) always counts as written.
+fn allow(userfault: BorrowedFd<'_>, maps: &[Mapping]) {
     for mapping in maps {
-        // What cannot be protected (a read-only shared file, what another userfaultfd has) always counts as written.
         let (start, end) = (mapping.start.0, mapping.end.0);
-        if let Err(error) = pagescan::allow_protection(userfault.as_fd(), start, end) {
+        if let Err(error) = pagescan::allow_protection(userfault, start, end) {
             tracing::trace!(start, end, %error, "cannot be write-protected");
         }
     }
-    Ok(userfault)
 }
 
 /// Lets the target make a userfaultfd, copies the descriptor, and closes the target's own.

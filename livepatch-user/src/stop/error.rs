@@ -10,8 +10,8 @@ pub enum StopError {
     /// The process ended.
     #[error("process {0} ended while it was being stopped")]
     Gone(Pid),
-    /// It runs another program now.
-    #[error("process {0} started another program (`execve`) while it was being stopped")]
+    /// It executes another program, or its threads are being killed.
+    #[error("process {0} executed another program or was killed while it was being stopped")]
     Replaced(Pid),
     /// A thread did not stop in time.
     #[error("thread {tid} (`{name}`) of process {pid} cannot be stopped: {what}")]

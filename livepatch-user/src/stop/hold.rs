@@ -11,11 +11,16 @@ use crate::sys::ptrace;
 use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// How many sleeping threads are woken at a time. Each passes over a CPU to stop; more at once would queue up before
-/// the threads that run.
-const SLEEPERS_AT_ONCE: usize = 8;
+/// How many of `count` sleeping threads are woken at a time. Each passes over a CPU to stop: many at once queue up before
+/// the threads that run, few at once make many rounds of waiting on a busy machine.
+fn sleepers_at_once(count: usize) -> usize {
+    (count / 16).max(8)
+}
+
+/// How long one thread is waited for before a look at the others.
+const ATTENTION: Duration = Duration::from_millis(5);
 
 /// All threads of a process, standing. Dropping it lets them go.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ pub fn stop<B>(
     } = roster;
     let mut stopped = Stopped::none(pid, sleeping.len() + running.len());
 
-    for few in sleeping.chunks(SLEEPERS_AT_ONCE) {
+    for few in sleeping.chunks(sleepers_at_once(sleeping.len())) {
         stopped.add(few, true, deadline)?;
     }
     stopped.timings.sleepers = stopped.clock.lap();
@@ -124,34 +129,70 @@ impl Stopped {
         }
         self.threads.reserve(self.pending.len());
         while let Some(&tid) = self.pending.first() {
-            self.collect(tid, sleeping, deadline)?;
+            let arrival = self.await_stop(tid, deadline)?;
+            if arrival == Arrival::Late {
+                return Err(tracee::unstoppable(self.pid, tid));
+            }
             self.pending.swap_remove(0);
+            self.collect(tid, sleeping, arrival)?;
         }
         Ok(())
     }
 
-    /// Waits for one thread and reads its registers.
-    fn collect(&mut self, tid: Tid, sleeping: bool, deadline: Instant) -> Result<(), StopError> {
+    /// Takes in a thread that has arrived.
+    fn collect(&mut self, tid: Tid, sleeping: bool, arrival: Arrival) -> Result<(), StopError> {
         let pid = self.pid;
-        let cause = match tracee::await_stop(pid, tid, deadline)? {
+        let cause = match arrival {
             Arrival::Stopped(cause) => cause,
-            Arrival::Gone if tid == pid.leader() => return Err(StopError::Gone(pid)),
-            Arrival::Gone => return Ok(()),
-            Arrival::Execed => return Err(StopError::Replaced(pid)),
-            Arrival::Late => return Err(tracee::unstoppable(pid, tid)),
+            Arrival::Execed => {
+                ptrace::detach(tid, 0).ok();
+                return Err(StopError::Replaced(pid));
+            }
+            Arrival::Gone | Arrival::Late if tid == pid.leader() => {
+                return Err(StopError::Gone(pid));
+            }
+            Arrival::Gone | Arrival::Late => return Ok(()),
         };
-        let looked = tracee::look(tid, sleeping, cause).map_err(|source| StopError::System {
-            pid,
-            action: "reading registers",
-            source,
+        let looked = tracee::look(pid, tid, sleeping, cause).map_err(|source| {
+            ptrace::detach(tid, cause.signal_to_deliver()).ok();
+            StopError::System {
+                pid,
+                action: "reading registers",
+                source,
+            }
         })?;
         let Some(thread) = looked else { return Ok(()) };
+        if tracee::is_kernel_helper(pid, &thread) {
+            // Only we noticed it stand; it serves the others until they stand.
+            ptrace::detach(tid, 0).ok();
+            self.helpers.insert(tid);
+            return Ok(());
+        }
         self.threads.push(thread);
         if is_64_bit(&thread.registers) {
             return Ok(());
         }
         let segment = thread.registers.cs;
         Err(StopError::ThirtyTwoBit { pid, tid, segment })
+    }
+
+    /// Waits for one thread, but not while others that stood die: then the process is being killed, or one of its
+    /// threads executes a program and waits until we have taken note of the end of the others.
+    fn await_stop(&self, tid: Tid, deadline: Instant) -> Result<Arrival, StopError> {
+        loop {
+            let soon = deadline.min(Instant::now() + ATTENTION);
+            let arrival = tracee::await_stop(self.pid, tid, soon)?;
+            if arrival != Arrival::Late || Instant::now() >= deadline {
+                return Ok(arrival);
+            }
+            if self
+                .threads
+                .iter()
+                .any(|thread| tracee::has_ended(thread.tid))
+            {
+                return Err(StopError::Replaced(self.pid));
+            }
+        }
     }
 
     /// Stops the threads that started meanwhile, until there are no more.

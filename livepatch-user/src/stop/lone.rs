@@ -44,7 +44,7 @@ impl Lone {
                 return Err(error);
             }
         };
-        let looked = tracee::look(tid, true, cause).map_err(|source| StopError::System {
+        let looked = tracee::look(pid, tid, true, cause).map_err(|source| StopError::System {
             pid,
             action: "reading registers",
             source,
@@ -83,9 +83,8 @@ pub(super) fn release(pid: Pid, thread: &StoppedThread) -> Result<(), ReleaseErr
     let tid = thread.tid;
     match ptrace::detach(tid, thread.cause.signal_to_deliver()) {
         Ok(()) => Ok(()),
-        // Killed meanwhile: as its tracer we must take note of its end, or its parent never learns of it.
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
-            tracee::await_stop(pid, tid, Instant::now() + GRACE).ok();
+            tracee::await_end(pid, tid);
             Ok(())
         }
         Err(source) => Err(ReleaseError { pid, tid, source }),
@@ -102,7 +101,7 @@ pub(super) fn release_late(pid: Pid, tid: Tid, deadline: Instant) -> Result<(), 
         Ok(Arrival::Late) => return Err(failed(io::ErrorKind::TimedOut.into())),
         Err(error) => return Err(failed(io::Error::other(error))),
     };
-    match tracee::look(tid, true, cause).map_err(failed)? {
+    match tracee::look(pid, tid, true, cause).map_err(failed)? {
         Some(thread) => release(pid, &thread),
         None => Ok(()),
     }

@@ -9,6 +9,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// How long a killed thread may take to end.
+const END: Duration = Duration::from_secs(2);
+
 /// How a thread came to stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
@@ -94,6 +97,15 @@ pub(crate) fn seize(pid: Pid, tid: Tid, options: u64) -> Result<Seized, StopErro
     }
 }
 
+/// Whether a thread that stands is the kernel's own: those have no user registers (`copy_thread`), and Linux 5.12 and
+/// later let them be traced.
+pub(super) fn is_kernel_helper(pid: Pid, thread: &StoppedThread) -> bool {
+    let Registers { rip: 0, rsp: 0, .. } = thread.registers else {
+        return false;
+    };
+    Stat::read(&directory(pid, thread.tid)).is_ok_and(|stat| stat.is_kernel_helper())
+}
+
 /// Waits until a thread stands or is gone.
 pub(crate) fn await_stop(pid: Pid, tid: Tid, deadline: Instant) -> Result<Arrival, StopError> {
     let mut patience = Patience::default();
@@ -114,8 +126,10 @@ pub(crate) fn await_stop(pid: Pid, tid: Tid, deadline: Instant) -> Result<Arriva
         if Instant::now() >= deadline {
             return Ok(Arrival::Late);
         }
-        // A main thread that ended while others live reports nothing until they have ended too.
-        if Stat::read(&directory(pid, tid)).is_ok_and(|stat| stat.is_dead()) {
+        // A main thread that ended while others live reports nothing until they have ended too. Any other thread does, and
+        // must be heard.
+        if tid == pid.leader() && Stat::read(&directory(pid, tid)).is_ok_and(|stat| stat.is_dead())
+        {
             return Ok(Arrival::Gone);
         }
     }
@@ -124,6 +138,19 @@ pub(crate) fn await_stop(pid: Pid, tid: Tid, deadline: Instant) -> Result<Arriva
 /// Whether the code segment is that of 64-bit user code: `__USER_CS`, or Xen's `FLAT_USER_CS64`.
 pub(crate) fn is_64_bit(registers: &Registers) -> bool {
     matches!(registers.cs, 0x33 | 0xe033)
+}
+
+/// Takes note of the end of a thread that was killed. As long as its tracer does not, its process stays a zombie.
+pub(super) fn await_end(pid: Pid, tid: Tid) {
+    let deadline = Instant::now() + END;
+    while let Ok(Arrival::Stopped(_) | Arrival::Execed) = await_stop(pid, tid, deadline) {
+        ptrace::cont(tid, 0).ok();
+    }
+}
+
+/// Whether a thread that stood has been killed; takes note of its end.
+pub(super) fn has_ended(tid: Tid) -> bool {
+    wait::poll(tid).is_ok_and(|report| report == wait::Report::Gone)
 }
 
 fn arrival(signal: i32, event: i32) -> Arrival {
@@ -144,6 +171,7 @@ fn is_stop_signal(signal: i32) -> bool {
 
 /// Reads the registers and conceals an interruption that is our doing. `None` if the thread was killed meanwhile.
 pub(crate) fn look(
+    pid: Pid,
     tid: Tid,
     was_sleeping: bool,
     cause: Cause,
@@ -162,7 +190,10 @@ pub(crate) fn look(
     });
     match looked {
         Ok(thread) => Ok(Some(thread)),
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(None),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+            await_end(pid, tid);
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

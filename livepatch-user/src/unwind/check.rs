@@ -3,7 +3,7 @@
 use super::forbidden::{ForbiddenRange, ForbiddenSet};
 use super::region::{AddressSpace, RegionKind, Regions};
 use super::registers::RegisterFile;
-use super::scan::{Finding, Scan};
+use super::scan::{Finding, Scan, Work};
 use super::snapshot::StackSnapshot;
 use super::unwinder::{Pc, Unwinder};
 use super::verdict::{Frame, Hit, HitKind, MAX_REPORTED, Reason, Verdict};
@@ -19,9 +19,14 @@ const USER_CODE: u64 = 0x33;
 pub struct StackCheck {
     pub(super) unwinder: Unwinder,
     forbidden: ForbiddenSet,
+    /// Of all threads in this stop, where they are known.
+    pub(super) stack_pointers: Vec<RunAddr>,
     /// Mappings seen in this stop.
     regions: Option<Regions>,
     pub(super) bulk: super::bulk::Bulk,
+    /// Of the thread judged last: the stack pointer of its outermost frame, if all its frames were unwound.
+    pub(super) top: Option<RunAddr>,
+    pub(super) tops: Vec<Option<RunAddr>>,
 }
 
 impl StackCheck {
@@ -31,8 +36,11 @@ impl StackCheck {
         Self {
             unwinder,
             forbidden: ForbiddenSet::new(forbidden),
+            stack_pointers: Vec::new(),
             regions: None,
             bulk: super::bulk::Bulk::default(),
+            top: None,
+            tops: Vec::new(),
         }
     }
 
@@ -46,11 +54,25 @@ impl StackCheck {
         &mut self.unwinder
     }
 
+    /// Of each thread of the last [`Self::judge_many`], in order: the stack pointer of its outermost frame; `None` when
+    /// not all of its frames were unwound.
+    #[must_use]
+    pub fn tops(&self) -> &[Option<RunAddr>] {
+        &self.tops
+    }
+
     /// To be called at the start of each stop ([`Self::judge_many`] does): what was seen of the target's mappings in
     /// the one before is forgotten, and images that are gone are dropped.
     pub fn begin(&mut self, space: &dyn AddressSpace) {
         self.regions = None;
+        self.stack_pointers.clear();
         self.unwinder.revalidate(space);
+    }
+
+    /// The frames of a stopped thread, innermost first, as far as they are certain, and [`MAX_REPORTED`] at most.
+    pub fn frames(&mut self, registers: &Registers, space: &dyn AddressSpace) -> Vec<Frame> {
+        let mut stack = StackSnapshot::on_demand(space);
+        self.backtrace(RegisterFile::of_thread(registers), &mut stack)
     }
 
     /// Judges one stopped thread. `stack` may hold the top of its stack already.
@@ -60,6 +82,7 @@ impl StackCheck {
         stack: &mut StackSnapshot<'_>,
         space: &dyn AddressSpace,
     ) -> Verdict {
+        self.top = None;
         let start = RegisterFile::of_thread(registers);
         if registers.cs != USER_CODE {
             return self.unknown(
@@ -72,8 +95,8 @@ impl StackCheck {
         }
         let mut hit = None;
         let forbidden = &self.forbidden;
-        let end = self.unwinder.walk(start, stack, |visit| {
-            hit = hit_at(forbidden, visit.pc).map(|label| (visit.pc, label.to_owned()));
+        let end = self.unwinder.walk(start, stack, |pc| {
+            hit = hit_at(forbidden, pc).map(|label| (pc, label.to_owned()));
             match hit {
                 Some(_) => ControlFlow::Break(()),
                 None => ControlFlow::Continue(()),
@@ -89,13 +112,17 @@ impl StackCheck {
                         pc: pc.address,
                         label,
                         kind,
+                        gap: None,
                     },
                 }
             }
-            (WalkEnd::Complete { frames }, None) => Verdict::Clear {
-                frames,
-                by_scan: false,
-            },
+            (WalkEnd::Complete { frames, top }, None) => {
+                self.top = Some(top);
+                Verdict::Clear {
+                    frames,
+                    by_scan: false,
+                }
+            }
             (WalkEnd::Gap(gap), None) => self.scan(&gap, registers, start, stack, space),
             (WalkEnd::Stopped, None) => unreachable!("the visitor stops only at a hit"),
         }
@@ -115,8 +142,15 @@ impl StackCheck {
         let regions = self.regions.take().unwrap_or_default();
         let found = match hidden_by_uprobe(gap, &regions) {
             Some(reason) => Err(Finding::Unsure(reason)),
-            None => Scan::new(space, &regions, &self.forbidden, &mut self.unwinder)
-                .run(gap, RunAddr(registers.fs_base)),
+            None => Scan {
+                space,
+                regions: &regions,
+                forbidden: &self.forbidden,
+                unwinder: &mut self.unwinder,
+                first_is_elsewhere: on_first_stack(&self.stack_pointers, &regions),
+                work: Work::default(),
+            }
+            .run(gap, RunAddr(registers.fs_base)),
         };
         self.regions = Some(regions);
         match found {
@@ -125,7 +159,8 @@ impl StackCheck {
                 by_scan: true,
             },
             Err(Finding::Unsure(reason)) => self.unknown(reason, start, stack),
-            Err(Finding::Hit(hit)) => {
+            Err(Finding::Hit(mut hit)) => {
+                hit.gap = Some(gap.error);
                 let frames = self.backtrace(start, stack);
                 Verdict::Busy { frames, hit }
             }
@@ -153,9 +188,9 @@ impl StackCheck {
     fn backtrace(&mut self, start: RegisterFile, stack: &mut StackSnapshot<'_>) -> Vec<Frame> {
         let mut pcs = Vec::new();
         let forbidden = &self.forbidden;
-        self.unwinder.walk(start, stack, |visit| {
-            pcs.push(visit.pc);
-            let last = hit_at(forbidden, visit.pc).is_some() || pcs.len() == MAX_REPORTED;
+        self.unwinder.walk(start, stack, |pc| {
+            pcs.push(pc);
+            let last = hit_at(forbidden, pc).is_some() || pcs.len() == MAX_REPORTED;
             if last {
                 ControlFlow::Break(())
             } else {
@@ -196,4 +231,14 @@ fn hidden_by_uprobe(gap: &Gap, regions: &Regions) -> Option<Reason> {
     };
     let region = regions.find(pc)?;
     (region.kind == RegionKind::Uprobes).then_some(Reason::Uprobe { pc })
+}
+
+/// Whether one of the threads is on the first thread's own stack, and so is the first thread.
+fn on_first_stack(stack_pointers: &[RunAddr], regions: &Regions) -> bool {
+    let mut first = regions.of_kind(RegionKind::Stack);
+    first.any(|stack| {
+        stack_pointers
+            .iter()
+            .any(|sp| (stack.start..stack.end).contains(sp))
+    })
 }

@@ -37,6 +37,7 @@ mod unwinder;
 mod verdict;
 mod walk;
 
+pub(crate) use call_site::{LONGEST_CALL, ends_with_call};
 pub use check::StackCheck;
 pub use error::WalkError;
 pub use forbidden::ForbiddenRange;
@@ -45,3 +46,6 @@ pub use region::{AddressSpace, NoRegions, Region, RegionKind};
 pub use snapshot::StackSnapshot;
 pub use unwinder::Unwinder;
 pub use verdict::{Frame, Hit, HitKind, MAX_REPORTED, Reason, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -86,9 +86,9 @@ impl RegisterFile {
         caller
     }
 
-    /// The values of all registers that are known.
-    pub(crate) fn known_values(&self) -> impl Iterator<Item = u64> {
-        let known = self.known;
+    /// The values of all general registers that are known.
+    pub(crate) fn general(&self) -> impl Iterator<Item = u64> {
+        let known = self.known & !(1 << RETURN_ADDRESS);
         let numbered = self.values.into_iter().enumerate();
         numbered.filter_map(move |(number, value)| (known & (1 << number) != 0).then_some(value))
     }

@@ -7,6 +7,8 @@
 
 use super::forbidden::{ForbiddenRange, ForbiddenSet};
 use super::region::{AddressSpace, RegionKind, Regions};
+use super::registers::RegisterFile;
+use super::signal_frame;
 use super::unwinder::{Unwinder, follows_call};
 use super::verdict::{Hit, HitKind, Reason};
 use super::walk::Gap;
@@ -20,6 +22,46 @@ const CHUNK: u64 = 64 << 10;
 /// Distance from the word with the handler's return address to the saved stack and instruction pointers.
 const SAVED_RSP: i64 = 8 + 160;
 const SAVED_RIP: i64 = 8 + 168;
+
+/// Ranges to search, growing as interrupted stacks are found.
+pub(super) struct Work {
+    ranges: Vec<(RunAddr, RunAddr)>,
+    /// How many of them are done.
+    done: usize,
+    /// Bytes that may still be added.
+    budget: u64,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            ranges: Vec::new(),
+            done: 0,
+            budget: MAX_SCAN,
+        }
+    }
+}
+
+impl Work {
+    /// Adds a range unless one that holds it is there already.
+    fn add(&mut self, start: RunAddr, end: RunAddr) -> Found {
+        let mut ranges = self.ranges.iter();
+        let covered = ranges.any(|range| range.0 <= start && end <= range.1);
+        if covered || start >= end {
+            return Ok(());
+        }
+        let left = self.budget.checked_sub(end.0 - start.0);
+        self.budget = left.ok_or(Finding::Unsure(Reason::TooMuchStack { start, end }))?;
+        self.ranges.push((start, end));
+        Ok(())
+    }
+
+    fn next(&mut self) -> Option<(RunAddr, RunAddr)> {
+        let next = self.ranges.get(self.done).copied();
+        self.done += usize::from(next.is_some());
+        next
+    }
+}
 
 /// What a search found.
 pub(super) type Found = Result<(), Finding>;
@@ -36,108 +78,84 @@ pub(super) struct Scan<'a> {
     pub(super) regions: &'a Regions,
     pub(super) forbidden: &'a ForbiddenSet,
     pub(super) unwinder: &'a mut Unwinder,
-    /// Ranges to search, growing as interrupted stacks are found.
-    pub(super) work: Vec<(RunAddr, RunAddr)>,
-    /// How many of them are done.
-    pub(super) done: usize,
-    pub(super) budget: u64,
+    /// Another thread is known to be the first one, which `[stack]` belongs to.
+    pub(super) first_is_elsewhere: bool,
+    pub(super) work: Work,
 }
 
-impl<'a> Scan<'a> {
-    pub(super) fn new(
-        space: &'a dyn AddressSpace,
-        regions: &'a Regions,
-        forbidden: &'a ForbiddenSet,
-        unwinder: &'a mut Unwinder,
-    ) -> Self {
-        let (work, done, budget) = (Vec::new(), 0, MAX_SCAN);
-        Self {
-            space,
-            regions,
-            forbidden,
-            unwinder,
-            work,
-            done,
-            budget,
-        }
-    }
-
+impl Scan<'_> {
     /// Searches everything from `gap` on. `thread_base` is the thread's `fs_base`, which its own stack's mapping holds.
     pub(super) fn run(&mut self, gap: &Gap, thread_base: RunAddr) -> Found {
-        if gap.exact {
-            self.look_at_registers(gap)?;
+        if let Some(registers) = &gap.registers {
+            self.look_at_registers(registers)?;
         }
-        self.add_stack(gap.sp, gap.exact, thread_base)?;
-        while let Some((start, end)) = self.work.get(self.done).copied() {
-            self.done += 1;
+        let exact = gap.registers.as_ref();
+        let red_zone = exact.is_some_and(|registers| self.may_use_red_zone(registers.pc()));
+        self.add_stack(gap.sp, red_zone, thread_base)?;
+        while let Some((start, end)) = self.work.next() {
             self.search(start, end, thread_base)?;
         }
         Ok(())
     }
 
     /// A return address may be in a register for a moment (`vfork` pops it).
-    fn look_at_registers(&self, gap: &Gap) -> Found {
-        for value in gap.registers.known_values() {
+    fn look_at_registers(&self, registers: &RegisterFile) -> Found {
+        for value in registers.general() {
             self.look_at_word(value, HitKind::Register)?;
         }
         Ok(())
     }
 
+    /// A return address lies in the red zone for a moment at most, if ever, and no thread waits in a system call then.
+    /// Threads that do would otherwise be held there by what their last calls left behind.
+    fn may_use_red_zone(&self, pc: RunAddr) -> bool {
+        let mut before = [0; 2];
+        let read = self.space.read(pc.offset(-2), &mut before);
+        read.is_err() || before != signal_frame::SYSCALL
+    }
+
     /// Adds what a thread with this stack pointer can return through: the rest of its own stack; of a stack that is
     /// not its own (an alternate one, a coroutine's, part of the heap) all, and all of its own as well.
-    fn add_stack(&mut self, sp: RunAddr, exact: bool, thread_base: RunAddr) -> Found {
+    fn add_stack(&mut self, sp: RunAddr, red_zone: bool, thread_base: RunAddr) -> Found {
         if !sp.0.is_multiple_of(8) {
             return Err(Finding::Unsure(Reason::NoStack { sp }));
         }
         let run = self.regions.writable_run(sp);
         let (start, end) = run.ok_or(Finding::Unsure(Reason::NoStack { sp }))?;
         if self.is_home(sp, thread_base) {
-            let zone = if exact { -RED_ZONE } else { 0 };
-            return self.add(sp.offset(zone).max(start), end);
+            let zone = if red_zone { -RED_ZONE } else { 0 };
+            return self.work.add(sp.offset(zone).max(start), end);
         }
-        self.add(start, end)?;
+        self.work.add(start, end)?;
         self.add_home(thread_base)
     }
 
+    /// Whether the stack pointer is on the stack that the thread was started on, so that nothing below it is in use.
+    /// The C libraries put a thread's control block above its stack in the same mapping, except for the first thread's.
     fn is_home(&self, sp: RunAddr, thread_base: RunAddr) -> bool {
         let region = self.regions.find(sp);
         let is_first = region.is_some_and(|region| region.kind == RegionKind::Stack);
-        let holds_thread = self.home_of(thread_base) == self.regions.writable_run(sp);
-        is_first || holds_thread
+        let is_below =
+            sp < thread_base && self.home_of(thread_base) == self.regions.writable_run(sp);
+        is_first || (self.first_is_elsewhere && is_below)
     }
 
-    /// The mapping that holds the thread's control block is its stack, except for the first thread's, which may be in
-    /// the heap.
+    /// The mapping that holds the thread's control block, unless that is the heap.
     fn home_of(&self, thread_base: RunAddr) -> Option<(RunAddr, RunAddr)> {
         let region = self.regions.find(thread_base)?;
         let run = self.regions.writable_run(thread_base);
         run.filter(|_| region.kind != RegionKind::Heap)
     }
 
+    /// Adds all that may be the thread's own stack.
     fn add_home(&mut self, thread_base: RunAddr) -> Found {
+        let may_be_first = !self.first_is_elsewhere;
         let first = self.regions.of_kind(RegionKind::Stack);
+        let first = first.filter(|_| may_be_first);
         let first: Vec<_> = first.map(|region| (region.start, region.end)).collect();
         let home = self.home_of(thread_base);
-        first
-            .into_iter()
-            .chain(home)
-            .try_for_each(|(start, end)| self.add(start, end))
-    }
-
-    /// Adds a range unless one that holds it is there already.
-    fn add(&mut self, start: RunAddr, end: RunAddr) -> Found {
-        let covered = self
-            .work
-            .iter()
-            .any(|range| range.0 <= start && end <= range.1);
-        if covered || start >= end {
-            return Ok(());
-        }
-        let size = end.0 - start.0;
-        let left = self.budget.checked_sub(size);
-        self.budget = left.ok_or(Finding::Unsure(Reason::TooMuchStack { start, end }))?;
-        self.work.push((start, end));
-        Ok(())
+        let mut homes = first.into_iter().chain(home);
+        homes.try_for_each(|(start, end)| self.work.add(start, end))
     }
 
     fn search(&mut self, start: RunAddr, end: RunAddr, thread_base: RunAddr) -> Found {
@@ -193,7 +211,10 @@ impl<'a> Scan<'a> {
         }
         // What is left of an old frame may hold anything; a stack that is not mapped cannot be returned to.
         match self.regions.writable_run(sp) {
-            Some(_) if sp.0.is_multiple_of(8) => self.add_stack(sp, true, thread_base),
+            Some(_) if sp.0.is_multiple_of(8) => {
+                let red_zone = self.may_use_red_zone(pc);
+                self.add_stack(sp, red_zone, thread_base)
+            }
             _ => Ok(()),
         }
     }
@@ -204,5 +225,6 @@ fn hit(range: &ForbiddenRange, pc: RunAddr, kind: HitKind) -> Hit {
         pc,
         label: range.label.clone(),
         kind,
+        gap: None,
     }
 }

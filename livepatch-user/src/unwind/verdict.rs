@@ -55,6 +55,8 @@ pub struct Hit {
     pub label: String,
     /// How it was found.
     pub kind: HitKind,
+    /// Why unwinding gave out before, if it did.
+    pub gap: Option<WalkError>,
 }
 
 /// How a forbidden address was found.
@@ -77,23 +79,25 @@ pub enum HitKind {
 
 impl fmt::Display for Hit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pc, label, kind } = self;
+        let Self {
+            pc,
+            label,
+            kind,
+            gap,
+        } = self;
         match kind {
             HitKind::Running => write!(f, "runs `{label}` at {pc}"),
             HitKind::Caller => write!(f, "returns to `{label}` at {pc}"),
             HitKind::Interrupted => write!(f, "was interrupted by a signal in `{label}` at {pc}"),
-            HitKind::Word { at } => {
-                write!(
-                    f,
-                    "may return to `{label}` at {pc} (word at {at} of a stack that cannot be unwound)"
-                )
-            }
-            HitKind::Register => {
-                write!(
-                    f,
-                    "may return to `{label}` at {pc} (in a register of a frame that cannot be unwound)"
-                )
-            }
+            HitKind::Word { at } => write!(
+                f,
+                "may return to `{label}` at {pc}, found on its stack at {at}"
+            ),
+            HitKind::Register => write!(f, "may return to `{label}` at {pc}, found in a register"),
+        }?;
+        match gap {
+            Some(gap) => write!(f, " (the stack cannot be unwound: {gap})"),
+            None => Ok(()),
         }
     }
 }

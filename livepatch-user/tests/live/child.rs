@@ -1,6 +1,6 @@
 //! Small C programs as targets. They die with the test.
 
-use livepatch_user::process::{Pid, ProcessMemory, Target, examine};
+use livepatch_user::process::{Activity, Pid, ProcessMemory, Stat, Target, activity, examine};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,21 @@ pub(crate) fn build(name: &str) -> PathBuf {
 pub(crate) struct Live {
     process: Child,
     input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    output: Option<Output>,
+}
+
+/// What a fixture prints.
+pub(crate) struct Output(BufReader<ChildStdout>);
+
+impl Output {
+    /// The next line.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0
+            .read_line(&mut line)
+            .expect("the fixture prints text");
+        line.trim_end().to_owned()
+    }
 }
 
 impl Live {
@@ -45,11 +59,11 @@ impl Live {
             .spawn()
             .expect("the fixture starts");
         let input = process.stdin.take().expect("piped");
-        let output = BufReader::new(process.stdout.take().expect("piped"));
+        let output = Output(BufReader::new(process.stdout.take().expect("piped")));
         let mut live = Self {
             process,
             input,
-            output,
+            output: Some(output),
         };
         assert_eq!(live.line(), "ready");
         live
@@ -67,18 +81,26 @@ impl Live {
         ProcessMemory::open(&self.target()).expect("a fixture's memory opens")
     }
 
+    /// What it prints from now on, for another owner.
+    pub(crate) fn take_output(&mut self) -> Output {
+        self.output.take().expect("taken once")
+    }
+
     /// The next line that it prints.
     pub(crate) fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.output
-            .read_line(&mut line)
-            .expect("the fixture prints text");
-        line.trim_end().to_owned()
+        self.output.as_mut().expect("not taken").line()
+    }
+
+    /// Sends a line, in one write: a fixture may read it by one `read`.
+    pub(crate) fn tell(&mut self, text: &str) {
+        self.input
+            .write_all(format!("{text}\n").as_bytes())
+            .expect("the fixture reads");
     }
 
     /// Sends a line and reads one.
     pub(crate) fn ask(&mut self, question: &str) -> String {
-        writeln!(self.input, "{question}").expect("the fixture reads");
+        self.tell(question);
         self.line()
     }
 
@@ -89,13 +111,16 @@ impl Live {
         numbers.unwrap_or_else(|_| panic!("`{question}` is answered by numbers: `{answer}`"))
     }
 
-    pub(crate) fn signal(&self, signal: i32) {
-        let sent = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(self.pid().0),
-            nix::sys::signal::Signal::try_from(signal).expect("a signal"),
-        );
-        sent.expect("our child takes signals");
+    pub(crate) fn signal(&self, number: i32) {
+        signal(self.pid(), number);
     }
+}
+
+/// Sends a signal to one of our children.
+pub(crate) fn signal(pid: Pid, number: i32) {
+    let number = nix::sys::signal::Signal::try_from(number).expect("a signal");
+    let sent = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.0), number);
+    sent.expect("our child takes signals");
 }
 
 impl Drop for Live {
@@ -104,4 +129,29 @@ impl Drop for Live {
         self.process.kill().ok();
         self.process.wait().ok();
     }
+}
+
+/// Waits until the main thread sleeps in a system call (and is not about to, when a signal would come too early).
+pub(crate) fn wait_until_asleep(pid: Pid) {
+    for _ in 0..20_000 {
+        let now = activity(pid, pid.leader());
+        if matches!(now, Activity::InSyscall { number, .. } if number.cast_signed() != libc::SYS_write)
+        {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(500));
+    }
+    panic!("process {pid} does not go to sleep");
+}
+
+/// Waits until the main thread is in the state with this letter.
+pub(crate) fn wait_for_state(pid: Pid, letter: char) {
+    let directory = PathBuf::from(format!("/proc/{}", pid.0));
+    for _ in 0..20_000 {
+        if Stat::read(&directory).expect("readable").state == letter {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(500));
+    }
+    panic!("process {pid} does not come to state `{letter}`");
 }

@@ -1,6 +1,9 @@
 //! Stopping, borrowing and examining live processes.
 
 mod child;
+mod examine;
+mod remote;
+mod signals;
 mod stop;
 
 /// Tests that stop and go without end would starve each other's targets of their two CPUs; one at a time.

@@ -1,2 +1,2 @@
 extern long counter;
-long answer(long x) { return ++counter + x; }
+long answer(long x) { return x + 1000 + ++counter; }

@@ -1,4 +1,5 @@
-// `__LINE__` alone is no change: the same function further down.
+// `__LINE__` alone is no change: the same function further down (line numbers from debug info).
+//#Cflags: -O2 -g
 //#NoChange
 //#ExpectBefore: 41
 void report(const char *file, int line);

@@ -1,5 +1,6 @@
 // No symbol table, but a separate debug file by build ID.
-//#Strip: debuglink
+//#Strip: debugfile
+//#Apply: --debug-dir debug
 //#ExpectBefore: 21
 //#ExpectOutput: 1022
 //#AfterRevert: 23

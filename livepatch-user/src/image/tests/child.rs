@@ -77,16 +77,14 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn start(program: &Path) -> Self {
-        Self::start_with(program, &[])
+        let directory = program.parent().expect("programs lie in a directory");
+        Self::run(Command::new(program).env("LD_LIBRARY_PATH", directory))
     }
 
-    pub(super) fn start_with(program: &Path, environment: &[(&str, &str)]) -> Self {
-        let directory = program.parent().expect("programs lie in a directory");
-        let mut child = Command::new(program)
+    pub(super) fn run(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .env("LD_LIBRARY_PATH", directory)
-            .envs(environment.iter().copied())
             .spawn()
             .expect("started");
         let output = child.stdout.take().expect("piped");

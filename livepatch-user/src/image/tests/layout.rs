@@ -91,9 +91,7 @@ fn a_dynamic_program_has_libraries_loader_and_vdso() {
     let live = Live::start(&workshop.compile("program", PROGRAM, &[]));
     let images = live.images();
     assert!(images.consistent());
-    let libc = images
-        .iter()
-        .find(|i| i.soname().as_deref() == Some("libc.so.6"));
+    let libc = images.iter().find(|i| i.soname() == Some("libc.so.6"));
     assert!(libc.is_some_and(|libc| libc.build_id().is_some() && libc.tls().is_some()));
     let count = |role| images.iter().filter(|image| image.role() == role).count();
     assert_eq!((count(Role::Main), count(Role::Vdso)), (1, 1));
@@ -132,4 +130,73 @@ int main(int argc, char **argv)
     let images = live.images();
     assert!(images.at(RunAddr(live.told("data"))).is_none());
     assert!(images.main().is_some());
+}
+
+/// Code copied to anonymous pages, as programs do to have it on huge pages.
+#[test]
+fn remapped_code_is_still_the_images() {
+    let workshop = Workshop::new();
+    let library = r#"
+int library_value = 1;
+__attribute__((noinline)) int in_library(int x) { return x + library_value; }
+"#;
+    let packed = "-Wl,-z,noseparate-code";
+    workshop.compile("libpacked.so", library, &["-shared", "-fPIC", packed]);
+    let source = r#"
+#include <link.h>
+#include <sys/mman.h>
+int in_library(int);
+static int remap(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    const char *name = info->dlpi_name;
+    if (*name && !strstr(name, "libpacked")) return 0;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X)) continue;
+        char *start = (char *)((info->dlpi_addr + p->p_vaddr) & -4096);
+        size_t len = ((info->dlpi_addr + p->p_vaddr + p->p_memsz + 4095) & -4096) - (size_t)start;
+        char *copy = mmap(0, len, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        memcpy(copy, start, len);
+        mprotect(copy, len, PROT_READ | PROT_EXEC);
+        mremap(copy, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, start);
+    }
+    return 0;
+}
+int main(int argc, char **argv)
+{
+    dl_iterate_phdr(remap, 0);
+    ADDRESS(main); ADDRESS(in_library); SHOW("sum", in_library(argc));
+    return wait_for_end();
+}
+"#;
+    for flags in [&["-pie", "-fPIE"][..], &["-pie", "-fPIE", packed]] {
+        let mut all = vec!["-L.", "-l:libpacked.so"];
+        all.extend(flags);
+        let program = workshop.compile("program", source, &all);
+        let live = Live::start(&program);
+        let images = live.images();
+        let main = main_of(&images);
+        assert_eq!(main.path(), Some(program.as_path()), "{flags:?}");
+        let hits = main.find("main", Scope::Global, None);
+        let address = RunAddr(live.told("main"));
+        assert_eq!(
+            hits.first().and_then(|hit| hit.at(main.bias())),
+            Some(address)
+        );
+        assert!(main.is_code(address));
+        let found = images.lookup_global("in_library", None).expect("defined");
+        assert_eq!(found.address, Some(RunAddr(live.told("in_library"))));
+        let library = images.get(found.image);
+        assert_eq!(library.namespace(), Namespace::Base);
+        assert!(
+            library
+                .file_name()
+                .is_some_and(|name| name == "libpacked.so")
+        );
+        let code = library.executable_ranges()[0].clone();
+        assert!(
+            library.file_text(&code).is_err(),
+            "its pages no longer come from the file"
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use super::child::{Live, Workshop};
 use crate::image::{Image, Images, Kind, Resolved, SlotKind};
 use crate::memory::Memory;
-use livepatch_bundle::RunAddr;
+use livepatch_bundle::{RunAddr, Scope};
 
 const LIBRARY: &str = r#"
 __asm__(".symver answer_old, answer@V1\n.symver answer_new, answer@@V2");
@@ -32,7 +32,7 @@ int main(int argc, char **argv)
     if (argc > 5) return never_called();
     ADDRESS(stdout); ADDRESS(environ); ADDRESS(shared_value);
     SHOW("V1", old_address()); SHOW("V2", new_address()); SHOW("never", never_address());
-    SHOW("strlen", dlsym(RTLD_DEFAULT, "strlen"));
+    SHOW("taken", table); SHOW("strlen", dlsym(RTLD_DEFAULT, "strlen"));
     SHOW("memcpy", dlsym(RTLD_DEFAULT, "memcpy"));
     return wait_for_end();
 }
@@ -93,6 +93,19 @@ fn names_mean_what_they_mean_to_the_program() {
         assert_eq!(answer(Some("V2")), Some(RunAddr(live.told("V2"))));
         assert_eq!(answer(Some("V1")), Some(RunAddr(live.told("V1"))));
         assert_eq!(answer(Some("V3")), None);
+        let library = images.get(global(&images, "answer").image);
+        for (name, told) in [("answer", "V2"), ("answer@V1", "V1"), ("answer@@V2", "V2")] {
+            let hits = library.find(name, Scope::Global, None);
+            assert_eq!(hits.len(), 1, "{hits:?}");
+            assert_eq!(hits[0].at(library.bias()), Some(RunAddr(live.told(told))));
+        }
+        let canonical = images.canonical_plt("answer");
+        let taken = RunAddr(live.told("taken"));
+        assert_eq!(
+            canonical.unwrap_or(RunAddr(live.told("V2"))),
+            taken,
+            "{flags:?}"
+        );
         assert_eq!(images.lookup_global("no_such_name", None), None);
     }
 }

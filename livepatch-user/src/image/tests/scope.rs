@@ -3,6 +3,7 @@
 use super::child::{Live, Workshop};
 use crate::image::{Image, Namespace};
 use livepatch_bundle::RunAddr;
+use std::process::Command;
 
 const PLUGIN: &str = "int plugin_value = 1; int *plugin_address(void) { return &plugin_value; }";
 
@@ -57,7 +58,11 @@ fn preloaded_libraries_come_before_those_that_are_linked() {
     let source = "void *value_address(void); int main() \
                   { SHOW(\"value\", value_address()); return wait_for_end(); }";
     let program = workshop.compile("program", source, &["-L.", "-l:liblinked.so"]);
-    let live = Live::start_with(&program, &[("LD_PRELOAD", "preloaded.so")]);
+    let live = Live::run(
+        Command::new(&program)
+            .env("LD_PRELOAD", workshop.path("preloaded.so"))
+            .env("LD_LIBRARY_PATH", workshop.path(".")),
+    );
     let images = live.images();
     let linked = images
         .iter()
@@ -70,6 +75,21 @@ fn preloaded_libraries_come_before_those_that_are_linked() {
         let address = found.and_then(|found| found.address);
         assert_eq!(address, Some(RunAddr(live.told("value"))));
     }
+}
+
+#[test]
+fn a_loader_started_as_a_program_is_not_the_executable() {
+    let workshop = Workshop::new();
+    let source = "int value = 1; int main() { ADDRESS(value); return wait_for_end(); }";
+    let program = workshop.compile("program", source, &["-rdynamic"]);
+    let loader = std::path::Path::new("/lib64/ld-linux-x86-64.so.2");
+    let live = Live::run(Command::new(loader).arg(&program));
+    let images = live.images();
+    let main = images.main().expect("an executable");
+    assert_eq!(main.path(), Some(program.as_path()));
+    assert_eq!(images.iter().filter(|image| image.is_main()).count(), 1);
+    let found = images.lookup_global("value", None).expect("defined");
+    assert_eq!(found.address, Some(RunAddr(live.told("value"))));
 }
 
 #[test]
