@@ -141,3 +141,109 @@ fn poke_within(tid: Tid, address: u64, skip: usize, part: &[u8]) -> io::Result<(
     word[skip..skip + part.len()].copy_from_slice(part);
     ptrace::poke(tid, address, u64::from_le_bytes(word))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+    use crate::process::{Activity, Backing, Pid, activity, examine, maps};
+    use crate::stop::Lone;
+    use std::process::{Child, Command};
+    use std::time::{Duration, Instant};
+
+    /// A child that is killed when dropped.
+    struct Sleeper(Child);
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            // Fails only if it has ended already.
+            self.0.kill().ok();
+            self.0.wait().ok();
+        }
+    }
+
+    /// A sleeping child and its first executable mapping of a file.
+    fn sleeper() -> (Sleeper, ProcessMemory, RunAddr) {
+        let child = Sleeper(Command::new("sleep").arg("1000").spawn().expect("starts"));
+        let pid = Pid(child.0.id().cast_signed());
+        while !matches!(
+            activity(pid, pid.leader()),
+            Activity::InSyscall { number, .. } if number.cast_signed() == libc::SYS_clock_nanosleep
+        ) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let target = examine(pid).expect("a target");
+        let memory = ProcessMemory::open(&target).expect("opens");
+        let maps = maps(pid).expect("readable");
+        let code = maps.iter().find(|mapping| {
+            mapping.execute && !mapping.write && matches!(mapping.backing, Backing::File { .. })
+        });
+        let address = code.expect("code is mapped").start;
+        (child, memory, address)
+    }
+
+    /// Writes at every alignment and length, and sees that nothing else changes.
+    fn changes_exactly(
+        memory: &ProcessMemory,
+        base: RunAddr,
+        write: impl Fn(RunAddr, &[u8]) -> bool,
+    ) {
+        let before = memory.read_vec(base, 64).expect("readable");
+        for start in 0..10 {
+            for len in 0..24 {
+                let bytes = &[0xcc; 24][..len];
+                assert!(write(base.offset(16 + start), bytes), "{start} {len}");
+                let mut expected = before.clone();
+                let from = 16 + usize::try_from(start).expect("small");
+                expected[from..from + len].copy_from_slice(bytes);
+                assert_eq!(memory.read_vec(base, 64), Ok(expected), "{start} {len}");
+                assert!(write(base, &before));
+            }
+        }
+    }
+
+    #[test]
+    fn code_is_written_directly() {
+        let (_child, memory, code) = sleeper();
+        changes_exactly(&memory, code, |address, bytes| {
+            memory
+                .write_forced(address, bytes, None)
+                .is_ok_and(|way| way == Written::Directly)
+        });
+    }
+
+    #[test]
+    fn code_is_written_through_a_thread() {
+        let (_child, memory, code) = sleeper();
+        let (pid, deadline) = (memory.pid(), Instant::now() + Duration::from_secs(5));
+        let lone = Lone::stop(pid, pid.leader(), 0, deadline)
+            .expect("stops")
+            .expect("lives");
+        changes_exactly(&memory, code, |address, bytes| {
+            poke(lone.thread.tid, address, bytes).is_ok()
+        });
+    }
+
+    #[test]
+    fn what_is_not_mapped_is_not_written() {
+        let (_child, memory, _) = sleeper();
+        let error = memory
+            .write_forced(RunAddr(0x1000), &[0; 5], None)
+            .expect_err("unmapped");
+        assert!(
+            matches!(error, WriteError::Refused { written: 0, .. }),
+            "{error}"
+        );
+        let (pid, deadline) = (memory.pid(), Instant::now() + Duration::from_secs(5));
+        let lone = Lone::stop(pid, pid.leader(), 0, deadline)
+            .expect("stops")
+            .expect("lives");
+        let error = memory
+            .write_forced(RunAddr(0x1000), &[0; 5], Some(lone.thread.tid))
+            .expect_err("unmapped");
+        assert!(
+            matches!(error, WriteError::RefusedTwice { written: 0, .. }),
+            "{error}"
+        );
+    }
+}

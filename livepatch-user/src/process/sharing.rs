@@ -5,7 +5,7 @@
 //! hands those out in ascending order and tells the last one in `/proc/loadavg`. A kernel without `kcmp`
 //! (CONFIG_KCMP) is only asked which threads wait in `vfork`.
 
-use super::{Activity, Pid, Stat, Tid, activity, threads};
+use super::{Activity, Pid, Stat, Tid};
 use crate::sys::task;
 use std::fs::File;
 use std::io;
@@ -33,15 +33,15 @@ pub struct SharingScan {
 const MANY: i32 = 4096;
 
 impl SharingScan {
-    /// Searches the whole system.
+    /// Searches the whole system. `activities` says what the target's threads do.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
-    pub fn start(target: Pid) -> io::Result<(Self, Vec<Stranger>)> {
+    pub fn start(target: Pid, activities: &[(Tid, Activity)]) -> io::Result<(Self, Vec<Stranger>)> {
         let load = File::open("/proc/loadavg")?;
         let last = last_task(&load)?;
         let mut found = search_all(target)?;
-        found.extend(search_vfork(target));
+        found.extend(search_vfork(activities));
         Ok((Self { target, load, last }, found))
     }
 
@@ -100,17 +100,15 @@ fn named(number: i32) -> Stranger {
 }
 
 /// Threads that wait for a `vfork` child: asleep in `vfork`, or in `clone`/`clone3` as `posix_spawn` does it.
-fn search_vfork(target: Pid) -> Vec<Stranger> {
-    let waits = |tid: &Tid| match activity(target, *tid) {
+fn search_vfork(activities: &[(Tid, Activity)]) -> impl Iterator<Item = Stranger> {
+    let waits = |activity: &Activity| match activity {
         Activity::InSyscall { number, .. } => {
             [libc::SYS_vfork, libc::SYS_clone, libc::SYS_clone3].contains(&number.cast_signed())
         }
         _ => false,
     };
-    let threads = threads(target).unwrap_or_default();
-    threads
+    activities
         .iter()
-        .filter(|tid| waits(tid))
-        .map(|tid| named(tid.0))
-        .collect()
+        .filter(move |(_, now)| waits(now))
+        .map(|(tid, _)| named(tid.0))
 }

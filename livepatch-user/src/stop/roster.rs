@@ -31,17 +31,17 @@ impl Roster {
                 source,
             }
         };
-        let (sharing, strangers) =
-            SharingScan::start(pid).map_err(system("searching for tasks that share its memory"))?;
-        if let Some(stranger) = strangers.into_iter().next() {
-            return Err(StopError::SharedMemory { pid, stranger });
-        }
         let members = Members::open(pid).map_err(|source| gone_or(pid, source))?;
         let (threads, _) = members.list().map_err(|source| gone_or(pid, source))?;
         let activities: Vec<_> = threads
             .iter()
             .map(|&tid| (tid, activity(pid, tid)))
             .collect();
+        let (sharing, strangers) = SharingScan::start(pid, &activities)
+            .map_err(system("searching for tasks that share its memory"))?;
+        if let Some(stranger) = strangers.into_iter().next() {
+            return Err(StopError::SharedMemory { pid, stranger });
+        }
         let select = |asleep| {
             let wanted = activities
                 .iter()
