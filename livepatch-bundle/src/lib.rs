@@ -10,7 +10,10 @@ mod address;
 mod build_id;
 mod bundle;
 mod error;
+mod file;
+mod format;
 mod manifest;
+mod problem;
 mod reader;
 mod relocation;
 mod verify;
@@ -21,9 +24,11 @@ pub use build_id::BuildId;
 pub use bundle::{
     Bundle, Definition, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
 };
-pub use error::BundleError;
+pub use error::{BundleError, JsonError};
+pub use file::write_file;
 pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};
+pub use problem::Problem;
 pub use reader::read;
 pub use relocation::{Class, RelocKind};
 pub use verify::verify;
-pub use writer::{write, write_file};
+pub use writer::write;

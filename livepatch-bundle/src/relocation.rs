@@ -110,14 +110,14 @@ mod tests {
         for &kind in RelocKind::ALL {
             assert_eq!(RelocKind::from_elf(kind.elf()), Some(kind));
         }
-        assert_eq!(RelocKind::Pc32.elf(), object::elf::R_X86_64_PC32);
+        assert_eq!(RelocKind::Pc32.elf(), object::elf::R_X86_64_PC32.0);
         assert_eq!(
             RelocKind::RexGotPcRelX.elf(),
-            object::elf::R_X86_64_REX_GOTPCRELX
+            object::elf::R_X86_64_REX_GOTPCRELX.0
         );
         assert_eq!(
             RelocKind::TlsDescCall.elf(),
-            object::elf::R_X86_64_TLSDESC_CALL
+            object::elf::R_X86_64_TLSDESC_CALL.0
         );
     }
 }

@@ -11,7 +11,23 @@
 #![forbid(unsafe_code)]
 
 mod align;
+mod branches;
+mod call;
+mod compare;
+mod entry;
+mod insn;
 mod model;
+mod padding;
+mod reference;
+mod relax;
+mod targets;
+mod text;
+mod tls;
 
 pub use align::align;
+pub use branches::{falls_through, tail_jumps, text_branches_into};
+pub use call::calls_at;
+pub use entry::{EntryLayout, entry_layout};
 pub use model::{Alignment, Code, Field, Mismatch, RefPair, Target, Via};
+pub use padding::padding_after;
+pub use text::disassemble;

@@ -8,7 +8,8 @@ use thiserror::Error;
 pub struct Code<'a> {
     /// The bytes. Linked code may be given with bytes after its end, see [`align`](crate::align).
     pub bytes: &'a [u8],
-    /// The address of `bytes[0]`: a run-time or link-time address for linked code, 0 for an object file's.
+    /// The address of `bytes[0]`: a run-time or link-time address for linked code. For an object file's code the
+    /// piece's offset in its section, of which only the alignment counts (padding ends at aligned places).
     pub base: u64,
     /// The relocated fields sorted by offset for code of an object file; `None` for linked code, in which every
     /// address is final.
@@ -35,11 +36,17 @@ pub struct Field {
 pub enum Target {
     /// An offset in the same piece of code.
     Inside(u64),
+    /// The distance from the start of the piece to a place before or after it in the same section, which the assembler
+    /// resolved without a relocation (objects built without `-ffunction-sections`). The caller knows what lies there.
+    /// The piece's own length can mean two things: the next function, or the end of this one (code that runs off the
+    /// end after `__builtin_unreachable()`).
+    Outside(i64),
     /// `symbol + offset` where `offset` no longer contains the PC-relative bias: 0 is the symbol itself.
     Symbol {
         /// The caller's number for the symbol.
         symbol: u32,
-        /// Distance from the symbol in bytes.
+        /// Distance from the symbol in bytes. In another function's code it counts in the object file's layout; see
+        /// [`Alignment::counterpart`] for where that is in the other.
         offset: i64,
     },
     /// A final address, or a final value for TLS offsets.
@@ -81,13 +88,14 @@ pub struct RefPair {
     pub at: u64,
     /// Offset of the instruction in the second piece.
     pub at_other: u64,
-    /// How it is reached.
+    /// How it is reached; how the second does it where the linker relaxed it.
     pub via: Via,
     /// What the first refers to.
     pub target: Target,
     /// What the second refers to.
     pub other: Target,
-    /// Whether the instruction reads or writes memory at the target, rather than taking its address.
+    /// Whether the instruction reads or writes memory at the target (for [`Via::GotSlot`] and its kin: the slot), rather
+    /// than taking its address.
     pub access: bool,
 }
 
@@ -96,11 +104,24 @@ pub struct RefPair {
 pub struct Alignment {
     /// Offsets of the paired instructions, ascending in both; padding left out.
     pub instructions: Vec<(u64, u64)>,
-    /// References for the caller to judge. References inside both pieces have been checked against
-    /// `instructions` and are not listed.
+    /// References for the caller to judge, ascending. References inside both pieces have been checked against
+    /// `instructions` and are not listed. A relocated reference to the piece itself whose counterpart lies elsewhere
+    /// (a recursive call through the PLT) is listed with [`Target::Inside`]`(0)`.
     pub references: Vec<RefPair>,
     /// How many bytes of the first piece were consumed, and of the second.
     pub lengths: (u64, u64),
+}
+
+impl Alignment {
+    /// Where the instruction at `offset` of the first piece is in the second: a jump from another piece into the middle of
+    /// this one (from `.cold` back) goes there. `None` when no paired instruction starts at `offset`.
+    #[must_use]
+    pub fn counterpart(&self, offset: u64) -> Option<u64> {
+        let found = self
+            .instructions
+            .binary_search_by_key(&offset, |pair| pair.0);
+        found.ok().map(|index| self.instructions[index].1)
+    }
 }
 
 /// Why two functions differ: the first difference.
@@ -118,19 +139,19 @@ pub enum Mismatch {
         /// The second's instruction, disassembled.
         right: String,
     },
-    /// A branch that leads to another place inside the function.
+    /// A branch (or another reference to the function itself) that leads to another place inside the function.
     #[error(
-        "branch at +{at:#x} leads to +{target:#x}, the other's at +{at_other:#x} to +{target_other:#x}"
+        "branch at +{at:#x} leads to {}, the other's at +{at_other:#x} to {}", signed(*.target), signed(*.target_other)
     )]
     Branch {
         /// Offset of the branch in the first piece.
         at: u64,
         /// Offset of the branch in the second piece.
         at_other: u64,
-        /// Where the first leads.
-        target: u64,
-        /// Where the second leads.
-        target_other: u64,
+        /// Where the first leads, counted from its start.
+        target: i64,
+        /// Where the second leads, counted from its start.
+        target_other: i64,
     },
     /// One ends before the other.
     #[error("one function ends at +{at:#x}, the other goes on")]
@@ -138,7 +159,7 @@ pub enum Mismatch {
         /// Offset where the shorter one ends.
         at: u64,
     },
-    /// Bytes that are no instruction.
+    /// Bytes of the first piece that are no instruction that we know.
     #[error("bytes at +{at:#x} are no instruction")]
     Undecodable {
         /// Offset in the piece that could not be decoded.
@@ -154,4 +175,9 @@ pub enum Mismatch {
         /// The instruction, disassembled.
         instruction: String,
     },
+}
+
+fn signed(offset: i64) -> String {
+    let sign = if offset < 0 { '-' } else { '+' };
+    format!("{sign}{:#x}", offset.unsigned_abs())
 }

@@ -1,13 +1,38 @@
 //! Changing running processes: find the code, prove it, place the patch, switch, and undo.
 //!
-//! Decisions live in modules that take bytes and return values ([`unwind`], `resolve`, `link`, `record`); only
+//! Decisions live in modules that take bytes and return values ([`unwind`], [`link`], [`place`], [`record`]); only
 //! [`sys`], [`process`], [`stop`] and [`remote`] touch a process. All `unsafe` is in [`sys`].
 
+pub mod apply;
+pub mod cli;
+pub mod commit;
+pub mod entry;
+pub mod error;
+pub mod exchange;
+pub mod fit;
+pub mod guardian;
+pub mod hands;
 pub mod image;
+pub mod install;
+pub mod installed;
+pub mod link;
+pub mod list;
 pub mod memory;
+pub mod place;
+pub mod plan;
 pub mod process;
+pub mod program;
+pub mod prove;
+pub mod record;
+pub mod release;
 pub mod remote;
+pub mod report;
+pub mod resolve;
 pub mod retire;
+pub mod revert;
+pub mod session;
+pub mod stack;
+pub mod status;
 pub mod stop;
 pub mod sys;
 pub mod unwind;

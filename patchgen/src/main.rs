@@ -1,2 +1,22 @@
-//! placeholder
-fn main() {}
+//! The command `patchgen`.
+
+#![forbid(unsafe_code)]
+
+mod command;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = command::Command::parse();
+    match command::run(&command) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            eprintln!("patchgen: {error}");
+            for cause in error.chain().skip(1) {
+                eprintln!("  caused by: {cause}");
+            }
+            ExitCode::from(command::ERROR)
+        }
+    }
+}

@@ -49,15 +49,11 @@ impl StackCheck {
         for batch in threads.chunks(BATCH) {
             let tops = batch.iter().map(|(_, registers)| RunAddr(registers.rsp));
             let windows = bulk.read(tops, space);
-            verdicts.extend(
-                batch
-                    .iter()
-                    .zip(windows)
-                    .map(|((thread, registers), window)| {
-                        let mut stack = window.over(&bulk.bytes, space);
-                        (*thread, self.judge(registers, &mut stack, space))
-                    }),
-            );
+            for ((thread, registers), window) in batch.iter().zip(windows) {
+                let mut stack = window.over(&bulk.bytes, space);
+                verdicts.push((*thread, self.judge(registers, &mut stack, space)));
+                self.tops.push(self.top);
+            }
         }
         self.bulk = bulk;
         verdicts
@@ -99,7 +95,7 @@ impl StackCheck {
             .unwinder
             .walk(start, stack, |_| ControlFlow::Continue(()))
         {
-            WalkEnd::Complete { top, .. } => Some(top),
+            WalkEnd::Complete { top, .. } => top,
             WalkEnd::Stopped | WalkEnd::Gap(_) => None,
         }
     }

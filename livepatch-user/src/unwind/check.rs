@@ -24,6 +24,10 @@ pub struct StackCheck {
     /// Mappings seen in this stop.
     regions: Option<Regions>,
     pub(super) bulk: super::bulk::Bulk,
+    /// Of the thread judged last: where its outermost frame begins, if all its frames were unwound and lie on one stack.
+    pub(super) top: Option<RunAddr>,
+    /// That, of each thread of the last [`Self::judge_many`].
+    pub(super) tops: Vec<Option<RunAddr>>,
 }
 
 impl StackCheck {
@@ -36,6 +40,8 @@ impl StackCheck {
             stack_pointers: Vec::new(),
             regions: None,
             bulk: super::bulk::Bulk::default(),
+            top: None,
+            tops: Vec::new(),
         }
     }
 
@@ -49,11 +55,19 @@ impl StackCheck {
         &mut self.unwinder
     }
 
+    /// Of each thread of the last [`Self::judge_many`], in order: where its outermost frame begins. `None` when not all
+    /// of its frames were unwound, or they may lie on several stacks.
+    #[must_use]
+    pub fn tops(&self) -> &[Option<RunAddr>] {
+        &self.tops
+    }
+
     /// To be called at the start of each stop ([`Self::judge_many`] does): what was seen of the target's mappings in
     /// the one before is forgotten, and images that are gone are dropped.
     pub fn begin(&mut self, space: &dyn AddressSpace) {
         self.regions = None;
         self.stack_pointers.clear();
+        self.tops.clear();
         self.unwinder.revalidate(space);
     }
 
@@ -70,6 +84,7 @@ impl StackCheck {
         stack: &mut StackSnapshot<'_>,
         space: &dyn AddressSpace,
     ) -> Verdict {
+        self.top = None;
         let start = RegisterFile::of_thread(registers);
         if registers.cs != USER_CODE {
             return self.unknown(
@@ -103,10 +118,13 @@ impl StackCheck {
                     },
                 }
             }
-            (WalkEnd::Complete { frames, .. }, None) => Verdict::Clear {
-                frames,
-                by_scan: false,
-            },
+            (WalkEnd::Complete { frames, top }, None) => {
+                self.top = top;
+                Verdict::Clear {
+                    frames,
+                    by_scan: false,
+                }
+            }
             (WalkEnd::Gap(gap), None) => self.scan(&gap, registers, start, stack, space),
             (WalkEnd::Stopped, None) => unreachable!("the visitor stops only at a hit"),
         }

@@ -18,7 +18,6 @@
 //! same, but are recognised.)
 
 mod bulk;
-mod call_site;
 mod check;
 mod elf_tables;
 mod error;
@@ -43,6 +42,7 @@ pub use forbidden::ForbiddenRange;
 pub use image::{ImageSpec, TableSource};
 pub use region::{AddressSpace, NoRegions, Region, RegionKind};
 pub use snapshot::StackSnapshot;
+pub(crate) use unwinder::LONGEST_CALL;
 pub use unwinder::Unwinder;
 pub use verdict::{Frame, Hit, HitKind, MAX_REPORTED, Reason, Verdict};
 

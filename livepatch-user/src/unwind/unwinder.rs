@@ -1,6 +1,5 @@
 //! Rows of call-frame information by instruction pointer, for all images of a process.
 
-use super::call_site::{LONGEST_CALL, ends_with_call};
 use super::error::WalkError;
 use super::image::{Image, ImageSpec};
 use super::region::AddressSpace;
@@ -12,6 +11,7 @@ use super::step::step;
 use crate::memory::Memory;
 use gimli::UnwindContext;
 use livepatch_bundle::RunAddr;
+use livepatch_match::calls_at;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -229,6 +229,9 @@ impl Site {
     }
 }
 
+/// The longest call instruction but for prefixes: as many bytes as [`calls_at`] wants to see.
+pub(crate) const LONGEST_CALL: usize = 7;
+
 /// Bytes before the first call of a thread within which the system call lies that made it: in `clone` of every C
 /// library a few instructions.
 const CLONE: usize = 64;
@@ -252,7 +255,7 @@ pub(crate) fn follows_call(address: RunAddr, memory: &dyn Memory) -> bool {
         let start = RunAddr(address.0.wrapping_sub(*len as u64));
         memory.read(start, &mut before[..*len]).is_ok()
     });
-    readable.is_some_and(|len| ends_with_call(&before[..len]))
+    readable.is_some_and(|len| calls_at(&before[..len]))
 }
 
 fn has_changed(image: &Image, space: &dyn AddressSpace) -> bool {

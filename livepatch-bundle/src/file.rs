@@ -1,0 +1,82 @@
+//! Putting a bundle on disk: whole and checked, or not at all.
+
+use crate::{Bundle, BundleError, read, write};
+use std::fs::{self, Permissions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// Writes a bundle to a temporary file beside `path`, decodes it again, compares, and renames it into place.
+///
+/// The file is flushed to disk before the rename, so that after a crash `path` is either the old file or the new
+/// one. A symbolic link at `path` stays and its target is replaced.
+///
+/// # Errors
+/// When encoding, comparing or the file system fails, or `path` is no regular file; `path` is then as it was and
+/// no temporary file is left.
+pub fn write_file(bundle: &Bundle, path: &Path) -> Result<(), BundleError> {
+    let bytes = write(bundle)?;
+    let failed = |source| BundleError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let target = target(path)?;
+    let mut temporary = beside(&target).map_err(failed)?;
+    let written = store(&mut temporary, &bytes).map_err(failed)?;
+    compare(bundle, &bytes, &written, path)?;
+    temporary
+        .persist(&target)
+        .map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+/// The file to replace, symbolic links followed.
+fn target(path: &Path) -> Result<PathBuf, BundleError> {
+    let failed = |source| BundleError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => fs::canonicalize(path).map_err(failed),
+        Ok(_) => Err(BundleError::NotAFile {
+            path: path.to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(path.to_owned()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// A new file in the directory of `path`, with the permissions that `open` would give; removed when dropped.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    tempfile::Builder::new()
+        .prefix(".livepatch-")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(directory)
+}
+
+/// Writes, flushes to disk and reads back.
+fn store(file: &mut NamedTempFile, bytes: &[u8]) -> io::Result<Vec<u8>> {
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.rewind()?;
+    let mut written = Vec::with_capacity(bytes.len());
+    file.read_to_end(&mut written)?;
+    Ok(written)
+}
+
+fn compare(bundle: &Bundle, bytes: &[u8], written: &[u8], path: &Path) -> Result<(), BundleError> {
+    let failed = |source| BundleError::ReadBack {
+        path: path.to_owned(),
+        source,
+    };
+    let decoded = read(written).map_err(|source| failed(Some(Box::new(source))))?;
+    if written != bytes || decoded != *bundle {
+        return Err(failed(None));
+    }
+    Ok(())
+}

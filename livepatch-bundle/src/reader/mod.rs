@@ -1,0 +1,45 @@
+//! Decoding a bundle from bytes that nobody vouches for.
+//!
+//! [`elf`] checks the header and where sections lie, [`roles`] what each is for, [`decode`] turns them into
+//! the model, and [`crate::verify`] has the last word. Memory use is bounded by a small multiple of the input's
+//! length: sections must not overlap, and names have a budget.
+
+mod decode;
+mod elf;
+mod roles;
+
+use crate::{Bundle, BundleError, Manifest, SCHEMA, verify};
+use serde::Deserialize;
+
+/// Decodes and verifies a bundle.
+///
+/// # Errors
+/// When the bytes are not a well-formed bundle of this schema. The variants of [`BundleError`] tell a file
+/// that is something else from one that is damaged, and from one of another version.
+pub fn read(bytes: &[u8]) -> Result<Bundle, BundleError> {
+    let elf = elf::Elf::parse(bytes)?;
+    let manifest = manifest(elf.manifest()?)?;
+    let roles = roles::Roles::assign(&elf)?;
+    let bundle = decode::decode(&elf, &roles, manifest)?;
+    verify(&bundle)?;
+    Ok(bundle)
+}
+
+/// The one field that every version of the manifest has.
+#[derive(Deserialize)]
+struct Version {
+    schema: u64,
+}
+
+fn manifest(json: &[u8]) -> Result<Manifest, BundleError> {
+    let failed = |error: serde_json::Error| BundleError::Manifest {
+        source: error.into(),
+    };
+    let version: Version = serde_json::from_slice(json).map_err(failed)?;
+    if version.schema != u64::from(SCHEMA) {
+        return Err(BundleError::UnsupportedSchema {
+            found: version.schema,
+        });
+    }
+    serde_json::from_slice(json).map_err(failed)
+}

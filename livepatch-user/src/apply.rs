@@ -1,0 +1,251 @@
+//! `livepatch apply` and `livepatch check`.
+
+use crate::commit::{StopTheWorld, Strategy};
+use crate::error::Error;
+use crate::exchange::Run;
+use crate::fit::{Fit, Patch, fit, overwritten};
+use crate::hands::borrow;
+use crate::image::Images;
+use crate::install::{InstallError, Mapped, install};
+use crate::installed::{Installed, State, redirect_exchange};
+use crate::link::Image;
+use crate::memory::Memory;
+use crate::plan::Site;
+use crate::process::Pid;
+use crate::record::Record;
+use crate::release::discard;
+use crate::report::{Applied, Fits, Outcome, Replaced, Report};
+use crate::session::Session;
+use crate::stack::stack_check;
+use livepatch_bundle::RunAddr;
+use livepatch_match::{Code, text_branches_into};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How `apply` does its work.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where separate debug files are looked for, too.
+    pub debug_dirs: Vec<PathBuf>,
+    /// How long to wait for a quiet moment.
+    pub timeout: Duration,
+    /// Whether only the overwritten bytes must be on no stack.
+    pub bytes_only: bool,
+    /// Whether nothing is to be written.
+    pub dry_run: bool,
+}
+
+/// Applies `patch` to the process.
+///
+/// # Errors
+/// Why not; [`Error::status`] tells whether anything changed.
+pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Error> {
+    let session = Session::open(pid)?;
+    let images = session.images(&options.debug_dirs);
+    let patches = session.patches(&images).patches;
+    let name = &patch.bundle.manifest.name;
+    let report = |outcome| Report {
+        pid: pid.0,
+        process: session.target.name.clone(),
+        patch: name.clone(),
+        outcome,
+    };
+    if is_applied(pid, &patches, patch)? {
+        return Ok(report(Outcome::AlreadyApplied));
+    }
+    let fit = fit(&session, &images, &patches, patch)?;
+    let likely = fit.places.first().copied().ok_or(InstallError::NoPlace)?;
+    let record = fit.plan.record(likely)?;
+    if options.bytes_only {
+        refuse_branches(fit.plan.sites(), &record)?;
+    }
+    if options.dry_run {
+        fit.plan.image(likely)?;
+        return Ok(report(Outcome::WouldApply(fits(&fit, &record))));
+    }
+    let mapped = place(&session, name, &fit)?;
+    let context = Context {
+        session: &session,
+        images: &images,
+        patches: &patches,
+        options,
+    };
+    match switch(&context, &fit, mapped) {
+        Ok(applied) => Ok(report(Outcome::Applied(applied))),
+        Err((error, runs)) => Err(take_out(&session, &images, mapped, &runs, error)),
+    }
+}
+
+/// Whether this very patch is in force already; another one of its name is an error.
+fn is_applied(pid: Pid, patches: &[Installed], patch: Patch<'_>) -> Result<bool, Error> {
+    let name = &patch.bundle.manifest.name;
+    let in_force = |installed: &&Installed| {
+        installed.record.name == *name
+            && matches!(
+                installed.state,
+                State::Active | State::Partial { .. } | State::Overwritten { .. }
+            )
+    };
+    match patches.iter().find(in_force) {
+        None => Ok(false),
+        Some(installed)
+            if installed.record.bundle == patch.digest && installed.state == State::Active =>
+        {
+            Ok(true)
+        }
+        Some(_) => Err(Error::NameTaken {
+            pid,
+            name: name.clone(),
+        }),
+    }
+}
+
+/// Without the stack check a thread may go on in old code, which must not run into the jump.
+fn refuse_branches(sites: &[Site], record: &Record) -> Result<(), Error> {
+    for (site, range) in sites.iter().zip(overwritten(record)) {
+        let entry = site.proven.entry;
+        let code = Code {
+            bytes: &site.old,
+            base: entry.0,
+            fields: None,
+        };
+        let inside = range.start.0 - entry.0..range.end.0 - entry.0;
+        let branches = text_branches_into(&code, &inside);
+        if branches.map_or(true, |branches| !branches.is_empty()) {
+            let name = site.proven.name.clone();
+            return Err(Error::LoopsToEntry { name, entry });
+        }
+    }
+    Ok(())
+}
+
+fn place(session: &Session, name: &str, fit: &Fit<'_>) -> Result<Mapped, Error> {
+    let mut hands = borrow(session)?;
+    let link = |base: RunAddr| -> Result<Image, Error> { Ok(fit.plan.image(base)?) };
+    let mapped = install(&mut hands, name, fit.plan.layout(), &fit.places, &link);
+    let returned = hands.give_back();
+    let mapped = mapped?;
+    returned?;
+    Ok(mapped)
+}
+
+/// What the switch needs to know about the process.
+struct Context<'a> {
+    session: &'a Session,
+    images: &'a Images<'a>,
+    patches: &'a [Installed],
+    options: &'a Options,
+}
+
+/// Compares what was mapped with what was linked, and makes the switch. On failure also tells which runs were touched.
+fn switch(
+    context: &Context<'_>,
+    fit: &Fit<'_>,
+    mapped: Mapped,
+) -> Result<Applied, (Error, Vec<Run>)> {
+    let Context {
+        session,
+        images,
+        patches,
+        options,
+    } = *context;
+    let early = |error: Error| (error, Vec::new());
+    let record = fit
+        .plan
+        .record(mapped.base)
+        .map_err(|error| early(error.into()))?;
+    read_back(session, fit, mapped).map_err(early)?;
+    let exchanges = record.functions.iter().map(redirect_exchange).collect();
+    let runs = Run::gather(exchanges, &session.memory).map_err(|source| {
+        early(Error::Entries {
+            pid: session.pid(),
+            source,
+        })
+    })?;
+    let forbidden = if options.bytes_only {
+        overwritten(&record)
+    } else {
+        fit.forbidden.clone()
+    };
+    prepare_pages(session, &runs);
+    let symbolize = |address| {
+        images
+            .at(address)?
+            .symbol_at(address)
+            .map(|(name, offset)| format!("{name}+{offset:#x}"))
+    };
+    let mut strategy = StopTheWorld {
+        target: &session.target,
+        memory: &session.memory,
+        check: stack_check(images, patches, forbidden),
+        symbolize: &symbolize,
+        timeout: options.timeout,
+    };
+    match strategy.switch(&runs, &mut |_| {}) {
+        Ok(stop) => Ok(Applied {
+            fits: fits(fit, &record),
+            base: mapped.base,
+            stop,
+        }),
+        Err(error) => Err((error.into(), runs)),
+    }
+}
+
+fn read_back(session: &Session, fit: &Fit<'_>, mapped: Mapped) -> Result<(), Error> {
+    let Image { mut text, data } = fit.plan.image(mapped.base)?;
+    text.extend(data);
+    let found = session.memory.read_vec(mapped.base, text.len());
+    if found.is_ok_and(|found| found == text) {
+        Ok(())
+    } else {
+        Err(Error::ReadBack { pid: session.pid() })
+    }
+}
+
+/// Gives the target its private copies of the pages to be written, by writing what they hold already, so that the stop
+/// need not wait for it. If that is refused, so will the switch be, which can say more.
+fn prepare_pages(session: &Session, runs: &[Run]) {
+    for run in runs {
+        session
+            .memory
+            .write_forced(run.address, &run.before, None)
+            .ok();
+    }
+}
+
+/// Unmaps what was placed, after a failed switch. If the switch broke something, everything stays as it is.
+fn take_out(
+    session: &Session,
+    images: &Images<'_>,
+    mapped: Mapped,
+    runs: &[Run],
+    error: Error,
+) -> Error {
+    let gone = matches!(
+        &error,
+        Error::Commit(crate::commit::CommitError::Stop(
+            crate::stop::StopError::Gone(_) | crate::stop::StopError::Replaced(_)
+        ))
+    );
+    if gone || error.status() == crate::status::Status::Broken {
+        return error;
+    }
+    match discard(session, images, mapped, runs.iter().flat_map(Run::pages)) {
+        Ok(_) => error,
+        Err(left) => {
+            tracing::warn!(
+                "the patch's memory at {} stays mapped: {left}; nothing leads there",
+                mapped.base
+            );
+            error
+        }
+    }
+}
+
+fn fits(fit: &Fit<'_>, record: &Record) -> Fits {
+    Fits {
+        module: fit.module.clone(),
+        functions: record.functions.iter().map(Replaced::from).collect(),
+        mapped_bytes: fit.plan.layout().len(),
+    }
+}

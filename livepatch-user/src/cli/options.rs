@@ -1,0 +1,166 @@
+//! The command line of `livepatch`.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+const EXIT_STATUSES: &str = "Exit statuses:
+  0  done
+  1  error, nothing changed
+  2  wrong usage
+  3  the target stayed busy, nothing changed
+  4  refused (mismatch, unsound), nothing changed
+  5  changed and could not be undone; the message says what state the target is in
+
+Example:
+  livepatch apply --pid 1234 fix.lpatch";
+
+/// Change functions of running processes, and take the change back.
+#[derive(Debug, Parser)]
+#[command(name = "livepatch", version, about, after_help = EXIT_STATUSES)]
+pub struct Options {
+    #[command(subcommand)]
+    /// What to do.
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Apply a patch to running processes.
+    #[command(after_help = "Example:\n  livepatch apply --pid 1234 fix.lpatch")]
+    Apply(Apply),
+    /// Do everything of `apply` but the writing: tell whether the patch fits.
+    #[command(after_help = "Example:\n  livepatch check --pid 1234 fix.lpatch")]
+    Check(Check),
+    /// Take a patch back.
+    #[command(after_help = "Example:\n  livepatch revert --pid 1234 fix")]
+    Revert(Revert),
+    /// List the patches of processes.
+    #[command(after_help = "Example:\n  livepatch list --pid 1234")]
+    List(List),
+}
+
+/// Options of `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    #[command(flatten)]
+    /// What to patch with what.
+    pub check: Check,
+    /// Only check, as the verb `check` does.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    /// How to switch.
+    pub switch: Switch,
+}
+
+/// Options of `check`, and the first half of those of `apply`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The process; may be repeated.
+    #[arg(long = "pid", required = true, value_name = "PID")]
+    pub pids: Vec<i32>,
+    /// The patch that `patchgen` made.
+    pub bundle: PathBuf,
+    /// A directory with separate debug files by build ID, searched before /usr/lib/debug; may be repeated.
+    #[arg(long = "debug-dir", value_name = "DIR")]
+    pub debug_dirs: Vec<PathBuf>,
+    #[command(flatten)]
+    /// How to tell.
+    pub output: Output,
+}
+
+/// How the switch between old and new code is made.
+#[derive(Clone, Debug, Args)]
+pub struct Switch {
+    /// How long to wait for a moment in which no thread is inside a function that changes; with a unit: ms, s, m.
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub timeout: Duration,
+    /// `stack`: no thread may have a changed function on its stack. `function`: only the bytes that are overwritten
+    /// are checked; RISK: a thread may return into old code after it has called new code.
+    #[arg(long, value_enum, default_value_t = Consistency::Stack)]
+    pub consistency: Consistency,
+}
+
+/// What may be on a thread's stack at the switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Consistency {
+    /// Nothing of a changed function.
+    Stack,
+    /// Anything but the overwritten bytes.
+    Function,
+}
+
+/// Options of `revert`.
+#[derive(Debug, Args)]
+pub struct Revert {
+    /// The process; may be repeated.
+    #[arg(long = "pid", required = true, value_name = "PID")]
+    pub pids: Vec<i32>,
+    /// The patch; may be left out when there is only one.
+    pub name: Option<String>,
+    #[command(flatten)]
+    /// How to switch.
+    pub switch: Switch,
+    #[command(flatten)]
+    /// How to tell.
+    pub output: Output,
+}
+
+/// Options of `list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// The process; may be repeated. Default: every process that may be looked into.
+    #[arg(long = "pid", value_name = "PID")]
+    pub pids: Vec<i32>,
+    #[command(flatten)]
+    /// How to tell.
+    pub output: Output,
+}
+
+/// How results are told.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Output {
+    /// Results as JSON on the standard output, one object for each process.
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let scale = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        _ => return Err("use a number and ms, s or m, as in 500ms".into()),
+    };
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "use a number and ms, s or m, as in 500ms".to_string())?;
+    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
+        assert!(duration("1h").is_err());
+        assert!(duration("").is_err());
+    }
+}

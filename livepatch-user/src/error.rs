@@ -1,0 +1,237 @@
+//! Why a command on a process failed, with the exit status and what to do next.
+
+use crate::commit::CommitError;
+use crate::exchange::ExchangeError;
+use crate::install::InstallError;
+use crate::plan::{PlanError, Problems};
+use crate::process::{Pid, TargetError};
+use crate::prove::ProveError;
+use crate::record::RecordError;
+use crate::remote::RemoteError;
+use crate::resolve::ResolveError;
+use crate::status::Status;
+use livepatch_bundle::{BundleError, RunAddr};
+use std::io;
+use thiserror::Error;
+
+/// Why a command on a process failed.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The process cannot be a target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The patch cannot be read.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// Something of the process cannot be read.
+    #[error("cannot read {what} of process {pid}")]
+    Read {
+        /// The process.
+        pid: Pid,
+        /// What.
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// The process does not map what the patch is for.
+    #[error("process {pid} maps nothing that the patch was made for: {wanted}{found}")]
+    NoModule {
+        /// The process.
+        pid: Pid,
+        /// The modules of the patch.
+        wanted: String,
+        /// What the process has under that name.
+        found: String,
+    },
+    /// The running code is not the old code.
+    #[error("the patch does not fit `{module}` in process {pid}")]
+    Mismatch {
+        /// The process.
+        pid: Pid,
+        /// The module that fits best.
+        module: String,
+        /// Every reason.
+        source: Problems<ProveError>,
+    },
+    /// Several modules have the code.
+    #[error("the patch fits several modules of process {pid}: {modules}")]
+    SeveralModules {
+        /// The process.
+        pid: Pid,
+        /// Their names.
+        modules: String,
+    },
+    /// References have no certain answer.
+    #[error("references of the patch cannot be resolved in process {pid}")]
+    Resolve {
+        /// The process.
+        pid: Pid,
+        /// Every reason.
+        source: Problems<ResolveError>,
+    },
+    /// A function that `--quiesce` names has no known extent.
+    #[error("the extent of `{0}`, which must be on no stack, is not known in the running program")]
+    Quiesce(String),
+    /// It cannot be linked or an entry cannot hold the jump.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// It cannot be brought into the process.
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    /// No thread of the process could be borrowed.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// An entry is not as expected.
+    #[error("the entries in process {pid} are not as expected")]
+    Entries {
+        /// The process.
+        pid: Pid,
+        /// Why.
+        source: ExchangeError,
+    },
+    /// What was mapped is not what was linked.
+    #[error("the patch does not read back from process {pid} as it was written")]
+    ReadBack {
+        /// The process.
+        pid: Pid,
+    },
+    /// Old code may go on after the switch and run into the jump.
+    #[error("`{name}` at {entry} branches back to its first bytes, which the jump overwrites")]
+    LoopsToEntry {
+        /// The function.
+        name: String,
+        /// Where it is.
+        entry: RunAddr,
+    },
+    /// The switch was not made.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// A patch of that name is there, with other contents.
+    #[error("process {pid} has another patch named `{name}`")]
+    NameTaken {
+        /// The process.
+        pid: Pid,
+        /// The name.
+        name: String,
+    },
+    /// There is no such patch.
+    #[error("process {pid} has no patch{}", named(name.as_deref()))]
+    NoPatch {
+        /// The process.
+        pid: Pid,
+        /// The name asked for.
+        name: Option<String>,
+    },
+    /// Which patch is meant is not clear.
+    #[error("process {pid} has several patches: {names}")]
+    SeveralPatches {
+        /// The process.
+        pid: Pid,
+        /// Their names.
+        names: String,
+    },
+    /// A later patch of the same function is on top.
+    #[error("`{name}` in process {pid} lies under `{by}`")]
+    Covered {
+        /// The process.
+        pid: Pid,
+        /// The patch.
+        name: String,
+        /// The later patch.
+        by: String,
+    },
+    /// Somebody else changed an entry.
+    #[error(
+        "the entry at {entry} in process {pid} holds neither the jump of `{name}` nor what was there before"
+    )]
+    Overwritten {
+        /// The process.
+        pid: Pid,
+        /// The patch.
+        name: String,
+        /// The entry.
+        entry: RunAddr,
+    },
+    /// A record cannot be trusted.
+    #[error("process {pid} has a patch that this livepatch cannot read")]
+    Record {
+        /// The process.
+        pid: Pid,
+        /// Why.
+        source: RecordError,
+    },
+    /// The target was changed and could not be changed back.
+    #[error("{state}")]
+    Broken {
+        /// What state the process is in.
+        state: String,
+        /// What failed.
+        #[source]
+        source: Box<Error>,
+    },
+}
+
+fn named(name: Option<&str>) -> String {
+    name.map(|name| format!(" named `{name}`"))
+        .unwrap_or_default()
+}
+
+impl Error {
+    /// How the command ends.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Commit(error) if error.is_broken() => Status::Broken,
+            Self::Broken { .. } => Status::Broken,
+            Self::Commit(error) if error.is_busy() => Status::Busy,
+            Self::NoModule { .. }
+            | Self::Mismatch { .. }
+            | Self::SeveralModules { .. }
+            | Self::Resolve { .. }
+            | Self::Quiesce(_)
+            | Self::Plan(_)
+            | Self::Entries { .. }
+            | Self::LoopsToEntry { .. }
+            | Self::NameTaken { .. }
+            | Self::Covered { .. }
+            | Self::Overwritten { .. }
+            | Self::Record { .. }
+            | Self::Install(InstallError::Forbidden(_)) => Status::Refused,
+            _ => Status::Error,
+        }
+    }
+
+    /// What to do next, when it is known.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NoModule { .. } => {
+                "make the patch for the build that runs (`patchgen --target`)".into()
+            }
+            Self::Mismatch { .. } => {
+                "build the old objects from the source and with the options of the running program"
+                    .into()
+            }
+            Self::NameTaken { name, .. } => {
+                format!("revert `{name}` first, or give the new patch another name")
+            }
+            Self::SeveralPatches { .. } => {
+                "say which one: `livepatch revert --pid PID NAME`".into()
+            }
+            Self::LoopsToEntry { .. } => "apply it without `--consistency function`".into(),
+            Self::Covered { by, .. } => format!("revert `{by}` first"),
+            Self::Install(InstallError::NoPlace) => {
+                "the address space around the module is full; nothing can be done in this process"
+                    .into()
+            }
+            Self::Install(InstallError::Forbidden(_)) => {
+                "look for SELinux `execmem`, `vm.memfd_noexec` or a seccomp filter of the target"
+                    .into()
+            }
+            Self::Commit(error) if error.is_busy() => {
+                "try again with a longer `--timeout`, or see what keeps the threads there".into()
+            }
+            _ => return None,
+        })
+    }
+}

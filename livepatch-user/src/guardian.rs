@@ -1,0 +1,73 @@
+//! The process that touches the target is not the one that the user can interrupt.
+//!
+//! `livepatch apply` and `revert` start themselves once more as the *guardian*: in its own session, with the
+//! signals of terminals and job control blocked, and last on the OOM killer's list. The command waits for it and exits
+//! with its status. When the command dies, the guardian finishes and the target goes on in the old or the new
+//! version, never half-way.
+
+use crate::status::Status;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use thiserror::Error;
+
+/// Set in the guardian's environment.
+const MARK: &str = "LIVEPATCH_GUARDIAN";
+/// Everything that a user, a terminal or a closed pipe may send; SIGKILL and SIGSTOP cannot be blocked (signal(7)).
+const BLOCKED: [Signal; 9] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGPIPE,
+    Signal::SIGTSTP,
+    Signal::SIGTTIN,
+    Signal::SIGTTOU,
+    Signal::SIGALRM,
+];
+
+/// Why the guardian could not do its work.
+#[derive(Debug, Error)]
+pub enum GuardianError {
+    /// It could not be started.
+    #[error("cannot start the guardian process")]
+    Start(#[source] io::Error),
+    /// Something killed it.
+    #[error(
+        "the guardian process was killed by signal {0}; `livepatch list --pid` tells the target's state"
+    )]
+    Killed(i32),
+}
+
+/// Whether this process is the guardian.
+#[must_use]
+pub fn is_guardian() -> bool {
+    std::env::var_os(MARK).is_some()
+}
+
+/// Runs this very command again as the guardian and waits for it.
+///
+/// # Errors
+/// When it cannot be started or dies.
+pub fn run() -> Result<u8, GuardianError> {
+    let status = Command::new("/proc/self/exe")
+        .args(std::env::args_os().skip(1))
+        .env(MARK, "1")
+        .status()
+        .map_err(GuardianError::Start)?;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ok(u8::try_from(code).unwrap_or(Status::Error.code())),
+        (None, signal) => Err(GuardianError::Killed(signal.unwrap_or(0))),
+    }
+}
+
+/// Takes leave of the terminal, as far as the system allows: protection from the OOM killer needs a privilege.
+pub fn settle() {
+    let blocked: SigSet = BLOCKED.into_iter().collect();
+    // A signal set made of valid signals cannot be refused (sigprocmask(2)).
+    let _ = sigprocmask(SigmaskHow::SIG_BLOCK, Some(&blocked), None);
+    // A session leader already: then there is nothing to leave.
+    let _ = nix::unistd::setsid();
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
+}

@@ -1,0 +1,93 @@
+//! The order in which the dynamic loader searches images for a name (ld.so(8), dlopen(3)).
+
+use super::dynamic::{DT_FLAGS, DT_SYMBOLIC};
+use super::image::{Image, ImageId};
+use super::images::Images;
+use std::collections::{HashMap, HashSet};
+
+/// `DF_SYMBOLIC` in `DT_FLAGS`.
+const DF_SYMBOLIC: u64 = 2;
+
+/// What the search orders of single images are made of.
+#[derive(Debug)]
+pub(super) struct Startup {
+    /// By soname and by file name, the first in search order.
+    by_name: HashMap<String, ImageId>,
+    /// How many of the search order were loaded at the start.
+    len: usize,
+}
+
+impl Images<'_> {
+    /// The images of the base namespace in the order in which the dynamic loader searches them; the
+    /// executable alone when there is no loader.
+    #[must_use]
+    pub fn scope_order(&self) -> &[ImageId] {
+        &self.scope
+    }
+
+    /// The order in which the loader searches for code of `from`: the image itself if it is linked
+    /// `-Bsymbolic`; what was loaded at the start; what `from` was linked with, breadth first; the rest, which
+    /// the loader would search only if it was loaded with `RTLD_GLOBAL`.
+    #[must_use]
+    pub fn scope_order_of(&self, from: ImageId) -> Vec<ImageId> {
+        let scope = self.scope_order();
+        let startup = self.startup();
+        let mut order = Vec::new();
+        if is_symbolic(self.get(from)) {
+            order.push(from);
+        }
+        order.extend_from_slice(&scope[..startup.len]);
+        order.extend(self.closure(from, &startup.by_name));
+        order.extend_from_slice(scope);
+        let mut seen = HashSet::new();
+        order.retain(|&id| seen.insert(id));
+        order
+    }
+
+    /// Libraries that were loaded at the start come before those loaded later: the last of them is the last
+    /// that the executable needs.
+    fn startup(&self) -> &Startup {
+        self.startup.get_or_init(|| {
+            let by_name = self.names();
+            let main = self.main().map(|main| self.closure(main.id, &by_name));
+            let needed: HashSet<ImageId> = main.into_iter().flatten().collect();
+            let last = self.scope.iter().rposition(|id| needed.contains(id));
+            Startup {
+                len: last.map_or(0, |last| last + 1),
+                by_name,
+            }
+        })
+    }
+
+    fn names(&self) -> HashMap<String, ImageId> {
+        let mut names = HashMap::new();
+        for &id in &self.scope {
+            let image = self.get(id);
+            let file = image.file_name().and_then(|name| name.to_str());
+            for name in image.soname().into_iter().chain(file) {
+                names.entry(name.to_owned()).or_insert(id);
+            }
+        }
+        names
+    }
+
+    /// An image and what it was linked with, breadth first.
+    fn closure(&self, root: ImageId, by_name: &HashMap<String, ImageId>) -> Vec<ImageId> {
+        let mut order = vec![root];
+        let mut seen = HashSet::from([root]);
+        let mut at = 0;
+        while let Some(&id) = order.get(at) {
+            let needed = self.get(id).needed().iter();
+            let found = needed.filter_map(|name| by_name.get(name).copied());
+            order.extend(found.filter(|&other| seen.insert(other)));
+            at += 1;
+        }
+        order
+    }
+}
+
+fn is_symbolic(image: &Image<'_>) -> bool {
+    let dynamic = image.dynamic();
+    let flags = dynamic.get(DT_FLAGS).unwrap_or(0);
+    dynamic.get(DT_SYMBOLIC).is_some() || flags & DF_SYMBOLIC != 0
+}

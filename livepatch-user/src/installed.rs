@@ -1,0 +1,238 @@
+//! The patches that a process carries: records found in its memory and checked against it.
+//!
+//! A record is a claim. Before anything is believed or written, the module must still be mapped where it was, with the
+//! same build ID, and every entry must hold our jump, or that of a later patch on top of it.
+
+use crate::exchange::Exchange;
+use crate::memory::Memory;
+use crate::place::PAGE;
+use crate::process::Mapping;
+use crate::record::{PRELUDE_LEN, Prelude, Record, RecordError, Redirect};
+use livepatch_bundle::RunAddr;
+use serde::Serialize;
+
+/// A patch found in the target.
+#[derive(Clone, Debug)]
+pub struct Installed {
+    /// Where it lies and whether it is retired.
+    pub prelude: Prelude,
+    /// What it says.
+    pub record: Record,
+    /// What the target's memory says.
+    pub state: State,
+}
+
+/// The state of an installed patch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum State {
+    /// Every entry leads to it, or to a later patch of the same function.
+    Active,
+    /// Reverted, but its memory stays.
+    Retired {
+        /// Why.
+        reason: String,
+    },
+    /// Mapped, but no entry leads to it: what an interrupted run left.
+    Inactive,
+    /// Some entries lead to it and some do not: an interrupted run.
+    Partial {
+        /// How many entries lead to it.
+        active: usize,
+        /// How many there are.
+        of: usize,
+    },
+    /// The module is no longer mapped, or another one is mapped there.
+    Gone,
+    /// Somebody else has changed an entry.
+    Overwritten {
+        /// The entry.
+        entry: RunAddr,
+    },
+}
+
+/// What is found at one entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EntryState {
+    Ours,
+    Before,
+    Other,
+}
+
+impl Installed {
+    /// The patch's addresses, both parts.
+    #[must_use]
+    pub fn range(&self) -> (RunAddr, RunAddr) {
+        (
+            self.prelude.base,
+            self.prelude.base.offset(self.prelude.len.cast_signed()),
+        )
+    }
+
+    /// The addresses of its code, stubs included.
+    #[must_use]
+    pub fn code(&self) -> (RunAddr, RunAddr) {
+        let (offset, len) = self.record.code;
+        (
+            RunAddr(self.prelude.base.0 + offset),
+            RunAddr(self.prelude.base.0 + offset + len),
+        )
+    }
+
+    /// The addresses of its unwind records.
+    #[must_use]
+    pub fn unwind(&self) -> (RunAddr, u64) {
+        let (offset, len) = self.record.unwind;
+        (RunAddr(self.prelude.base.0 + offset), len)
+    }
+
+    /// The exchanges that take its jumps back.
+    #[must_use]
+    pub fn undo(&self) -> Vec<Exchange> {
+        self.record
+            .functions
+            .iter()
+            .map(|redirect| redirect_exchange(redirect).reversed())
+            .collect()
+    }
+}
+
+/// The exchange that writes a redirection's jump.
+#[must_use]
+pub fn redirect_exchange(redirect: &Redirect) -> Exchange {
+    Exchange {
+        address: redirect.site,
+        before: redirect.saved.clone(),
+        after: redirect.jump.clone(),
+    }
+}
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The patches, in the order in which they were applied.
+    pub patches: Vec<Installed>,
+    /// Records that this livepatch cannot read.
+    pub unreadable: Vec<RecordError>,
+}
+
+/// Finds every record in the process's memory.
+#[must_use]
+pub fn find(
+    mappings: &[Mapping],
+    memory: &dyn Memory,
+    build_id_at: &dyn Fn(RunAddr) -> Option<Vec<u8>>,
+) -> Found {
+    let mut found = Found::default();
+    for mapping in mappings
+        .iter()
+        .filter(|m| m.read && m.execute && !m.write && !m.shared && m.len() >= PAGE)
+    {
+        match read_record(mapping, memory) {
+            Ok((prelude, record)) => found.patches.push(Installed {
+                prelude,
+                record,
+                state: State::Inactive,
+            }),
+            Err(RecordError::NotOne) => {}
+            Err(error) => found.unreadable.push(error),
+        }
+    }
+    found.patches.sort_by_key(|patch| patch.record.sequence);
+    for index in 0..found.patches.len() {
+        found.patches[index].state = state(&found.patches, index, mappings, memory, build_id_at);
+    }
+    found
+}
+
+fn read_record(mapping: &Mapping, memory: &dyn Memory) -> Result<(Prelude, Record), RecordError> {
+    let bytes = memory
+        .read_vec(mapping.start, PRELUDE_LEN as usize)
+        .map_err(|_| RecordError::NotOne)?;
+    let prelude = Prelude::decode(&bytes, mapping.start)?;
+    let damaged = RecordError::Damaged(mapping.start);
+    let (offset, len) = prelude.body;
+    if u64::from(offset) + u64::from(len) > mapping.len() {
+        return Err(damaged);
+    }
+    let body = memory
+        .read_vec(RunAddr(mapping.start.0 + u64::from(offset)), len as usize)
+        .map_err(|_| damaged.clone())?;
+    let record = prelude.record(&body)?;
+    if record.text_len != mapping.len() {
+        Err(damaged)
+    } else {
+        Ok((prelude, record))
+    }
+}
+
+fn state(
+    patches: &[Installed],
+    index: usize,
+    mappings: &[Mapping],
+    memory: &dyn Memory,
+    build_id_at: &dyn Fn(RunAddr) -> Option<Vec<u8>>,
+) -> State {
+    let patch = &patches[index];
+    let module = &patch.record.module;
+    let mapped = mappings
+        .iter()
+        .any(|mapping| mapping.contains(module.start));
+    if !mapped || build_id_at(module.start).unwrap_or_default() != module.build_id {
+        return State::Gone;
+    }
+    if let Some(reason) = &patch.prelude.retired {
+        return State::Retired {
+            reason: reason.clone(),
+        };
+    }
+    let later = &patches[index + 1..];
+    let entries: Vec<(&Redirect, EntryState)> = patch
+        .record
+        .functions
+        .iter()
+        .map(|redirect| (redirect, entry_state(redirect, later, memory)))
+        .collect();
+    if let Some((redirect, _)) = entries
+        .iter()
+        .find(|(_, state)| *state == EntryState::Other)
+    {
+        return State::Overwritten {
+            entry: redirect.entry,
+        };
+    }
+    let active = entries
+        .iter()
+        .filter(|(_, state)| *state == EntryState::Ours)
+        .count();
+    match active {
+        0 => State::Inactive,
+        _ if active == entries.len() => State::Active,
+        _ => State::Partial {
+            active,
+            of: entries.len(),
+        },
+    }
+}
+
+/// What the entry holds: our jump, or that of a later patch that was written over ours.
+fn entry_state(redirect: &Redirect, later: &[Installed], memory: &dyn Memory) -> EntryState {
+    let mut jump = &redirect.jump;
+    let mut above = later.iter().flat_map(|patch| &patch.record.functions);
+    loop {
+        if holds(redirect.site, jump, memory) {
+            return EntryState::Ours;
+        }
+        match above.find(|over| over.site == redirect.site && over.saved == *jump) {
+            Some(over) => jump = &over.jump,
+            None if holds(redirect.site, &redirect.saved, memory) => return EntryState::Before,
+            None => return EntryState::Other,
+        }
+    }
+}
+
+fn holds(site: RunAddr, bytes: &[u8], memory: &dyn Memory) -> bool {
+    memory
+        .read_vec(site, bytes.len())
+        .is_ok_and(|found| found == bytes)
+}

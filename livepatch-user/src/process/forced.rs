@@ -1,0 +1,143 @@
+//! Writing where the process itself may not: its code.
+//!
+//! A write through `/proc/PID/mem` or `PTRACE_POKEDATA` gives a private read-execute page a private copy and
+//! leaves its protection alone (`FOLL_FORCE`). Linux 6.12 and later can forbid the first way
+//! (`proc_mem.force_override=ptrace|never`); the second needs a stopped thread.
+
+use super::{ProcessMemory, Tid};
+use crate::sys::ptrace;
+use livepatch_bundle::RunAddr;
+use std::io;
+use std::os::unix::fs::FileExt;
+use thiserror::Error;
+
+/// How bytes were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Through `/proc/PID/mem`.
+    Directly,
+    /// Word by word through a stopped thread.
+    ThroughThread,
+}
+
+/// Why bytes could not be written.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// The kernel refused, and no stopped thread was at hand to try the other way.
+    #[error("cannot write {len} bytes at {address} through `/proc/PID/mem` ({written} written)")]
+    Refused {
+        /// First byte of the request.
+        address: RunAddr,
+        /// Length of the request in bytes.
+        len: usize,
+        /// How many of them were written.
+        written: usize,
+        /// Why.
+        source: io::Error,
+    },
+    /// Both ways were refused.
+    #[error(
+        "cannot write {len} bytes at {address} through `/proc/PID/mem` ({refused}) nor through thread {tid} \
+         ({written} written)"
+    )]
+    RefusedTwice {
+        /// First byte of the request.
+        address: RunAddr,
+        /// Length of the request in bytes.
+        len: usize,
+        /// How many of them were written.
+        written: usize,
+        /// The stopped thread.
+        tid: Tid,
+        /// Why the first way failed.
+        refused: io::Error,
+        /// Why the second way failed.
+        source: io::Error,
+    },
+}
+
+impl ProcessMemory {
+    /// Writes `bytes` whatever the protection of the pages, by one system call where the kernel allows.
+    /// `stopped` is a thread that is in a ptrace-stop of ours, for kernels that do not.
+    ///
+    /// # Errors
+    /// When not all bytes could be written; says how many were.
+    pub fn write_forced(
+        &self,
+        address: RunAddr,
+        bytes: &[u8],
+        stopped: Option<Tid>,
+    ) -> Result<Written, WriteError> {
+        let len = bytes.len();
+        let (written, refused) = match self.write_file(address, bytes) {
+            Ok(()) => return Ok(Written::Directly),
+            Err(partial) => partial,
+        };
+        let Some(tid) = stopped else {
+            return Err(WriteError::Refused {
+                address,
+                len,
+                written,
+                source: refused,
+            });
+        };
+        match poke(tid, address, bytes) {
+            Ok(()) => Ok(Written::ThroughThread),
+            Err((poked, source)) => {
+                let written = written.max(poked);
+                Err(WriteError::RefusedTwice {
+                    address,
+                    len,
+                    written,
+                    tid,
+                    refused,
+                    source,
+                })
+            }
+        }
+    }
+
+    /// Writes through `/proc/PID/mem`; on failure, how much was written and why no more.
+    fn write_file(&self, address: RunAddr, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+        let mut written = 0;
+        while written < bytes.len() {
+            let at = address.0.wrapping_add(written as u64);
+            match self.file().write_at(&bytes[written..], at) {
+                Ok(0) => {
+                    let gone =
+                        io::Error::new(io::ErrorKind::WriteZero, "the address space is gone");
+                    return Err((written, gone));
+                }
+                Ok(count) => written += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err((written, error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes word by word. Words are aligned, so that none reaches into a page that `bytes` does not touch.
+fn poke(tid: Tid, address: RunAddr, bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+    let mut written = 0;
+    while written < bytes.len() {
+        let at = address.0.wrapping_add(written as u64);
+        let skip = usize::try_from(at % 8).expect("a remainder of 8 is small");
+        let count = (8 - skip).min(bytes.len() - written);
+        let part = &bytes[written..written + count];
+        poke_within(tid, at - at % 8, skip, part).map_err(|error| (written, error))?;
+        written += count;
+    }
+    Ok(())
+}
+
+/// Replaces the bytes from `skip` on in the word at `address`.
+fn poke_within(tid: Tid, address: u64, skip: usize, part: &[u8]) -> io::Result<()> {
+    let mut word = if part.len() == 8 {
+        [0; 8]
+    } else {
+        ptrace::peek(tid, address)?.to_le_bytes()
+    };
+    word[skip..skip + part.len()].copy_from_slice(part);
+    ptrace::poke(tid, address, u64::from_le_bytes(word))
+}

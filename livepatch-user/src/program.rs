@@ -1,0 +1,213 @@
+//! One module of a process, as matching and resolution see it.
+
+use crate::image::{Image, ImageId, Images, Kind, Slot, SlotKind, SymbolHit};
+use crate::installed::{Installed, State};
+use crate::memory::Memory;
+use crate::prove::Program;
+use crate::resolve::{Global, Linkage, Named, Slots};
+use livepatch_bundle::{LinkAddr, Manifest, Module, Reference, RunAddr};
+use std::collections::BTreeMap;
+
+/// A module that a patch may be for.
+pub struct Candidate<'a> {
+    images: &'a Images<'a>,
+    image: &'a Image<'a>,
+    memory: &'a dyn Memory,
+    /// The module's number in the manifest, when the manifest names it by build ID.
+    known: Option<usize>,
+    /// Entries that earlier patches redirect: where to, and where that patch's code ends.
+    redirected: BTreeMap<RunAddr, (RunAddr, RunAddr)>,
+}
+
+impl<'a> Candidate<'a> {
+    /// The module `id` of the process.
+    #[must_use]
+    pub fn new(
+        images: &'a Images<'a>,
+        id: ImageId,
+        memory: &'a dyn Memory,
+        manifest: &Manifest,
+        patches: &[Installed],
+    ) -> Self {
+        let image = images.get(id);
+        let known = manifest
+            .modules
+            .iter()
+            .position(|module| is_module(image, module));
+        let active = patches.iter().filter(|patch| patch.state == State::Active);
+        let redirected = active
+            .flat_map(|patch| {
+                patch
+                    .record
+                    .functions
+                    .iter()
+                    .map(|redirect| (redirect, patch.code().1))
+            })
+            .map(|(redirect, end)| (redirect.entry, (redirect.new, end)))
+            .collect();
+        Self {
+            images,
+            image,
+            memory,
+            known,
+            redirected,
+        }
+    }
+
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> &Image<'a> {
+        self.image
+    }
+
+    fn symbols(&self, reference: &Reference) -> Vec<SymbolHit> {
+        let hits = self.image.find(
+            &reference.name,
+            reference.scope,
+            reference.source.as_deref(),
+        );
+        hits.into_iter()
+            .filter(|hit| hit.kind.fits(reference.kind))
+            .collect()
+    }
+
+    /// Where `patchgen --target` found it, if this is that very file.
+    fn located(&self, reference: &Reference) -> Option<LinkAddr> {
+        let known = self.known?;
+        reference
+            .located
+            .iter()
+            .find(|located| located.module == known)
+            .map(|located| located.address)
+    }
+}
+
+/// Whether the manifest's module is this image: the build IDs decide.
+#[must_use]
+pub fn is_module(image: &Image<'_>, module: &Module) -> bool {
+    module.build_id.is_some() && image.build_id() == module.build_id.as_ref()
+}
+
+impl Program for Candidate<'_> {
+    fn memory(&self) -> &dyn Memory {
+        self.memory
+    }
+
+    fn named(&self, reference: &Reference) -> Vec<RunAddr> {
+        if let Some(address) = self.located(reference) {
+            return vec![self.image.run(address)];
+        }
+        let hits = self.symbols(reference).into_iter();
+        hits.filter_map(|hit| hit.at(self.image.bias())).collect()
+    }
+
+    fn function_starts(&self) -> Vec<RunAddr> {
+        self.image
+            .function_starts()
+            .into_iter()
+            .map(|range| range.start)
+            .collect()
+    }
+
+    fn executable_end(&self, address: RunAddr) -> Option<RunAddr> {
+        let own = self
+            .image
+            .executable_ranges()
+            .iter()
+            .find(|range| range.contains(&address));
+        // An earlier patch's code lies outside the module.
+        let patched = || {
+            self.redirected
+                .values()
+                .find(|(start, end)| (*start..*end).contains(&address))
+        };
+        own.map(|range| range.end)
+            .or_else(|| patched().map(|(_, end)| *end))
+    }
+
+    fn redirected(&self, entry: RunAddr) -> Option<RunAddr> {
+        self.redirected.get(&entry).map(|(new, _)| *new)
+    }
+}
+
+impl Linkage for Candidate<'_> {
+    fn named(&self, reference: &Reference) -> Vec<Named> {
+        if let Some(address) = self.located(reference) {
+            let tls = reference.kind == livepatch_bundle::SymbolKind::Tls;
+            let value = if tls {
+                RunAddr(address.0)
+            } else {
+                self.image.run(address)
+            };
+            return vec![Named {
+                value,
+                tls,
+                ifunc: false,
+            }];
+        }
+        self.symbols(reference)
+            .into_iter()
+            .map(|hit| self.as_named(&hit))
+            .collect()
+    }
+
+    fn slots(&self, name: &str) -> Slots {
+        let mut slots = Slots::default();
+        for Slot { address, kind, .. } in self.image.import_slots(name) {
+            match kind {
+                SlotKind::GlobDat => slots.address = Some(address),
+                SlotKind::JumpSlot => slots.address = slots.address.or(Some(address)),
+                SlotKind::Copy => slots.copy = Some(address),
+                SlotKind::TpOff => slots.tp_offset = Some(address),
+                SlotKind::TlsModule => slots.tls_pair = Some(address),
+                SlotKind::TlsDesc => slots.tls_descriptor = Some(address),
+                SlotKind::Absolute | SlotKind::TlsOffset | SlotKind::IRelative => {}
+            }
+        }
+        slots
+    }
+
+    fn global(&self, name: &str) -> Option<Global> {
+        let found = self.images.lookup_from(self.image.id(), name, None)?;
+        match found.kind {
+            Kind::IFunc => Some(Global::Ifunc(self.images.bound_ifunc(name, &found))),
+            Kind::Tls => {
+                let block = self.images.tls_offset(found.image);
+                Some(Global::Tls(
+                    block.map(|block| block.wrapping_add_unsigned(found.value.0)),
+                ))
+            }
+            _ => found.address.map(Global::Address),
+        }
+    }
+
+    fn preemptible(&self, name: &str) -> bool {
+        let exported = !self.image.import_slots(name).is_empty();
+        !self.image.is_main() && exported
+    }
+
+    fn tls_offset(&self) -> Option<i64> {
+        self.images.tls_offset(self.image.id())
+    }
+
+    fn tls_module(&self) -> Option<u64> {
+        self.image.tls_module()
+    }
+}
+
+impl Candidate<'_> {
+    fn as_named(&self, hit: &SymbolHit) -> Named {
+        match hit.at(self.image.bias()) {
+            Some(value) => Named {
+                value,
+                tls: false,
+                ifunc: hit.kind == Kind::IFunc,
+            },
+            None => Named {
+                value: RunAddr(hit.address.0),
+                tls: true,
+                ifunc: false,
+            },
+        }
+    }
+}

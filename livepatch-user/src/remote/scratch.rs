@@ -1,0 +1,94 @@
+//! Memory for the arguments of remote calls: a mapping of its own, gone when the thread is given back.
+
+use super::{Borrowed, RemoteError};
+use livepatch_bundle::RunAddr;
+
+/// One mapping, filled from its start.
+#[derive(Debug)]
+pub(super) struct Scratch {
+    start: RunAddr,
+    len: u64,
+    used: u64,
+}
+
+const PAGE: u64 = 4096;
+
+impl Scratch {
+    /// The next 16-byte aligned place with room for `len` bytes.
+    fn take(&mut self, len: u64) -> Option<RunAddr> {
+        let end = self.used.checked_add(len)?;
+        if end > self.len {
+            return None;
+        }
+        let address = RunAddr(self.start.0 + self.used);
+        self.used = end.next_multiple_of(16);
+        Some(address)
+    }
+}
+
+impl Borrowed<'_> {
+    /// Puts `bytes` into the target's memory, for as long as the thread is borrowed.
+    ///
+    /// # Errors
+    /// When the target can map no more memory, or the bytes cannot be written.
+    pub fn scratch(&mut self, bytes: &[u8]) -> Result<RunAddr, RemoteError> {
+        let len = bytes.len() as u64;
+        let address = match self
+            .scratch
+            .last_mut()
+            .and_then(|scratch| scratch.take(len))
+        {
+            Some(address) => address,
+            None => self.more_scratch(len)?,
+        };
+        let (pid, tid) = (self.pid(), self.tid());
+        self.memory
+            .write_forced(address, bytes, Some(tid))
+            .map_err(|source| RemoteError::Scratch { pid, source })?;
+        Ok(address)
+    }
+
+    /// A new mapping, with `wanted` bytes at its start taken.
+    fn more_scratch(&mut self, wanted: u64) -> Result<RunAddr, RemoteError> {
+        let len = wanted.max(1).next_multiple_of(PAGE);
+        let protection = (libc::PROT_READ | libc::PROT_WRITE).unsigned_abs().into();
+        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)
+            .unsigned_abs()
+            .into();
+        let start = self.syscall(libc::SYS_mmap, [0, len, protection, flags, u64::MAX, 0])?;
+        self.scratch.push(Scratch {
+            start: RunAddr(start),
+            len,
+            used: wanted.next_multiple_of(16),
+        });
+        Ok(RunAddr(start))
+    }
+
+    /// Unmaps all of it; the first failure is reported, the rest is unmapped all the same.
+    pub(super) fn free_scratch(&mut self) -> Result<(), RemoteError> {
+        let mut result = Ok(());
+        for scratch in std::mem::take(&mut self.scratch) {
+            let arguments = [scratch.start.0, scratch.len, 0, 0, 0, 0];
+            result = result.and(self.syscall(libc::SYS_munmap, arguments).map(drop));
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_aligned_and_bounded() {
+        let mut scratch = Scratch {
+            start: RunAddr(0x1000),
+            len: 40,
+            used: 0,
+        };
+        assert_eq!(scratch.take(3), Some(RunAddr(0x1000)));
+        assert_eq!(scratch.take(24), Some(RunAddr(0x1010)));
+        assert_eq!(scratch.take(24), None);
+        assert_eq!(scratch.take(u64::MAX), None);
+    }
+}

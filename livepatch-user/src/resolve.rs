@@ -1,0 +1,280 @@
+//! From what is known about the program to what each relocation of the patch needs.
+//!
+//! Three sources speak about a symbol: the running code (*evidence*, always right for the module that was proven),
+//! symbol tables, and the dynamic loader's own slots and search order. Where two of them speak about the same
+//! thing they must agree; where none does, the symbol stays without that fact and linking refuses by name.
+//!
+//! Pure but for the queries of [`Linkage`].
+
+use crate::link::Resolution;
+use crate::prove::Evidence;
+use livepatch_bundle::{Bundle, Reference, RunAddr, Scope, SymbolKind};
+use livepatch_match::Via;
+use thiserror::Error;
+
+/// What the module's tables say about a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The run-time address; for a thread-local variable its offset in the module's TLS block.
+    pub value: RunAddr,
+    /// Whether it is a thread-local variable.
+    pub tls: bool,
+    /// Whether its code chooses an implementation at load time (`STT_GNU_IFUNC`): the address is the resolver's.
+    pub ifunc: bool,
+}
+
+/// Slots of the module that the dynamic loader fills for a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slots {
+    /// Holds the address, or leads to the loader until the first call.
+    pub address: Option<RunAddr>,
+    /// The module's own copy of the variable (`R_X86_64_COPY`).
+    pub copy: Option<RunAddr>,
+    /// Holds the offset from the thread pointer.
+    pub tp_offset: Option<RunAddr>,
+    /// A (module, offset) pair.
+    pub tls_pair: Option<RunAddr>,
+    /// A TLS descriptor.
+    pub tls_descriptor: Option<RunAddr>,
+}
+
+/// What the dynamic loader's search finds for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Global {
+    /// A function or variable.
+    Address(RunAddr),
+    /// A function that chooses its implementation at load time, and what it chose when some module has it bound.
+    Ifunc(Option<RunAddr>),
+    /// A thread-local variable at this offset from the thread pointer, when that is fixed.
+    Tls(Option<i64>),
+}
+
+/// What resolution asks about the module and its process.
+pub trait Linkage {
+    /// Definitions of the name in the module.
+    fn named(&self, reference: &Reference) -> Vec<Named>;
+    /// The module's slots for the name.
+    fn slots(&self, name: &str) -> Slots;
+    /// The first definition in the loader's search order.
+    fn global(&self, name: &str) -> Option<Global>;
+    /// Whether other modules may define the name instead: a library that exports it.
+    fn preemptible(&self, name: &str) -> bool;
+    /// The offset of the module's TLS block from the thread pointer, where that is fixed.
+    fn tls_offset(&self) -> Option<i64>;
+    /// The module's TLS id.
+    fn tls_module(&self) -> Option<u64>;
+}
+
+/// Why a reference has no answer that can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ResolveError {
+    /// Running code and symbol table speak about different things.
+    #[error("the running code has `{symbol}` at {running}, the symbol table at {table}")]
+    Disagree {
+        /// The symbol.
+        symbol: String,
+        /// According to the code.
+        running: RunAddr,
+        /// According to the table.
+        table: RunAddr,
+    },
+    /// Several symbols have the name and nothing tells which is meant.
+    #[error("`{symbol}` is ambiguous: {count} symbols of the program have that name")]
+    Ambiguous {
+        /// The symbol.
+        symbol: String,
+        /// How many.
+        count: usize,
+    },
+    /// A function chosen at load time that no module has bound.
+    #[error(
+        "`{symbol}` is chosen at load time (IFUNC) and no module of the process has it bound yet"
+    )]
+    Unbound {
+        /// The symbol.
+        symbol: String,
+    },
+}
+
+/// Resolves every undefined symbol of `bundle`. The result has one entry for each symbol; those that the bundle defines
+/// stay empty.
+///
+/// # Errors
+/// Every symbol whose sources contradict each other.
+pub fn resolve(
+    bundle: &Bundle,
+    evidence: &[Evidence],
+    linkage: &dyn Linkage,
+) -> Result<Vec<Resolution>, Vec<ResolveError>> {
+    let mut resolutions = vec![Resolution::default(); bundle.symbols.len()];
+    let mut errors = Vec::new();
+    for reference in &bundle.manifest.references {
+        let Some(symbol) = bundle.symbol(&reference.symbol) else {
+            continue;
+        };
+        let spoken = |via: Via| {
+            evidence
+                .iter()
+                .find(|e| e.symbol == symbol && e.via == via)
+                .map(|e| e.value)
+        };
+        let question = Question {
+            reference,
+            linkage,
+            spoken: &spoken,
+        };
+        match question.answer() {
+            Ok(resolution) => resolutions[symbol.0] = resolution,
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() {
+        Ok(resolutions)
+    } else {
+        Err(errors)
+    }
+}
+
+struct Question<'a> {
+    reference: &'a Reference,
+    linkage: &'a dyn Linkage,
+    spoken: &'a dyn Fn(Via) -> Option<u64>,
+}
+
+impl Question<'_> {
+    fn answer(&self) -> Result<Resolution, ResolveError> {
+        let named = self.only(&self.linkage.named(self.reference))?;
+        let thread_local =
+            self.reference.kind == SymbolKind::Tls || named.is_some_and(|named| named.tls);
+        if thread_local || self.speaks_of_tls() {
+            Ok(self.tls(named))
+        } else {
+            self.ordinary(named)
+        }
+    }
+
+    fn spoken_address(&self, via: Via) -> Option<RunAddr> {
+        (self.spoken)(via).map(RunAddr)
+    }
+
+    fn speaks_of_tls(&self) -> bool {
+        [
+            Via::TpOff,
+            Via::GotTpOff,
+            Via::TlsGd,
+            Via::TlsLd,
+            Via::DtpOff,
+            Via::TlsDesc,
+        ]
+        .iter()
+        .any(|&via| (self.spoken)(via).is_some())
+    }
+
+    /// The one definition that is meant: the only one, or the one that running code refers to.
+    fn only(&self, named: &[Named]) -> Result<Option<Named>, ResolveError> {
+        let spoken = self
+            .spoken_address(Via::Direct)
+            .or_else(|| self.spoken_address(Via::Branch));
+        match (named, spoken) {
+            ([], _) => Ok(None),
+            ([only], _) => Ok(Some(*only)),
+            (_, Some(address)) => Ok(named.iter().find(|named| named.value == address).copied()),
+            // Whoever needs it without evidence would have to guess.
+            _ if self.reference.scope == Scope::Global => Ok(named.first().copied()),
+            _ => Err(ResolveError::Ambiguous {
+                symbol: self.reference.name.clone(),
+                count: named.len(),
+            }),
+        }
+    }
+
+    fn tls(&self, named: Option<Named>) -> Resolution {
+        let slots = self.linkage.slots(&self.reference.name);
+        let in_block = named
+            .filter(|named| named.tls)
+            .map(|named| named.value.0.cast_signed());
+        let by_table = in_block
+            .zip(self.linkage.tls_offset())
+            .map(|(value, block)| value.wrapping_add(block));
+        let elsewhere = match self.linkage.global(&self.reference.name) {
+            Some(Global::Tls(offset)) if in_block.is_none() => offset,
+            _ => None,
+        };
+        Resolution {
+            tp_offset: (self.spoken)(Via::TpOff)
+                .map(u64::cast_signed)
+                .or(by_table)
+                .or(elsewhere),
+            tp_offset_slot: self.spoken_address(Via::GotTpOff).or(slots.tp_offset),
+            tls_pair: self.spoken_address(Via::TlsGd).or(slots.tls_pair),
+            tls_module_pair: self.spoken_address(Via::TlsLd),
+            tls_module: self
+                .linkage
+                .tls_module()
+                .filter(|_| in_block.is_some() || self.reference.defined),
+            dtp_offset: (self.spoken)(Via::DtpOff)
+                .map(u64::cast_signed)
+                .or(in_block),
+            tls_descriptor: self.spoken_address(Via::TlsDesc).or(slots.tls_descriptor),
+            size: self.size(),
+            ..Resolution::default()
+        }
+    }
+
+    fn ordinary(&self, named: Option<Named>) -> Result<Resolution, ResolveError> {
+        let name = &self.reference.name;
+        let slots = self.linkage.slots(name);
+        let branch = self.spoken_address(Via::Branch);
+        // A call of a function that nobody else can define does not go through the PLT: it leads to the function.
+        let final_branch = self.reference.defined
+            && (self.reference.scope == Scope::Local || !self.linkage.preemptible(name));
+        let direct = self
+            .spoken_address(Via::Direct)
+            .or(branch.filter(|_| final_branch));
+        let table = named.filter(|named| !named.ifunc).map(|named| named.value);
+        if let (Some(running), Some(table), true) = (direct, table, self.reference.defined)
+            && running != table
+        {
+            return Err(ResolveError::Disagree {
+                symbol: name.clone(),
+                running,
+                table,
+            });
+        }
+        let slot = self.spoken_address(Via::GotSlot).or(slots.address);
+        let elsewhere = self.reference.scope == Scope::Global && self.linkage.preemptible(name);
+        let own = direct.or(slots.copy).or(table.filter(|_| !elsewhere));
+        let global = if own.is_none() {
+            self.global(branch.or(slot))?
+        } else {
+            None
+        };
+        Ok(Resolution {
+            branch: branch.or_else(|| own.or(global).filter(|_| slot.is_none() || own.is_some())),
+            address: own.or(global).or(table),
+            slot,
+            tls_module_pair: self.spoken_address(Via::TlsLd),
+            tls_module: self.linkage.tls_module(),
+            size: self.size(),
+            ..Resolution::default()
+        })
+    }
+
+    /// The address that the loader's search gives; an unbound IFUNC is an error unless the module has another way.
+    fn global(&self, other_way: Option<RunAddr>) -> Result<Option<RunAddr>, ResolveError> {
+        if self.reference.scope == Scope::Local {
+            return Ok(None);
+        }
+        match self.linkage.global(&self.reference.name) {
+            Some(Global::Address(address) | Global::Ifunc(Some(address))) => Ok(Some(address)),
+            Some(Global::Ifunc(None)) if other_way.is_none() => Err(ResolveError::Unbound {
+                symbol: self.reference.name.clone(),
+            }),
+            _ => Ok(None),
+        }
+    }
+
+    fn size(&self) -> Option<u64> {
+        (self.spoken)(Via::Size).or((self.reference.size > 0).then_some(self.reference.size))
+    }
+}

@@ -1,0 +1,333 @@
+//! `livepatch revert`.
+//!
+//! The same stop as for `apply`, with the patch's code as what no thread may be inside. Live data may still point into the
+//! patch (a call-back, a string), which no stack check finds: then its memory stays, marked *retired*, and a later
+//! `revert` frees it.
+
+use crate::commit::{Standing, StopTheWorld, Strategy};
+use crate::error::Error;
+use crate::exchange::{Exchange, Run};
+use crate::hands::{Loan, borrow};
+use crate::image::Images;
+use crate::install::Mapped;
+use crate::installed::{Installed, State};
+use crate::memory::Memory;
+use crate::place::PAGE;
+use crate::process::{Pid, Tid};
+use crate::record::retired_marks;
+use crate::release::discard;
+use crate::report::{Outcome, Report, Reverted, Stop};
+use crate::retire::{
+    AddressRange, Incomplete, Limits, Outcome as Pointers, PatchAddresses, RemoteSyscall, Search,
+    ThreadState,
+};
+use crate::session::Session;
+use crate::stack::stack_check;
+use crate::sys::ptrace;
+use crate::unwind::ForbiddenRange;
+use livepatch_bundle::RunAddr;
+use std::time::Duration;
+
+/// How `revert` does its work.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long to wait for a quiet moment.
+    pub timeout: Duration,
+    /// Whether threads may be inside the patch; its memory then stays.
+    pub bytes_only: bool,
+}
+
+/// Takes a patch back: the one named `name`, or the only one.
+///
+/// # Errors
+/// Why not; [`Error::status`] tells whether anything changed.
+pub fn revert(pid: Pid, name: Option<&str>, options: Options) -> Result<Report, Error> {
+    let session = Session::open(pid)?;
+    let images = session.images(&[]);
+    let found = session.patches(&images);
+    if let (true, Some(error)) = (
+        found.patches.is_empty(),
+        found.unreadable.into_iter().next(),
+    ) {
+        return Err(Error::Record { pid, source: error });
+    }
+    let patches = found.patches;
+    let index = choose(pid, &patches, name)?;
+    let reversal = Reversal {
+        session: &session,
+        images: &images,
+        patches: &patches,
+        index,
+        options,
+    };
+    let reverted = reversal.run()?;
+    Ok(Report {
+        pid: pid.0,
+        process: session.target.name.clone(),
+        patch: patches[index].record.name.clone(),
+        outcome: Outcome::Reverted(reverted),
+    })
+}
+
+/// The patch that is meant. One that is in force comes before one of which only memory is left.
+fn choose(pid: Pid, patches: &[Installed], name: Option<&str>) -> Result<usize, Error> {
+    let meant = |index: &usize| name.is_none_or(|name| patches[*index].record.name == name);
+    let (left, in_force): (Vec<usize>, Vec<usize>) = (0..patches.len())
+        .filter(meant)
+        .partition(|&index| is_left_over(&patches[index].state));
+    match (&in_force[..], &left[..], name) {
+        ([only], _, _) | ([], [only], _) | ([.., only], _, Some(_)) | ([], [only, ..], _) => {
+            Ok(*only)
+        }
+        ([], [], _) => Err(Error::NoPatch {
+            pid,
+            name: name.map(str::to_owned),
+        }),
+        (several, _, None) => {
+            let names: Vec<_> = several
+                .iter()
+                .map(|&index| patches[index].record.name.as_str())
+                .collect();
+            Err(Error::SeveralPatches {
+                pid,
+                names: names.join(", "),
+            })
+        }
+    }
+}
+
+fn is_left_over(state: &State) -> bool {
+    matches!(state, State::Retired { .. } | State::Inactive | State::Gone)
+}
+
+struct Reversal<'a> {
+    session: &'a Session,
+    images: &'a Images<'a>,
+    patches: &'a [Installed],
+    index: usize,
+    options: Options,
+}
+
+impl Reversal<'_> {
+    fn patch(&self) -> &Installed {
+        &self.patches[self.index]
+    }
+
+    fn run(&self) -> Result<Reverted, Error> {
+        let exchanges = self.exchanges()?;
+        let functions = exchanges.len();
+        let runs =
+            Run::gather(exchanges, &self.session.memory).map_err(|source| Error::Entries {
+                pid: self.session.pid(),
+                source,
+            })?;
+        let (stop, pointers) = self.switch(&runs)?;
+        let pages = self.text_pages();
+        let retired = self.reason_to_stay(&pointers);
+        let freed_bytes = match &retired {
+            Some(reason) => self.mark(reason)?,
+            None => discard(self.session, self.images, self.mapped(), pages.into_iter())?,
+        };
+        Ok(Reverted {
+            functions,
+            stop: Some(stop),
+            freed_bytes,
+            retired,
+        })
+    }
+
+    /// What is to be written: nothing where no entry leads to the patch.
+    fn exchanges(&self) -> Result<Vec<Exchange>, Error> {
+        let pid = self.session.pid();
+        let name = self.patch().record.name.clone();
+        if let Some(by) = self.covering() {
+            return Err(Error::Covered { pid, name, by });
+        }
+        match self.patch().state {
+            State::Overwritten { entry } => Err(Error::Overwritten { pid, name, entry }),
+            State::Retired { .. } | State::Inactive | State::Gone => Ok(Vec::new()),
+            State::Active | State::Partial { .. } => {
+                let ours = |exchange: &Exchange| {
+                    let found = self
+                        .session
+                        .memory
+                        .read_vec(exchange.address, exchange.before.len());
+                    found.is_ok_and(|found| found == exchange.before)
+                };
+                Ok(self.patch().undo().into_iter().filter(ours).collect())
+            }
+        }
+    }
+
+    /// The name of a later patch in force that redirects one of the same functions, or was made from this one's code.
+    fn covering(&self) -> Option<String> {
+        let sites: Vec<RunAddr> = self
+            .patch()
+            .record
+            .functions
+            .iter()
+            .map(|redirect| redirect.site)
+            .collect();
+        let over = |later: &&Installed| {
+            !is_left_over(&later.state)
+                && later
+                    .record
+                    .functions
+                    .iter()
+                    .any(|redirect| sites.contains(&redirect.site))
+        };
+        self.patches[self.index + 1..]
+            .iter()
+            .find(over)
+            .map(|later| later.record.name.clone())
+    }
+
+    fn mapped(&self) -> Mapped {
+        Mapped {
+            base: self.patch().prelude.base,
+            len: self.patch().prelude.len,
+        }
+    }
+
+    fn switch(&self, runs: &[Run]) -> Result<(Stop, Pointers), Error> {
+        let (start, end) = self.patch().code();
+        let forbidden = match self.options.bytes_only {
+            true => Vec::new(),
+            false => vec![ForbiddenRange::new(
+                start,
+                end,
+                self.patch().record.name.clone(),
+            )],
+        };
+        let symbolize = |address: RunAddr| {
+            self.images
+                .at(address)?
+                .symbol_at(address)
+                .map(|(name, offset)| format!("{name}+{offset:#x}"))
+        };
+        let mut strategy = StopTheWorld {
+            target: &self.session.target,
+            memory: &self.session.memory,
+            check: stack_check(self.images, self.patches, forbidden),
+            symbolize: &symbolize,
+            timeout: self.options.timeout,
+        };
+        let mut search = self.search();
+        let mut ready = search.as_mut().ok();
+        let mut capture = None;
+        let stop = strategy.switch(runs, &mut |threads| {
+            capture = ready
+                .take()
+                .map(|search| search.capture(threads.iter().map(as_state).collect()));
+        })?;
+        let pointers = match capture {
+            Some(capture) => capture.judge(),
+            None => search.map_or_else(Pointers::Incomplete, |_| Pointers::Free),
+        };
+        Ok((stop, pointers))
+    }
+
+    /// Looks for pointers into the patch while the target runs.
+    fn search(&self) -> Result<Search<'_>, Incomplete> {
+        let patch = self.patch();
+        let range = |(start, end)| AddressRange { start, end };
+        let addresses = PatchAddresses {
+            ranges: vec![range(patch.range())],
+            code: vec![range(patch.code())],
+            entries: patch
+                .record
+                .functions
+                .iter()
+                .map(|redirect| redirect.new)
+                .collect(),
+        };
+        let memory = &self.session.memory;
+        let mut loan = borrow(self.session).ok();
+        let thread_pointer = loan.as_ref().map(Loan::thread_pointer);
+        let remote = loan.as_mut().map(|loan| loan as &mut dyn RemoteSyscall);
+        Search::begin(memory, addresses, thread_pointer, remote, Limits::default())
+    }
+
+    fn reason_to_stay(&self, pointers: &Pointers) -> Option<String> {
+        if self.options.bytes_only {
+            return Some("threads were allowed to be inside it".into());
+        }
+        match pointers {
+            Pointers::Free => None,
+            Pointers::Held { holders, count } => {
+                let first = holders.first().map(ToString::to_string).unwrap_or_default();
+                Some(format!("live data points into it ({count}): {first}"))
+            }
+            Pointers::Incomplete(reason) => {
+                Some(format!("live data could not be searched: {reason}"))
+            }
+        }
+    }
+
+    /// Marks the patch as retired; nothing is freed.
+    fn mark(&self, reason: &str) -> Result<u64, Error> {
+        let base = self.mapped().base;
+        for (offset, bytes) in retired_marks(reason) {
+            let at = RunAddr(base.0 + offset);
+            if self.session.memory.write_forced(at, &bytes, None).is_err() {
+                tracing::warn!(
+                    "the patch at {base} could not be marked as retired; it will be listed as inactive"
+                );
+                break;
+            }
+        }
+        Ok(0)
+    }
+
+    /// The text pages on which this patch wrote and no other patch in force does.
+    fn text_pages(&self) -> Vec<RunAddr> {
+        if self.patch().state == State::Gone {
+            return Vec::new();
+        }
+        let pages = |patch: &Installed| -> Vec<RunAddr> {
+            let sites = patch.record.functions.iter().flat_map(|redirect| {
+                let first = redirect.site.0 / PAGE;
+                let last = (redirect.site.0 + redirect.jump.len() as u64 - 1) / PAGE;
+                (first..=last).map(|page| RunAddr(page * PAGE))
+            });
+            sites.collect()
+        };
+        let others: Vec<RunAddr> = (0..self.patches.len())
+            .filter(|&index| index != self.index && !is_left_over(&self.patches[index].state))
+            .flat_map(|index| pages(&self.patches[index]))
+            .collect();
+        let mut own = pages(self.patch());
+        own.sort_unstable();
+        own.dedup();
+        own.retain(|page| !others.contains(page));
+        own
+    }
+}
+
+/// A stopped thread as the search for pointers wants it. Its extended registers are searched only if it ran: no
+/// calling convention keeps them over a system call.
+fn as_state(standing: &Standing) -> ThreadState {
+    let Standing { thread, top } = *standing;
+    let extended = if thread.was_sleeping {
+        Vec::new()
+    } else {
+        extended_registers(thread.tid)
+    };
+    let start = RunAddr(thread.registers.rsp);
+    ThreadState {
+        tid: thread.tid,
+        registers: thread.registers,
+        extended,
+        walked: top.map(|end| AddressRange { start, end }),
+    }
+}
+
+/// Room for the extended registers: AMX tiles included (Intel SDM vol. 1, 13.4).
+const EXTENDED_MAX: usize = 16 << 10;
+
+fn extended_registers(tid: Tid) -> Vec<u8> {
+    let mut buffer = vec![0; EXTENDED_MAX];
+    let len = ptrace::extended_registers(tid, &mut buffer).unwrap_or(0);
+    buffer.truncate(len);
+    buffer
+}

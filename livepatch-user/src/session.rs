@@ -1,0 +1,88 @@
+//! A look at one process: everything that is read before a decision.
+
+use crate::error::Error;
+use crate::image::{Context, Images};
+use crate::installed::{self, Found};
+use crate::place::{Growth, Taken};
+use crate::process::{Mapping, Pid, ProcessMemory, Target, examine, maps};
+use std::path::PathBuf;
+
+/// A process, its memory and what it maps.
+#[derive(Debug)]
+pub struct Session {
+    /// The process.
+    pub target: Target,
+    /// Its memory.
+    pub memory: ProcessMemory,
+    /// What it mapped when the session began.
+    pub mappings: Vec<Mapping>,
+}
+
+impl Session {
+    /// Looks at a process.
+    ///
+    /// # Errors
+    /// When it cannot be a target, or not be read.
+    pub fn open(pid: Pid) -> Result<Self, Error> {
+        let target = examine(pid)?;
+        let read = |what| move |source| Error::Read { pid, what, source };
+        let memory = ProcessMemory::open(&target).map_err(read("the memory"))?;
+        let mappings = maps(pid).map_err(read("the mappings"))?;
+        Ok(Self {
+            target,
+            memory,
+            mappings,
+        })
+    }
+
+    /// The process's number.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.target.pid
+    }
+
+    /// Its ELF images; separate debug files are looked for in `debug_dirs`, too.
+    #[must_use]
+    pub fn images(&self, debug_dirs: &[PathBuf]) -> Images<'_> {
+        let mut context = Context::of(self.pid());
+        context.debug_dirs.extend_from_slice(debug_dirs);
+        Images::read(&self.mappings, &self.memory, context)
+    }
+
+    /// The patches that it carries.
+    #[must_use]
+    pub fn patches(&self, images: &Images<'_>) -> Found {
+        let build_id = |address| {
+            let image = images.at(address)?;
+            Some(
+                image
+                    .build_id()
+                    .map(|id| id.as_bytes().to_vec())
+                    .unwrap_or_default(),
+            )
+        };
+        installed::find(&self.mappings, &self.memory, &build_id)
+    }
+
+    /// The addresses that are taken, and how they may grow.
+    #[must_use]
+    pub fn taken(&self) -> Vec<Taken> {
+        let growth = |mapping: &Mapping| {
+            if mapping.is_named("[heap]") {
+                Growth::Up
+            } else if mapping.is_named("[stack]") {
+                Growth::Down
+            } else {
+                Growth::None
+            }
+        };
+        self.mappings
+            .iter()
+            .map(|m| Taken {
+                start: m.start,
+                end: m.end,
+                growth: growth(m),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,108 @@
+//! One stopped thread, and the guard that lets it go.
+
+use super::error::{ReleaseError, StopError};
+use super::tracee::{self, Arrival, Cause, Seized, StoppedThread};
+use crate::process::{Pid, Tid};
+use crate::sys::ptrace;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How long a thread that is on its way is waited for when its stop is given up.
+pub(super) const GRACE: Duration = Duration::from_millis(100);
+
+/// A single thread that stands while the others run. Dropping it lets it go.
+#[derive(Debug)]
+pub(crate) struct Lone {
+    pub(crate) pid: Pid,
+    pub(crate) thread: StoppedThread,
+    released: bool,
+}
+
+impl Lone {
+    /// Stops a thread. `None` if it is gone or belongs to the kernel.
+    pub(crate) fn stop(
+        pid: Pid,
+        tid: Tid,
+        options: u64,
+        deadline: Instant,
+    ) -> Result<Option<Self>, StopError> {
+        if tracee::seize(pid, tid, options)? != Seized::Yes {
+            return Ok(None);
+        }
+        // Fails only for a thread that is gone, which the wait will say.
+        ptrace::interrupt(tid).ok();
+        let cause = match tracee::await_stop(pid, tid, deadline)? {
+            Arrival::Stopped(cause) => cause,
+            Arrival::Gone => return Ok(None),
+            Arrival::Execed => {
+                ptrace::detach(tid, 0).ok();
+                return Err(StopError::Replaced(pid));
+            }
+            Arrival::Late => {
+                let error = tracee::unstoppable(pid, tid);
+                release_late(pid, tid, Instant::now() + GRACE).ok();
+                return Err(error);
+            }
+        };
+        let looked = tracee::look(pid, tid, true, cause).map_err(|source| StopError::System {
+            pid,
+            action: "reading registers",
+            source,
+        })?;
+        Ok(looked.map(|thread| Self {
+            pid,
+            thread,
+            released: false,
+        }))
+    }
+
+    /// Lets the thread go.
+    pub(crate) fn release(&mut self) -> Result<(), ReleaseError> {
+        if std::mem::replace(&mut self.released, true) {
+            return Ok(());
+        }
+        release(self.pid, &self.thread)
+    }
+}
+
+impl Drop for Lone {
+    fn drop(&mut self) {
+        log_failure(self.release());
+    }
+}
+
+/// For the paths where nobody is left to tell.
+pub(super) fn log_failure(result: Result<(), ReleaseError>) {
+    if let Err(error) = result {
+        tracing::error!("{error}: {}", error.source);
+    }
+}
+
+/// Detaches from a thread that stands.
+pub(super) fn release(pid: Pid, thread: &StoppedThread) -> Result<(), ReleaseError> {
+    let tid = thread.tid;
+    match ptrace::detach(tid, thread.cause.signal_to_deliver()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+            tracee::await_end(pid, tid);
+            Ok(())
+        }
+        Err(source) => Err(ReleaseError { pid, tid, source }),
+    }
+}
+
+/// Waits for a thread that was asked to stop, and detaches from it.
+pub(super) fn release_late(pid: Pid, tid: Tid, deadline: Instant) -> Result<(), ReleaseError> {
+    let failed = |source| ReleaseError { pid, tid, source };
+    let cause = match tracee::await_stop(pid, tid, deadline) {
+        Ok(Arrival::Stopped(cause)) => cause,
+        Ok(Arrival::Execed) => Cause::Interrupt,
+        Ok(Arrival::Gone) => return Ok(()),
+        Ok(Arrival::Late) => return Err(failed(io::ErrorKind::TimedOut.into())),
+        Err(error) => return Err(failed(io::Error::other(error))),
+    };
+    match tracee::look(pid, tid, true, cause).map_err(failed)? {
+        Some(thread) => release(pid, &thread),
+        None => Ok(()),
+    }
+}

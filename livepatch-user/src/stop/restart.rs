@@ -1,0 +1,196 @@
+//! System calls that would return `EINTR` because of the stop alone, and how that is prevented.
+//!
+//! A stop wakes a sleeping thread as a signal does. Most system calls then return one of the kernel's own
+//! `ERESTART*` codes, which never reach the program: when no handler ran, the kernel issues the call again.
+//! Some return plain `-EINTR` instead, so that the program would see an interruption without a signal
+//! (signal(7), "Interruption of system calls and library functions by stop signals").
+//!
+//! # What is done
+//! The thread stands inside `get_signal`, *before* the kernel looks at the result of the interrupted call
+//! (`arch_do_signal_or_restart` in `arch/x86/kernel/signal.c`). So replacing `-EINTR` by `-ERESTARTNOHAND` in
+//! `rax` makes the kernel itself decide when the thread goes on:
+//!
+//! - a handler runs: the call returns `-EINTR`, whether or not the handler has `SA_RESTART`, exactly what
+//!   these calls do by themselves;
+//! - none runs: `rax` becomes `orig_rax`, `rip` goes back over the `syscall` instruction, and the call is issued again.
+//!
+//! This beats rewinding `rip` ourselves: a signal that arrives at any moment, even between our last look and the
+//! release, is judged by the kernel at the only moment that counts, so there is no window in which an `EINTR`
+//! could be lost (a program that waits for the flag its handler sets would sleep on), and no pending set, mask
+//! or handler table need be read. It is also done at the beginning of the stop, not at its end: if the tracer
+//! dies, its tracees go on with nothing to repair.
+//!
+//! `epoll_pwait` and its like keep their temporary signal mask while the result is `-EINTR`; the kernel delivers
+//! under that mask and restores the old one when it issues the call again, as it does for `ppoll`, which
+//! returns `-ERESTARTNOHAND` by itself.
+//!
+//! # What is not restarted
+//! - `connect` (a second one fails with `EALREADY`) and `close` (the descriptor is gone), ever.
+//! - A thread that was already stopped by a signal, or is about to be: its `EINTR` is not ours.
+//!
+//! # What a program can still notice
+//! - A relative timeout begins anew: the wait may last longer by the time that had passed before the stop.
+//!   Calls that the kernel restarts with `restart_syscall` (`nanosleep`, `poll`, `futex`) keep theirs.
+//! - A transfer that had moved some bytes before it was interrupted returns that smaller count, as after any signal.
+
+use crate::memory::Registers;
+use libc::c_long;
+
+/// `-EINTR` as a system call returns it.
+const INTERRUPTED: u64 = (-(libc::EINTR as i64)).cast_unsigned();
+/// `-ERESTARTNOHAND` (`include/linux/errno.h`).
+const RESTART_NO_HANDLER: u64 = (-514_i64).cast_unsigned();
+/// `-ERESTART_RESTARTBLOCK`: the call goes on by `restart_syscall` with state that the kernel keeps.
+const RESTART_BLOCK: u64 = (-516_i64).cast_unsigned();
+
+/// When an entry of the table applies, by the call's arguments.
+type Condition = fn(&Registers) -> bool;
+
+/// A system call that may be issued again when it returned `-EINTR`.
+struct Entry {
+    number: c_long,
+    condition: Condition,
+}
+
+const fn entry(number: c_long) -> Entry {
+    Entry {
+        number,
+        condition: |_| true,
+    }
+}
+
+/// Calls that return `-EINTR` for a stop, and that have done nothing when they do.
+const TABLE: &[Entry] = &[
+    // fs/eventpoll.c, `ep_poll`: `if (signal_pending(current)) return -EINTR`, only when no event was found.
+    entry(libc::SYS_epoll_wait),
+    entry(libc::SYS_epoll_pwait),
+    entry(libc::SYS_epoll_pwait2),
+    // ipc/sem.c, `__do_semtimedop`: -EINTR only while the operation is still queued; it is unlinked, not performed.
+    entry(libc::SYS_semop),
+    entry(libc::SYS_semtimedop),
+    // kernel/signal.c, `do_sigtimedwait`: looks for a signal once more before it says -EINTR; takes none then.
+    entry(libc::SYS_rt_sigtimedwait),
+    // fs/aio.c: `if (!ret && signal_pending(current)) ret = -EINTR`; events handed over make `ret` positive.
+    entry(libc::SYS_io_getevents),
+    // io_uring/io_uring.c: the wait's result is returned only when nothing was submitted.
+    entry(libc::SYS_io_uring_enter),
+    // include/net/sock.h, `sock_intr_errno`: -EINTR instead of -ERESTARTSYS on a socket with SO_RCVTIMEO or
+    // SO_SNDTIMEO, only when nothing was accepted or transferred. `read` and `write` end in the same functions.
+    entry(libc::SYS_accept),
+    entry(libc::SYS_accept4),
+    entry(libc::SYS_recvfrom),
+    entry(libc::SYS_recvmsg),
+    entry(libc::SYS_recvmmsg),
+    entry(libc::SYS_read),
+    entry(libc::SYS_readv),
+    entry(libc::SYS_write),
+    entry(libc::SYS_writev),
+    entry(libc::SYS_sendfile),
+    Entry {
+        number: libc::SYS_sendto,
+        condition: |call| no_fast_open(call.r10),
+    },
+    Entry {
+        number: libc::SYS_sendmsg,
+        condition: |call| no_fast_open(call.rdx),
+    },
+    Entry {
+        number: libc::SYS_sendmmsg,
+        condition: |call| no_fast_open(call.r10),
+    },
+    // mm/shmem.c, fs/hugetlbfs/inode.c: -EINTR in the middle of the work, which doing it again completes. Not for
+    // the modes that move what follows.
+    Entry {
+        number: libc::SYS_fallocate,
+        condition: |call| keeps_offsets(call.rsi),
+    },
+];
+
+/// `MSG_FASTOPEN` makes a send connect, and connecting is not repeated.
+fn no_fast_open(flags: u64) -> bool {
+    flags & 0x2000_0000 == 0
+}
+
+/// Neither `FALLOC_FL_COLLAPSE_RANGE` nor `FALLOC_FL_INSERT_RANGE`.
+fn keeps_offsets(mode: u64) -> bool {
+    mode & (0x08 | 0x20) == 0
+}
+
+/// What `rax` must become so that the program sees no `EINTR` from the stop; `None` to leave it.
+#[must_use]
+pub fn concealed(registers: &Registers) -> Option<u64> {
+    let number = registers.orig_rax.cast_signed();
+    if registers.rax != INTERRUPTED || number < 0 {
+        return None;
+    }
+    let entry = TABLE.iter().find(|entry| entry.number == number)?;
+    (entry.condition)(registers).then_some(RESTART_NO_HANDLER)
+}
+
+/// Whether the thread was interrupted in a system call that goes on by `restart_syscall`.
+#[must_use]
+pub fn has_restart_block(registers: &Registers) -> bool {
+    is_in_syscall(registers) && registers.rax == RESTART_BLOCK
+}
+
+/// Whether the thread was interrupted in a system call: `orig_rax` is its number, and -1 for any other entry to the kernel.
+#[must_use]
+pub fn is_in_syscall(registers: &Registers) -> bool {
+    registers.orig_rax.cast_signed() >= 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::ptrace::no_registers;
+
+    fn interrupted(number: c_long) -> Registers {
+        Registers {
+            orig_rax: number.cast_unsigned(),
+            rax: INTERRUPTED,
+            ..no_registers()
+        }
+    }
+
+    #[test]
+    fn listed_calls_are_restarted() {
+        for entry in TABLE {
+            assert_eq!(
+                concealed(&interrupted(entry.number)),
+                Some(RESTART_NO_HANDLER)
+            );
+        }
+    }
+
+    #[test]
+    fn other_calls_and_results_are_left() {
+        for number in [libc::SYS_connect, libc::SYS_close, libc::SYS_ioctl, -1] {
+            assert_eq!(concealed(&interrupted(number)), None, "{number}");
+        }
+        let arrived = Registers {
+            rax: 1,
+            ..interrupted(libc::SYS_epoll_wait)
+        };
+        assert_eq!(concealed(&arrived), None);
+        let kernel = Registers {
+            rax: RESTART_BLOCK,
+            ..interrupted(libc::SYS_poll)
+        };
+        assert_eq!(concealed(&kernel), None);
+        assert!(has_restart_block(&kernel));
+    }
+
+    #[test]
+    fn calls_that_cannot_be_repeated_are_left() {
+        let fast_open = Registers {
+            r10: 0x2000_0000,
+            ..interrupted(libc::SYS_sendto)
+        };
+        assert_eq!(concealed(&fast_open), None);
+        let collapse = Registers {
+            rsi: 0x08,
+            ..interrupted(libc::SYS_fallocate)
+        };
+        assert_eq!(concealed(&collapse), None);
+    }
+}

@@ -1,0 +1,194 @@
+//! Unchanged functions whose running code tells where things are in a program without symbols.
+
+use crate::closure::{Closure, Destination};
+use crate::object::{AtomKind, FunctionId};
+use crate::program::{OldAtom, Program};
+use crate::proof::{Origin, Proof, origin};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An unchanged old function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Anchor {
+    /// Index of the unit.
+    pub unit: usize,
+    /// The function.
+    pub function: FunctionId,
+}
+
+/// A good anchor is long enough to be like no other and short enough to be cheap, in bytes.
+const GOOD_SIZE: std::ops::RangeInclusive<u64> = 48..=512;
+
+/// Of so many good candidates the one with the fewest references is taken.
+const CONSIDERED: usize = 32;
+
+/// Chooses anchors for what the patch refers to and no replaced function does, and adds them to the proof.
+pub fn choose<'d>(
+    program: &Program<'d>,
+    closure: &Closure<'d>,
+    proof: &mut Proof<'d>,
+) -> Vec<Anchor> {
+    let known: BTreeSet<Origin<'d>> = proof.running().collect();
+    let mut wanted: BTreeSet<Origin<'d>> = wanted(closure)
+        .filter(|origin| !known.contains(origin))
+        .collect();
+    let mut anchors = Vec::new();
+    if wanted.is_empty() {
+        return anchors;
+    }
+    let candidates = Candidates::of(program, closure);
+    while let Some(one) = wanted.pop_first() {
+        let Some(anchor) = candidates.best(program, one) else {
+            continue;
+        };
+        proof.add(program, anchor.unit, anchor.function);
+        for found in candidates.tells(program, anchor) {
+            wanted.remove(&found);
+        }
+        anchors.push(anchor);
+    }
+    anchors.sort_unstable();
+    anchors.dedup();
+    anchors
+}
+
+fn wanted<'c, 'd: 'c>(closure: &'c Closure<'d>) -> impl Iterator<Item = Origin<'d>> + 'c {
+    let destinations = closure.destinations.values().flatten();
+    destinations.filter_map(|destination| match destination {
+        Destination::Carried(_) => None,
+        Destination::Running(atom) => Some(Origin::Running(*atom)),
+        Destination::External(name) => Some(Origin::External(name)),
+    })
+}
+
+/// Functions by what their code refers to.
+struct Candidates<'d> {
+    by_reference: BTreeMap<Origin<'d>, Vec<Anchor>>,
+    unchanged: BTreeSet<Anchor>,
+}
+
+impl<'d> Candidates<'d> {
+    fn of(program: &Program<'d>, closure: &Closure<'d>) -> Self {
+        let mut replaced = BTreeSet::new();
+        for one in &closure.replaced {
+            let owner = program.units[one.old.unit].pair.old.owner(one.old.atom);
+            replaced.extend(owner.map(|function| Anchor {
+                unit: one.old.unit,
+                function,
+            }));
+        }
+        let mut candidates = Self {
+            by_reference: BTreeMap::new(),
+            unchanged: BTreeSet::new(),
+        };
+        for (unit, analysed) in program.units.iter().enumerate() {
+            for (function, _) in analysed.pair.old.enumerate_functions() {
+                let anchor = Anchor { unit, function };
+                if replaced.contains(&anchor) || !is_sound(program, anchor) {
+                    continue;
+                }
+                candidates.unchanged.insert(anchor);
+                for reference in references(program, anchor) {
+                    candidates
+                        .by_reference
+                        .entry(reference)
+                        .or_default()
+                        .push(anchor);
+                }
+            }
+        }
+        candidates
+    }
+
+    /// The function itself, or the best one that refers to it.
+    fn best(&self, program: &Program<'d>, wanted: Origin<'d>) -> Option<Anchor> {
+        let rank = |anchor: &Anchor| {
+            let size = size(program, *anchor);
+            (
+                !GOOD_SIZE.contains(&size),
+                size.abs_diff(*GOOD_SIZE.start()),
+                *anchor,
+            )
+        };
+        let own = own(program, wanted).filter(|anchor| self.unchanged.contains(anchor));
+        let users = self.by_reference.get(&wanted).into_iter().flatten();
+        let mut best: Vec<Anchor> = own.into_iter().chain(users.copied()).collect();
+        best.sort_by_cached_key(rank);
+        best.truncate(CONSIDERED);
+        // What an anchor refers to must be found, too: the fewer, the better.
+        best.into_iter().min_by_key(|anchor| {
+            (
+                !GOOD_SIZE.contains(&size(program, *anchor)),
+                references(program, *anchor).len(),
+            )
+        })
+    }
+
+    /// What a match of the anchor tells.
+    fn tells(&self, program: &Program<'d>, anchor: Anchor) -> BTreeSet<Origin<'d>> {
+        let entry = program.units[anchor.unit]
+            .pair
+            .old
+            .function(anchor.function)
+            .entry();
+        let mut told = references(program, anchor);
+        told.insert(Origin::Running(OldAtom {
+            unit: anchor.unit,
+            atom: entry,
+        }));
+        told
+    }
+}
+
+/// The anchor that is the wanted function.
+fn own(program: &Program<'_>, wanted: Origin<'_>) -> Option<Anchor> {
+    let Origin::Running(atom) = wanted else {
+        return None;
+    };
+    let object = &program.units[atom.unit].pair.old;
+    let function = object.owner(atom.atom)?;
+    (object.function(function).entry() == atom.atom).then_some(Anchor {
+        unit: atom.unit,
+        function,
+    })
+}
+
+/// Whether all of the function is understood.
+fn is_sound(program: &Program<'_>, anchor: Anchor) -> bool {
+    let object = &program.units[anchor.unit].pair.old;
+    let mut pieces = object
+        .function(anchor.function)
+        .pieces
+        .iter()
+        .map(|id| object.atom(*id));
+    pieces.all(|atom| {
+        atom.kind == AtomKind::Function && atom.flaws.is_empty() && atom.size > 0 && !atom.indirect
+    })
+}
+
+fn references<'d>(program: &Program<'d>, anchor: Anchor) -> BTreeSet<Origin<'d>> {
+    let object = &program.units[anchor.unit].pair.old;
+    let pieces = object.function(anchor.function).pieces.iter();
+    let links = pieces.flat_map(|piece| {
+        let from = OldAtom {
+            unit: anchor.unit,
+            atom: *piece,
+        };
+        object
+            .atom(*piece)
+            .links
+            .iter()
+            .map(move |link| (from, link))
+    });
+    links
+        .map(|(from, link)| origin(program, from, anchor.function, link))
+        .filter(|origin| !matches!(origin, Origin::Copy(_)))
+        .collect()
+}
+
+fn size(program: &Program<'_>, anchor: Anchor) -> u64 {
+    let object = &program.units[anchor.unit].pair.old;
+    let pieces = object.function(anchor.function).pieces.iter();
+    pieces
+        .map(|id| object.atom(*id).size)
+        .fold(0, u64::saturating_add)
+}

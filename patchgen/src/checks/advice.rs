@@ -1,0 +1,92 @@
+//! What the author of a patch should know, and what stack checks should.
+
+use crate::closure::Closure;
+use crate::object::{AtomId, AtomKind, Object, Role, names};
+use crate::program::{OldAtom, Program};
+use std::collections::BTreeSet;
+
+/// What the author should know.
+#[must_use]
+pub fn warnings(program: &Program<'_>, closure: &Closure<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for replaced in &closure.replaced {
+        let object = &program.units[replaced.old.unit].pair.old;
+        let name = object.label(replaced.old.atom);
+        if name == "main" {
+            found.push(
+                "`main` is on the stack as long as the program runs: the patch cannot be applied \
+                        unless `--consistency function` waives the check"
+                    .to_owned(),
+            );
+        }
+        found.extend(tail_calls(object, replaced.old.atom, &name));
+    }
+    for new in &closure.carried {
+        let object = &program.units[new.unit].pair.new;
+        let code = object.atom(new.atom).kind == AtomKind::Function;
+        if code && !object.frames.contains_key(&new.atom) {
+            let name = object.label(new.atom);
+            found.push(format!(
+                "`{name}` has no unwind information (`.eh_frame`): stacks through it cannot be judged with certainty"
+            ));
+        }
+    }
+    for unit in program
+        .units
+        .iter()
+        .filter(|unit| unit.pair.new.sections.is_empty())
+    {
+        found.push(format!(
+            "`{}` has no new version: what runs of it stays",
+            unit.pair.name
+        ));
+    }
+    found
+}
+
+fn tail_calls(object: &Object<'_>, entry: AtomId, name: &str) -> Option<String> {
+    let owner = object.owner(entry)?;
+    let pieces = object.function(owner).pieces.iter();
+    let links = pieces.flat_map(|piece| object.atom(*piece).references());
+    let out = links
+        .filter(|link| link.site.role == Role::Jump && object.owner(link.target) != Some(owner));
+    let targets: BTreeSet<String> = out
+        .map(|link| format!("`{}`", object.label(link.target)))
+        .collect();
+    let targets: Vec<String> = targets.into_iter().collect();
+    (!targets.is_empty()).then(|| {
+        format!(
+            "`{name}` ends by jumping to {}: a thread there is not seen to be in `{name}` (`--quiesce` adds to what \
+             may be on no stack)",
+            targets.join(", ")
+        )
+    })
+}
+
+/// Functions that were split off changed ones and did not change: whoever is in them is in the changed one, too.
+#[must_use]
+pub fn split_off(program: &Program<'_>, closure: &Closure<'_>) -> BTreeSet<OldAtom> {
+    let mut found = BTreeSet::new();
+    for replaced in &closure.replaced {
+        let object = &program.units[replaced.old.unit].pair.old;
+        let parent = object.atom(replaced.old.atom);
+        for (atom, part) in object
+            .enumerate()
+            .filter(|(_, atom)| atom.kind == AtomKind::Function)
+        {
+            let split = names::part_parent(part.name) == Some(parent.name);
+            let unit = replaced.old.unit;
+            let entry = object
+                .owner(atom)
+                .is_some_and(|f| object.function(f).entry() == atom);
+            let stays = !closure
+                .replaced
+                .iter()
+                .any(|one| one.old == OldAtom { unit, atom });
+            if split && entry && stays {
+                found.insert(OldAtom { unit, atom });
+            }
+        }
+    }
+    found
+}

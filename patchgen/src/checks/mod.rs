@@ -1,0 +1,59 @@
+//! What a patch may not do, and what its author should know.
+
+mod advice;
+mod travel;
+mod unit;
+
+pub use advice::{split_off, warnings};
+
+use crate::closure::Closure;
+use crate::object::AtomKind;
+use crate::program::Program;
+use crate::refusal::Refusal;
+use crate::target::Image;
+use livepatch_bundle::Scope;
+
+/// Every reason against the patch; `allowed` names variables whose initial value may change.
+#[must_use]
+pub fn refusals(program: &Program<'_>, closure: &Closure<'_>, allowed: &[String]) -> Vec<Refusal> {
+    let mut found = closure.refusals.clone();
+    for (index, unit) in program.units.iter().enumerate() {
+        found.extend(unit::refusals(program, index, unit, allowed));
+    }
+    for new in &closure.carried {
+        found.extend(travel::carried(program, *new));
+    }
+    for replaced in &closure.replaced {
+        found.extend(travel::replaced(program, replaced.old, replaced.new));
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// New variables that the targets have already, defined by objects that were not given: a second copy would
+/// have a life of its own.
+#[must_use]
+pub fn doubled(program: &Program<'_>, closure: &Closure<'_>, targets: &[Image]) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    for new in &closure.carried {
+        let atom = program.units[new.unit].pair.new.atom(new.atom);
+        let defines = |image: &Image| {
+            let names = atom.globals.iter();
+            names
+                .flat_map(|name| image.definitions(name))
+                .any(|one| one.scope == Scope::Global)
+        };
+        let running = targets
+            .iter()
+            .find(|image| atom.kind == AtomKind::Data && defines(image));
+        found.extend(running.map(|image| {
+            let file = &image.module.file_name;
+            let reason = format!(
+                "the target `{file}` has this variable already: pass the object that defined it"
+            );
+            Refusal::new(program, *new, reason)
+        }));
+    }
+    found
+}

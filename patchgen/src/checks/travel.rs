@@ -1,0 +1,99 @@
+//! What speaks against carrying an atom, or replacing a function.
+
+use crate::emit::shorts;
+use crate::object::AtomKind;
+use crate::program::{NewAtom, OldAtom, Program};
+use crate::refusal::Refusal;
+use object::elf;
+
+/// What speaks against carrying an atom.
+pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
+    let object = &program.units[new.unit].pair.new;
+    let atom = object.atom(new.atom);
+    let refusal = |reason: String| Refusal::new(program, new, reason);
+    let mut found: Vec<Refusal> = atom
+        .flaws
+        .iter()
+        .map(|flaw| refusal(flaw.clone()))
+        .collect();
+    if let Err(at) = shorts::code(atom) {
+        found.push(refusal(format!(
+            "the short jump at +{at:#x} cannot be made longer"
+        )));
+    }
+    if let Some(flaw) = object.frames.get(&new.atom).and_then(|frame| frame.flaw) {
+        found.push(refusal(flaw.to_owned()));
+    }
+    if atom.kind == AtomKind::Function
+        && let Some((label, at)) = atom.labels.first()
+    {
+        found.push(refusal(format!(
+            "assembly code defines `{label}` inside it, at +{at:#x}"
+        )));
+    }
+    let section = &object.sections[atom.section];
+    if section.has(elf::SHF_GROUP) && !atom.kind.is_anonymous() {
+        found.push(refusal(
+            "it is in a COMDAT group: any object's copy of it may run".to_owned(),
+        ));
+    }
+    if !atom.kind.is_code() && !is_ordinary_section(section.name) {
+        let name = section.name;
+        found.push(refusal(format!(
+            "new data in section `{name}`, whose meaning is not known"
+        )));
+    }
+    found
+}
+
+/// What speaks against replacing a function.
+pub(super) fn replaced(program: &Program<'_>, old: OldAtom, new: NewAtom) -> Vec<Refusal> {
+    let object = &program.units[old.unit].pair.old;
+    let mut reasons = Vec::new();
+    let owner = object.owner(old.atom);
+    for piece in owner
+        .iter()
+        .flat_map(|owner| &object.function(*owner).pieces)
+    {
+        let atom = object.atom(*piece);
+        reasons.extend(
+            atom.flaws
+                .iter()
+                .map(|flaw| format!("in the old code, {flaw}")),
+        );
+        if let Some((label, at)) = atom.labels.first() {
+            reasons.push(format!(
+                "in the old code, assembly defines `{label}` inside it, at +{at:#x}"
+            ));
+        }
+        if atom.indirect {
+            reasons.push("a changed indirect function (STT_GNU_IFUNC) is not supported".to_owned());
+        }
+        if atom.size == 0 {
+            reasons.push("the old function has no code".to_owned());
+        }
+    }
+    reasons
+        .into_iter()
+        .map(|reason| Refusal::new(program, new, reason))
+        .collect()
+}
+
+/// Whether the linker gives sections of this name no meaning of its own (`__start_NAME`, tables of all objects).
+fn is_ordinary_section(name: &str) -> bool {
+    let families = [
+        ".text",
+        ".data",
+        ".bss",
+        ".rodata",
+        ".lrodata",
+        ".ldata",
+        ".lbss",
+        ".sdata",
+        ".tm_clone_table",
+    ];
+    families.iter().any(|family| {
+        name.strip_prefix(family)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}

@@ -1,0 +1,155 @@
+//! What speaks against a patch in one pair of objects.
+
+use crate::object::{AtomId, AtomKind};
+use crate::program::{NewAtom, Program, Unit};
+use crate::refusal::Refusal;
+use std::collections::{BTreeSet, HashMap};
+
+/// Everything that speaks against the unit; `allowed` names variables whose initial value may change.
+pub(super) fn refusals(
+    program: &Program<'_>,
+    index: usize,
+    unit: &Unit<'_>,
+    allowed: &[String],
+) -> Vec<Refusal> {
+    let check = UnitCheck {
+        program,
+        unit,
+        index,
+    };
+    let mut found = check.whole_objects();
+    found.extend(check.altered(allowed));
+    found.extend(check.constants());
+    found.extend(check.constructors());
+    found.extend(check.names());
+    found
+}
+
+struct UnitCheck<'c, 'd> {
+    program: &'c Program<'d>,
+    unit: &'c Unit<'d>,
+    index: usize,
+}
+
+impl UnitCheck<'_, '_> {
+    fn refusal(&self, symbol: &str, reason: impl Into<String>) -> Refusal {
+        Refusal {
+            object: self.unit.pair.name.clone(),
+            symbol: symbol.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    fn about(&self, new: AtomId, reason: impl Into<String>) -> Refusal {
+        Refusal::new(
+            self.program,
+            NewAtom {
+                unit: self.index,
+                atom: new,
+            },
+            reason.into(),
+        )
+    }
+
+    fn whole_objects(&self) -> Vec<Refusal> {
+        let pair = &self.unit.pair;
+        let flaws: BTreeSet<&String> = pair.old.flaws.iter().chain(&pair.new.flaws).collect();
+        flaws
+            .into_iter()
+            .map(|flaw| self.refusal(&pair.name, flaw.as_str()))
+            .collect()
+    }
+
+    fn altered(&self, allowed: &[String]) -> Vec<Refusal> {
+        let new = &self.unit.pair.new;
+        let altered = self.unit.comparison.altered.iter();
+        altered
+            .filter(|(atom, _)| !allowed.iter().any(|name| name == new.atom(*atom).name))
+            .map(|(atom, how)| {
+                let section = new.section_name(*atom);
+                let what = match new.atom(*atom).kind {
+                    AtomKind::Code => "code that belongs to no function changed",
+                    _ if is_constructor_section(section) => "constructors or destructors changed",
+                    AtomKind::Tls => "the initial value of a thread-local variable changed",
+                    _ => "the initial value of a live variable changed (`--allow-data` keeps the running one)",
+                };
+                self.about(*atom, format!("{what}: {how}"))
+            })
+            .collect()
+    }
+
+    /// Constants whose address other objects have.
+    fn constants(&self) -> Vec<Refusal> {
+        let new = &self.unit.pair.new;
+        let shared = self
+            .unit
+            .comparison
+            .different()
+            .filter(|atom| !new.atom(*atom).globals.is_empty());
+        shared
+            .map(|atom| self.about(atom, "a constant changed that other objects refer to"))
+            .collect()
+    }
+
+    fn constructors(&self) -> Vec<Refusal> {
+        let mut found = Vec::new();
+        let (pair, correlation) = (&self.unit.pair, &self.unit.correlation);
+        if pair.old.sections.is_empty() || pair.new.sections.is_empty() {
+            return found;
+        }
+        for (id, _) in pair.new.enumerate() {
+            let section = pair.new.section_name(id);
+            if is_constructor_section(section) && correlation.old_of(id).is_none() {
+                found.push(self.about(id, "a constructor or destructor was added"));
+            }
+        }
+        for (id, _) in pair.old.enumerate() {
+            let section = pair.old.section_name(id);
+            if is_constructor_section(section) && correlation.new_of(id).is_none() {
+                let name = pair.old.label(id);
+                found.push(self.refusal(&name, "a constructor or destructor was removed"));
+            }
+        }
+        found
+    }
+
+    /// Global names that mean something else now, or that give way to others as they did not before.
+    fn names(&self) -> Vec<Refusal> {
+        let mut found = Vec::new();
+        let (pair, correlation) = (&self.unit.pair, &self.unit.correlation);
+        let mut by_name = HashMap::new();
+        for (id, atom) in pair.new.enumerate().filter(|(_, atom)| atom.section != 0) {
+            by_name.extend(atom.globals.iter().map(|name| (*name, id)));
+        }
+        for (id, atom) in pair.old.enumerate().filter(|(_, atom)| atom.section != 0) {
+            let new = correlation.new_of(id);
+            for name in &atom.globals {
+                if by_name.get(name).is_some_and(|other| new != Some(*other)) {
+                    found.push(self.refusal(name, "it is the name of something else now"));
+                }
+            }
+            if let Some(new) = new
+                && pair.new.atom(new).weak != atom.weak
+            {
+                found.push(self.about(new, "it became weak, or is weak no more"));
+            }
+        }
+        found
+    }
+}
+
+fn is_constructor_section(name: &str) -> bool {
+    let families = [
+        ".init_array",
+        ".fini_array",
+        ".preinit_array",
+        ".ctors",
+        ".dtors",
+        ".init",
+        ".fini",
+    ];
+    families.iter().any(|family| {
+        name.strip_prefix(family)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}

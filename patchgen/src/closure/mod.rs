@@ -1,0 +1,268 @@
+//! What must travel: changed functions, what is new, and the constants that both use. All else is referred to where
+//! it runs.
+
+mod neighbours;
+
+use crate::object::{AtomId, AtomKind, FunctionId, Link, Role};
+use crate::program::{Fate, NewAtom, OldAtom, Program};
+use crate::refusal::Refusal;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a field of new code or data leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Destination<'d> {
+    /// Something that travels.
+    Carried(NewAtom),
+    /// Something of the old objects, where it runs.
+    Running(OldAtom),
+    /// Something that no given object defines.
+    External(&'d str),
+}
+
+/// A function that is replaced.
+#[derive(Clone, Debug)]
+pub struct Replacement {
+    /// Entry of the old function.
+    pub old: OldAtom,
+    /// Entry of the new function.
+    pub new: NewAtom,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a patch consists of.
+#[derive(Debug, Default)]
+pub struct Closure<'d> {
+    /// The replaced functions.
+    pub replaced: Vec<Replacement>,
+    /// Everything that travels.
+    pub carried: BTreeSet<NewAtom>,
+    /// By carried atom: where each of its references leads.
+    pub destinations: BTreeMap<NewAtom, Vec<Destination<'d>>>,
+    /// Why it may not be.
+    pub refusals: Vec<Refusal>,
+}
+
+impl<'d> Closure<'d> {
+    /// Collects what the changed functions of the program need.
+    #[must_use]
+    pub fn of(program: &Program<'d>) -> Self {
+        let mut closure = Self::default();
+        let mut queue = Vec::new();
+        for (unit, function, old, reason) in program.changed() {
+            let new = NewAtom {
+                unit,
+                atom: program.units[unit].pair.new.function(function).entry(),
+            };
+            closure.replaced.push(Replacement { old, new, reason });
+            queue.push(new);
+        }
+        while let Some(atom) = queue.pop() {
+            for member in whole(program, atom) {
+                if closure.carried.insert(member) {
+                    closure.follow(program, member, &mut queue);
+                }
+            }
+        }
+        closure
+    }
+
+    fn follow(&mut self, program: &Program<'d>, from: NewAtom, queue: &mut Vec<NewAtom>) {
+        let object = &program.units[from.unit].pair.new;
+        let mut destinations = Vec::new();
+        for link in object.atom(from.atom).references() {
+            match destination(program, from, link) {
+                Ok(destination) => {
+                    if let Destination::Carried(atom) = destination {
+                        queue.push(atom);
+                    }
+                    destinations.push(destination);
+                }
+                Err(refusal) => self.refusals.push(refusal),
+            }
+        }
+        self.destinations.insert(from, destinations);
+    }
+}
+
+/// The atoms that travel together with one: all pieces of a function, all literals that lie together.
+fn whole(program: &Program<'_>, new: NewAtom) -> Vec<NewAtom> {
+    let object = &program.units[new.unit].pair.new;
+    let member = |atom: AtomId| NewAtom {
+        unit: new.unit,
+        atom,
+    };
+    if let Some(function) = object.owner(new.atom) {
+        return object
+            .function(function)
+            .pieces
+            .iter()
+            .map(|id| member(*id))
+            .collect();
+    }
+    match object.atom(new.atom).run {
+        None => vec![new],
+        Some(run) => {
+            let later = object.enumerate().skip(run.0 as usize);
+            later
+                .take_while(|(_, atom)| atom.run == Some(run))
+                .map(|(id, _)| member(id))
+                .collect()
+        }
+    }
+}
+
+fn destination<'d>(
+    program: &Program<'d>,
+    from: NewAtom,
+    link: &Link,
+) -> Result<Destination<'d>, Refusal> {
+    let object = &program.units[from.unit].pair.new;
+    let target = object.atom(link.target);
+    let refuse = |reason: String| Refusal::new(program, from, reason);
+    match target.kind {
+        AtomKind::Undefined | AtomKind::Common => {
+            if let Some(new) = program.new_global(target.name) {
+                return defined(program, from, new, link);
+            }
+            if target.kind == AtomKind::Common && !is_known_common(program, target.name) {
+                return Err(refuse(format!(
+                    "it uses the new common symbol `{}`",
+                    target.name
+                )));
+            }
+            let old = program.old_global(target.name);
+            Ok(old.map_or(Destination::External(target.name), Destination::Running))
+        }
+        AtomKind::Absolute => Err(refuse(format!(
+            "it uses the absolute symbol `{}`",
+            target.name
+        ))),
+        _ => {
+            let new = NewAtom {
+                unit: from.unit,
+                atom: link.target,
+            };
+            defined(program, from, new, link)
+        }
+    }
+}
+
+/// Whether an old object has a common symbol of this name.
+fn is_known_common(program: &Program<'_>, name: &str) -> bool {
+    program.units.iter().any(|unit| {
+        let mut atoms = unit.pair.old.atoms.iter();
+        atoms.any(|atom| atom.kind == AtomKind::Common && atom.name == name)
+    })
+}
+
+fn defined<'d>(
+    program: &Program<'d>,
+    from: NewAtom,
+    new: NewAtom,
+    link: &Link,
+) -> Result<Destination<'d>, Refusal> {
+    let unit = &program.units[new.unit];
+    let target = unit.pair.new.atom(new.atom);
+    let label = || unit.pair.new.label(new.atom);
+    let old = program.old_of(new);
+    // Nobody but the compiler indexes its own tables, and it takes their start.
+    let own_table = target.is_private() && link.at == 0 && link.site.role == Role::Address;
+    let firm = !link.loose || own_table || target.kind.is_anonymous();
+    if !firm && !neighbours::are_firm(program, new) {
+        let section = unit.pair.new.section_name(new.atom);
+        let reason = format!(
+            "it cannot be told whether it refers to `{}` or to what is beside it in `{section}`: compile old and new \
+             with `-fdata-sections`",
+            label()
+        );
+        return Err(Refusal::new(program, from, reason));
+    }
+    match target.kind {
+        AtomKind::Function => {
+            let function = unit.pair.new.owner(new.atom);
+            let function = function.ok_or_else(|| {
+                Refusal::new(
+                    program,
+                    from,
+                    format!("`{}` belongs to no function", label()),
+                )
+            })?;
+            into_function(program, from, (new, function), link)
+        }
+        AtomKind::Data => match (old, program.moved_from(new)) {
+            (Some(old), _) => Ok(Destination::Running(old)),
+            (None, Some(_)) => Err(Refusal::new(
+                program,
+                new,
+                "it was defined in another object".into(),
+            )),
+            (None, None) if unit.correlation.ambiguous.contains(&new.atom) => {
+                let reason =
+                    "it cannot be told which existing variable it is, or whether it is new";
+                Err(Refusal::new(program, new, reason.into()))
+            }
+            (None, None) => Ok(Destination::Carried(new)),
+        },
+        AtomKind::ReadOnly => match old {
+            Some(old) if !unit.comparison.is_different(new.atom) && !target.is_private() => {
+                Ok(Destination::Running(old))
+            }
+            _ => Ok(Destination::Carried(new)),
+        },
+        AtomKind::Tls | AtomKind::Code => old.map(Destination::Running).ok_or_else(|| {
+            let reason = if target.kind == AtomKind::Tls {
+                "a new thread-local variable cannot be added to running threads"
+            } else {
+                "new code outside functions is not understood"
+            };
+            Refusal::new(program, new, reason.into())
+        }),
+        _ => Ok(Destination::Carried(new)),
+    }
+}
+
+/// A link to a function. Calls from new code to changed functions lead to the new code at once; its address stays
+/// the old entry's, so that pointers compare equal.
+fn into_function<'d>(
+    program: &Program<'d>,
+    from: NewAtom,
+    (new, function): (NewAtom, FunctionId),
+    link: &Link,
+) -> Result<Destination<'d>, Refusal> {
+    let object = &program.units[new.unit].pair.new;
+    let entry = object.function(function).entry();
+    let inside = link.at != 0 || new.atom != entry;
+    let branch = matches!(link.site.role, Role::Call | Role::Jump);
+    let own = from.unit == new.unit
+        && program.units[from.unit].pair.new.owner(from.atom) == Some(function);
+    let indirect = object.atom(entry).indirect;
+    match program.fate(new.unit, function) {
+        Fate::Unchanged(old) if !inside => Ok(Destination::Running(old)),
+        Fate::Unchanged(_) => {
+            let name = object.label(new.atom);
+            Err(Refusal::new(
+                program,
+                from,
+                format!("it refers to a place inside `{name}`"),
+            ))
+        }
+        Fate::Changed(..) | Fate::New if indirect => {
+            let reason = "a changed or new indirect function (STT_GNU_IFUNC) is not supported";
+            Err(Refusal::new(program, new, reason.into()))
+        }
+        Fate::Changed(old, _) if !inside && !branch => Ok(Destination::Running(old)),
+        Fate::Changed(..) | Fate::New => {
+            // From code of another function only to the entry; tables may lead anywhere.
+            if inside && branch && !own {
+                let name = object.label(new.atom);
+                return Err(Refusal::new(
+                    program,
+                    from,
+                    format!("it jumps into `{name}`"),
+                ));
+            }
+            Ok(Destination::Carried(new))
+        }
+    }
+}

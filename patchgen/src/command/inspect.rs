@@ -1,0 +1,165 @@
+//! `patchgen inspect BUNDLE`.
+
+use super::{DONE, Inspect};
+use anyhow::Context;
+use livepatch_bundle::{Bundle, Function, SectionKind, read};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::fs;
+
+pub(super) fn run(inspect: &Inspect) -> anyhow::Result<u8> {
+    let path = inspect.bundle.display();
+    let bytes = fs::read(&inspect.bundle).with_context(|| format!("cannot read `{path}`"))?;
+    let bundle = read(&bytes).with_context(|| format!("`{path}` is no bundle that can be used"))?;
+    if inspect.json {
+        println!("{:#}", json(&bundle));
+    } else {
+        print!("{}", table(&bundle));
+    }
+    Ok(DONE)
+}
+
+fn json(bundle: &Bundle) -> serde_json::Value {
+    let sections = bundle.sections.iter().map(|section| {
+        json!({
+            "name": section.name,
+            "kind": kind(section.kind),
+            "size": section.size,
+            "relocations": section.relocations.len(),
+        })
+    });
+    json!({
+        "manifest": bundle.manifest,
+        "sections": sections.collect::<Vec<_>>(),
+        "symbols": bundle.symbols.iter().map(|symbol| json!({
+            "name": symbol.name,
+            "kind": symbol.kind,
+            "size": symbol.definition.map(|definition| definition.size),
+            "section": symbol.definition.map(|definition| &bundle.sections[definition.section.0].name),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn kind(kind: SectionKind) -> &'static str {
+    match kind {
+        SectionKind::Code => "code",
+        SectionKind::ReadOnly => "read-only",
+        SectionKind::Data => "data",
+        SectionKind::Zero => "zero",
+        SectionKind::Unwind => "unwind",
+        SectionKind::OldCode => "old code",
+        SectionKind::OldReadOnly => "old read-only",
+    }
+}
+
+fn table(bundle: &Bundle) -> String {
+    let manifest = &bundle.manifest;
+    let mut text = format!("patch `{}`, made by {}\n", manifest.name, manifest.tool);
+    let mut line = |line: String| {
+        text.push_str(&line);
+        text.push('\n');
+    };
+    if !manifest.description.is_empty() {
+        line(format!("  {}", manifest.description));
+    }
+    for module in &manifest.modules {
+        let id = module
+            .build_id
+            .as_ref()
+            .map_or("no build ID".to_owned(), |id| format!("build ID {id}"));
+        line(format!("for `{}`, {id}", module.file_name));
+    }
+    line("replaced functions:".to_owned());
+    for function in &manifest.functions {
+        line(replaced(bundle, function));
+    }
+    let new = added(bundle);
+    if !new.is_empty() {
+        line("new functions and data:".to_owned());
+        new.into_iter().for_each(&mut line);
+    }
+    if !manifest.references.is_empty() {
+        line("used where they run:".to_owned());
+        for reference in &manifest.references {
+            let where_from = if reference.defined {
+                ""
+            } else {
+                ", defined elsewhere"
+            };
+            line(format!(
+                "  {:<32} {:?}{where_from}",
+                reference.symbol, reference.kind
+            ));
+        }
+    }
+    if !manifest.anchors.is_empty() {
+        let names = manifest
+            .anchors
+            .iter()
+            .map(|anchor| format!("`{}`", anchor.name));
+        line(format!("anchors: {}", names.collect::<Vec<_>>().join(", ")));
+    }
+    if !manifest.quiesce.is_empty() {
+        line(format!(
+            "must be on no stack, too: {}",
+            manifest.quiesce.join(", ")
+        ));
+    }
+    for warning in &manifest.warnings {
+        line(format!("warning: {warning}"));
+    }
+    text
+}
+
+fn size(bundle: &Bundle, name: &str) -> u64 {
+    let symbol = bundle.symbol(name).map(|id| &bundle.symbols[id.0]);
+    symbol
+        .and_then(|symbol| symbol.definition)
+        .map_or(0, |definition| definition.size)
+}
+
+fn replaced(bundle: &Bundle, function: &Function) -> String {
+    let old: u64 = function
+        .pieces
+        .iter()
+        .map(|piece| size(bundle, &piece.old))
+        .sum();
+    let new = function.new.as_deref().map_or(0, |new| size(bundle, new));
+    let mut text = format!(
+        "  {:<32} {old:>6} -> {new:>6} bytes  {}",
+        function.name, function.object
+    );
+    if !function.reason.is_empty() {
+        let _ = write!(text, "\n      {}", function.reason);
+    }
+    text
+}
+
+/// Symbols of new code and data that replace nothing.
+fn added(bundle: &Bundle) -> Vec<String> {
+    let replaces = |name: &str| {
+        bundle
+            .manifest
+            .functions
+            .iter()
+            .any(|function| function.new.as_deref() == Some(name))
+    };
+    let symbols = bundle
+        .symbols
+        .iter()
+        .filter(|symbol| !replaces(&symbol.name));
+    let added = symbols.filter_map(|symbol| {
+        let definition = symbol.definition?;
+        let kind = bundle.sections[definition.section.0].kind;
+        let new = !matches!(kind, SectionKind::OldCode | SectionKind::OldReadOnly);
+        new.then(|| {
+            format!(
+                "  {:<32} {:>6} bytes  {}",
+                symbol.name,
+                definition.size,
+                self::kind(kind)
+            )
+        })
+    });
+    added.collect()
+}

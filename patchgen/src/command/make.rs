@@ -1,0 +1,109 @@
+//! `patchgen OLD NEW -o FILE`.
+
+use super::{DONE, Make, REFUSED, UNCHANGED};
+use anyhow::{Context, bail};
+use livepatch_bundle::{Bundle, write_file};
+use patchgen::emit::Labels;
+use patchgen::generate::{Options, Outcome, generate};
+use patchgen::input;
+use patchgen::target::Image;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+pub(super) fn run(make: &Make) -> anyhow::Result<u8> {
+    for input in [&make.old, &make.new].into_iter().chain(&make.target) {
+        if is_same_file(input, &make.output) {
+            bail!(
+                "the output `{}` is one of the inputs",
+                make.output.display()
+            );
+        }
+    }
+    let options = Options {
+        labels: Labels {
+            name: name(make)?,
+            description: make.description.clone(),
+            quiesce: make.quiesce.clone(),
+        },
+        allow_data: make.allow_data.clone(),
+        targets: make
+            .target
+            .iter()
+            .map(|path| Image::read(path))
+            .collect::<Result<_, _>>()?,
+    };
+    let pairs = input::read(&make.old, &make.new)?;
+    match generate(&pairs, &options)? {
+        Outcome::Patch(bundle) => {
+            write_file(&bundle, &make.output)
+                .with_context(|| format!("cannot write `{}`", make.output.display()))?;
+            report(&bundle, &make.output);
+            Ok(DONE)
+        }
+        Outcome::Unchanged => {
+            remove_stale(&make.output)?;
+            eprintln!("patchgen: no functional change: nothing to patch");
+            Ok(UNCHANGED)
+        }
+        Outcome::Refused(refusals) => {
+            remove_stale(&make.output)?;
+            eprintln!("patchgen: refused, for {} reason(s):", refusals.len());
+            for refusal in refusals {
+                eprintln!("  {refusal}");
+            }
+            Ok(REFUSED)
+        }
+    }
+}
+
+fn report(bundle: &Bundle, output: &Path) {
+    let manifest = &bundle.manifest;
+    for warning in &manifest.warnings {
+        eprintln!("patchgen: warning: {warning}");
+    }
+    println!(
+        "`{}` replaces {} function(s):",
+        output.display(),
+        manifest.functions.len()
+    );
+    for function in &manifest.functions {
+        println!(
+            "  `{}` in `{}`: {}",
+            function.name, function.object, function.reason
+        );
+    }
+}
+
+/// The patch's name: as told, or after the output.
+fn name(make: &Make) -> anyhow::Result<String> {
+    let name = match &make.name {
+        Some(name) => name.clone(),
+        None => {
+            let stem = make.output.file_stem().unwrap_or_default();
+            stem.to_string_lossy().into_owned()
+        }
+    };
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
+    if !(1..=63).contains(&name.len()) || !name.bytes().all(fits) {
+        bail!("`{name}` cannot name a patch: give `--name`, 1 to 63 letters, digits and `._+-`");
+    }
+    Ok(name)
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    match (fs::canonicalize(one), fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+/// Removes what an earlier run wrote, lest it is taken for the result of this one.
+fn remove_stale(output: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(output) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove the stale `{}`", output.display()))
+        }
+        _ => Ok(()),
+    }
+}

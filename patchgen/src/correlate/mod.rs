@@ -1,0 +1,214 @@
+//! Which old function or variable is which new one.
+//!
+//! Names decide where they can: of global symbols always, of local ones when nothing else in the object has the name.
+//! Compilers number clones and static locals in the order in which they meet them, so numbers say nothing
+//! ([`names`]); what is left is told apart by contents and by who uses it. What cannot be told apart
+//! is correlated with nothing: for a function that only means that more code travels, since its callers are then
+//! changed, too; for a variable it is [ambiguous](Correlation::ambiguous), and a patch that needs it is refused.
+
+mod groups;
+mod variables;
+
+use crate::object::{Atom, AtomId, AtomKind, Object, names};
+use crate::pair::Pair;
+use groups::{Group, groups};
+use std::collections::{BTreeSet, HashMap};
+
+/// One-to-one, between named atoms of a pair.
+#[derive(Debug, Default)]
+pub struct Correlation {
+    to_new: Vec<Option<AtomId>>,
+    to_old: Vec<Option<AtomId>>,
+    /// New variables that may be an existing one or another.
+    pub ambiguous: BTreeSet<AtomId>,
+}
+
+impl Correlation {
+    /// Correlates the atoms of a pair.
+    #[must_use]
+    pub fn of(pair: &Pair<'_>) -> Self {
+        let mut correlation = Self {
+            to_new: vec![None; pair.old.atoms.len()],
+            to_old: vec![None; pair.new.atoms.len()],
+            ambiguous: BTreeSet::new(),
+        };
+        correlation.globals(pair);
+        correlation.exact(pair);
+        correlation.nameless(pair);
+        let left = groups(pair, &correlation);
+        for group in left.iter().filter(|group| group.is_code(pair)) {
+            correlation.clones(pair, group);
+        }
+        variables::correlate(pair, &left, &mut correlation);
+        correlation.pieces(pair);
+        correlation
+    }
+
+    /// The new version of an old atom.
+    #[must_use]
+    pub fn new_of(&self, old: AtomId) -> Option<AtomId> {
+        self.to_new[old.0 as usize]
+    }
+
+    /// The old version of a new atom.
+    #[must_use]
+    pub fn old_of(&self, new: AtomId) -> Option<AtomId> {
+        self.to_old[new.0 as usize]
+    }
+
+    /// Correlates the two, unless one already is.
+    fn join(&mut self, old: AtomId, new: AtomId) {
+        let (to_new, to_old) = (
+            &mut self.to_new[old.0 as usize],
+            &mut self.to_old[new.0 as usize],
+        );
+        if to_new.is_none() && to_old.is_none() {
+            (*to_new, *to_old) = (Some(new), Some(old));
+        }
+    }
+
+    fn globals(&mut self, pair: &Pair<'_>) {
+        let mut by_name = HashMap::new();
+        for (id, atom) in pair.new.enumerate().filter(|(_, atom)| is_named(atom)) {
+            by_name.extend(atom.globals.iter().map(|name| ((class(atom), *name), id)));
+        }
+        for (id, atom) in pair.old.enumerate().filter(|(_, atom)| is_named(atom)) {
+            for name in &atom.globals {
+                if let Some(new) = by_name.get(&(class(atom), *name)) {
+                    self.join(id, *new);
+                }
+            }
+        }
+    }
+
+    /// Local symbols whose name says all, and symbols that became local or global.
+    fn exact(&mut self, pair: &Pair<'_>) {
+        let old = unique_names(&pair.old, |id| self.new_of(id).is_none());
+        let new = unique_names(&pair.new, |id| self.old_of(id).is_none());
+        for (key, id) in old {
+            if let (Some(old), Some(Some(new))) = (id, new.get(&key)) {
+                self.join(old, *new);
+            }
+        }
+    }
+
+    /// Variables and code without a name: the n-th of its section.
+    fn nameless(&mut self, pair: &Pair<'_>) {
+        let (old, new) = (unnamed(&pair.old), unnamed(&pair.new));
+        for (key, id) in old {
+            if let Some(new) = new.get(&key) {
+                self.join(id, *new);
+            }
+        }
+    }
+
+    /// Clones that the optimiser made. Which is which matters to nobody but their callers, whose code tells when it
+    /// calls another one: any pairing is right, and equal contents make the smallest patch.
+    fn clones(&mut self, pair: &Pair<'_>, group: &Group) {
+        let all_clones = group
+            .old
+            .iter()
+            .all(|id| names::is_clone(pair.old.atom(*id).name));
+        if let ([old], [new]) = (&group.old[..], &group.new[..]) {
+            self.join(*old, *new);
+            return;
+        }
+        for (old, new) in group.by_contents(pair) {
+            self.join(old, new);
+        }
+        if all_clones {
+            for old in &group.old {
+                let name = pair.old.atom(*old).name;
+                let same = group
+                    .new
+                    .iter()
+                    .find(|new| pair.new.atom(**new).name == name);
+                if let Some(new) = same {
+                    self.join(*old, *new);
+                }
+            }
+        }
+    }
+
+    /// Pieces that were split off correlated functions.
+    fn pieces(&mut self, pair: &Pair<'_>) {
+        for function in &pair.old.functions {
+            let new = self
+                .new_of(function.entry())
+                .and_then(|entry| pair.new.owner(entry));
+            let Some(new) = new.map(|new| pair.new.function(new)) else {
+                continue;
+            };
+            if new.pieces.len() == function.pieces.len() {
+                for (old, new) in function.pieces.iter().zip(&new.pieces).skip(1) {
+                    self.join(*old, *new);
+                }
+            }
+        }
+    }
+}
+
+/// Kinds of atoms that may correlate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Class {
+    Code,
+    Object,
+    Tls,
+}
+
+fn class(atom: &Atom<'_>) -> Class {
+    match atom.kind {
+        AtomKind::Function | AtomKind::Code => Class::Code,
+        AtomKind::Tls => Class::Tls,
+        _ => Class::Object,
+    }
+}
+
+/// Whether the atom is defined here under a name that means something.
+fn is_named(atom: &Atom<'_>) -> bool {
+    let kinds = matches!(
+        atom.kind,
+        AtomKind::Function | AtomKind::Data | AtomKind::ReadOnly | AtomKind::Tls
+    );
+    kinds && !atom.name.is_empty() && !atom.is_private() && names::cold_parent(atom.name).is_none()
+}
+
+type Name<'d> = (Class, &'d str, Option<&'d str>);
+
+/// Names without numbers that only one atom of the object has; `None` where several have it. Source files count
+/// only in an object that was linked from several.
+fn unique_names<'d>(
+    object: &Object<'d>,
+    free: impl Fn(AtomId) -> bool,
+) -> std::collections::BTreeMap<Name<'d>, Option<AtomId>> {
+    let several = has_several_sources(object);
+    let mut found = std::collections::BTreeMap::new();
+    for (id, atom) in object.enumerate() {
+        if is_named(atom) && free(id) && !names::is_numbered(atom.name) {
+            let source = atom.source.filter(|_| several);
+            let entry = found.entry((class(atom), atom.name, source));
+            entry.and_modify(|id| *id = None).or_insert(Some(id));
+        }
+    }
+    found
+}
+
+fn has_several_sources(object: &Object<'_>) -> bool {
+    let sources: BTreeSet<_> = object.atoms.iter().filter_map(|atom| atom.source).collect();
+    sources.len() > 1
+}
+
+fn unnamed<'d>(object: &Object<'d>) -> std::collections::BTreeMap<(&'d str, usize), AtomId> {
+    let mut counts = HashMap::new();
+    let mut found = std::collections::BTreeMap::new();
+    for (id, atom) in object.enumerate() {
+        let mute = matches!(atom.kind, AtomKind::Code | AtomKind::Data | AtomKind::Tls);
+        if mute && atom.name.is_empty() {
+            let section = object.section_name(id);
+            let count: &mut usize = counts.entry(section).or_default();
+            found.insert((section, *count), id);
+            *count += 1;
+        }
+    }
+    found
+}

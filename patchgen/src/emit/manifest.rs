@@ -1,0 +1,137 @@
+//! The manifest of a bundle.
+
+use super::Patch;
+use super::table::{Key, Table};
+use crate::object::{AtomId, AtomKind, FunctionId};
+use crate::program::OldAtom;
+use livepatch_bundle::{Function, Manifest, Piece, Reference, SCHEMA, Scope, SymbolKind};
+use std::collections::BTreeSet;
+
+/// The manifest, without what only a target can tell.
+pub(super) fn of<'d>(
+    patch: &Patch<'_, 'd>,
+    table: &Table<'d>,
+    quiesce: &BTreeSet<OldAtom>,
+) -> Manifest {
+    let replaced = patch.closure.replaced.iter().filter_map(|replaced| {
+        let function = owner(patch, replaced.old)?;
+        let mut entry = self::function(patch, table, replaced.old.unit, function);
+        entry.new = Some(table.name(Key::New(replaced.new)).to_owned());
+        entry.reason.clone_from(&replaced.reason);
+        Some(entry)
+    });
+    let anchors = patch.anchors.iter();
+    Manifest {
+        schema: SCHEMA,
+        tool: concat!("patchgen ", env!("CARGO_PKG_VERSION")).to_owned(),
+        name: patch.labels.name.clone(),
+        description: patch.labels.description.clone(),
+        supersedes: Vec::new(),
+        modules: Vec::new(),
+        functions: replaced.collect(),
+        anchors: anchors
+            .map(|a| function(patch, table, a.unit, a.function))
+            .collect(),
+        references: table
+            .references()
+            .map(|entry| reference(patch, entry))
+            .collect(),
+        quiesce: quiesce
+            .iter()
+            .map(|atom| table.name(Key::Running(*atom)).to_owned())
+            .collect(),
+        warnings: patch.warnings.clone(),
+    }
+}
+
+fn owner(patch: &Patch<'_, '_>, old: OldAtom) -> Option<FunctionId> {
+    patch.program.units[old.unit].pair.old.owner(old.atom)
+}
+
+fn function<'d>(
+    patch: &Patch<'_, 'd>,
+    table: &Table<'d>,
+    unit: usize,
+    function: FunctionId,
+) -> Function {
+    let pair = &patch.program.units[unit].pair;
+    let pieces = &pair.old.function(function).pieces;
+    let entry = pair.old.atom(pieces[0]);
+    let piece = |atom: &AtomId| {
+        let old = OldAtom { unit, atom: *atom };
+        Piece {
+            old: table.name(Key::Old(old)).to_owned(),
+            running: table.name(Key::Running(old)).to_owned(),
+        }
+    };
+    Function {
+        name: entry.name.to_owned(),
+        scope: entry.scope,
+        object: pair.name.clone(),
+        source: entry.source.map(str::to_owned),
+        pieces: pieces.iter().map(piece).collect(),
+        new: None,
+        reason: String::new(),
+    }
+}
+
+fn reference(patch: &Patch<'_, '_>, (key, symbol, kind): (Key<'_>, &str, SymbolKind)) -> Reference {
+    let symbol = symbol.to_owned();
+    let old = match key {
+        Key::Running(old) => old,
+        Key::External(name) => return external(symbol, name, kind),
+        Key::New(_) | Key::Old(_) => unreachable!("definitions are no references"),
+    };
+    let object = &patch.program.units[old.unit].pair.old;
+    let atom = object.atom(old.atom);
+    Reference {
+        symbol,
+        name: object.label(old.atom),
+        scope: atom.scope,
+        kind,
+        size: atom.size,
+        defined: true,
+        source: atom.source.map(str::to_owned),
+        located: Vec::new(),
+    }
+}
+
+fn external(symbol: String, name: &str, kind: SymbolKind) -> Reference {
+    Reference {
+        symbol,
+        name: name.to_owned(),
+        scope: Scope::Global,
+        kind,
+        size: 0,
+        defined: false,
+        source: None,
+        located: Vec::new(),
+    }
+}
+
+/// The entries of the functions to quiesce.
+///
+/// # Errors
+/// Those that the old objects do not define.
+pub(super) fn quiesced(patch: &Patch<'_, '_>) -> Result<Vec<OldAtom>, Vec<String>> {
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for name in &patch.labels.quiesce {
+        let before = found.len();
+        for (unit, analysed) in patch.program.units.iter().enumerate() {
+            let atoms = analysed.pair.old.enumerate();
+            let named = atoms.filter(|(_, atom)| {
+                atom.kind == AtomKind::Function
+                    && (atom.name == name || atom.aliases.contains(&name.as_str()))
+            });
+            found.extend(named.map(|(atom, _)| OldAtom { unit, atom }));
+        }
+        if found.len() == before {
+            unknown.push(name.clone());
+        }
+    }
+    if unknown.is_empty() {
+        Ok(found)
+    } else {
+        Err(unknown)
+    }
+}

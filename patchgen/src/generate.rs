@@ -1,0 +1,124 @@
+//! From two versions of object files to a patch, or to the reasons why there is none.
+
+use crate::closure::Closure;
+use crate::emit::{self, Labels, Patch};
+use crate::input::{InputError, PairBytes};
+use crate::object::{self, Object, ObjectError};
+use crate::pair::Pair;
+use crate::program::{Program, Unit};
+use crate::proof::Proof;
+use crate::refusal::Refusal;
+use crate::target::{Image, locate};
+use crate::{anchors, checks};
+use livepatch_bundle::Bundle;
+use rayon::prelude::*;
+use thiserror::Error;
+
+/// Why neither a patch nor a verdict came out.
+#[derive(Debug, Error)]
+pub enum GenerateError {
+    /// Files could not be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// An object file could not be read.
+    #[error("cannot read the {version} object `{name}`")]
+    Object {
+        /// Its name in the directory or archive, or its file name.
+        name: String,
+        /// Old or new.
+        version: &'static str,
+        /// Why.
+        source: ObjectError,
+    },
+    /// `--quiesce` names functions that are not there.
+    #[error("the old objects define no function {}", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))]
+    Quiesce(Vec<String>),
+}
+
+/// What the user asks for beside the objects.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Name, description, functions to quiesce.
+    pub labels: Labels,
+    /// Variables whose changed initial value is ignored.
+    pub allow_data: Vec<String>,
+    /// The executables or libraries that run.
+    pub targets: Vec<Image>,
+}
+
+/// The verdict on two versions.
+#[derive(Debug)]
+pub enum Outcome {
+    /// A patch.
+    Patch(Box<Bundle>),
+    /// Nothing that matters changed.
+    Unchanged,
+    /// No patch is possible, for these reasons.
+    Refused(Vec<Refusal>),
+}
+
+/// Compares the pairs and makes the patch.
+///
+/// # Errors
+/// When an object cannot be read or an option names what is not there.
+pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, GenerateError> {
+    let units: Vec<Unit<'_>> = pairs
+        .par_iter()
+        .map(|pair| Ok(Unit::new(read(pair)?)))
+        .collect::<Result<_, GenerateError>>()?;
+    let program = Program::new(units);
+    let closure = Closure::of(&program);
+    let refusals = checks::refusals(&program, &closure, &options.allow_data);
+    if !refusals.is_empty() {
+        return Ok(Outcome::Refused(refusals));
+    }
+    if closure.replaced.is_empty() {
+        return Ok(Outcome::Unchanged);
+    }
+    let mut proof = Proof::default();
+    for replaced in &closure.replaced {
+        let unit = replaced.old.unit;
+        if let Some(function) = program.units[unit].pair.old.owner(replaced.old.atom) {
+            proof.add(&program, unit, function);
+        }
+    }
+    let anchors = anchors::choose(&program, &closure, &mut proof);
+    let patch = Patch {
+        program: &program,
+        closure: &closure,
+        proof: &proof,
+        anchors: &anchors,
+        labels: &options.labels,
+        quiesce: checks::split_off(&program, &closure),
+        warnings: checks::warnings(&program, &closure),
+    };
+    let mut bundle = emit::bundle(&patch).map_err(GenerateError::Quiesce)?;
+    let mut misfits = checks::doubled(&program, &closure, &options.targets);
+    misfits.extend(locate(&mut bundle, &options.targets));
+    if !misfits.is_empty() {
+        return Ok(Outcome::Refused(misfits));
+    }
+    Ok(Outcome::Patch(Box::new(bundle)))
+}
+
+fn read(pair: &PairBytes) -> Result<Pair<'_>, GenerateError> {
+    Ok(Pair {
+        name: pair.name.clone(),
+        old: version(pair.old.as_deref(), &pair.name, "old")?,
+        new: version(pair.new.as_deref(), &pair.name, "new")?,
+    })
+}
+
+fn version<'d>(
+    bytes: Option<&'d [u8]>,
+    name: &str,
+    version: &'static str,
+) -> Result<Object<'d>, GenerateError> {
+    let object = bytes.map(object::read).transpose();
+    let object = object.map_err(|source| GenerateError::Object {
+        name: name.to_owned(),
+        version,
+        source,
+    })?;
+    Ok(object.unwrap_or_default())
+}

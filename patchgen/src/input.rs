@@ -1,0 +1,176 @@
+//! OLD and NEW: object files, archives of them, or directories, as pairs.
+
+use object::read::archive::ArchiveFile;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why the input could not be read.
+#[derive(Debug, Error)]
+pub enum InputError {
+    /// The file system said no.
+    #[error("cannot read `{path}`")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The archive is malformed.
+    #[error("cannot read the archive `{path}`")]
+    Archive {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: object::read::Error,
+    },
+    /// A thin archive, whose members are elsewhere.
+    #[error("`{0}` is a thin archive: pass the directory of its objects instead")]
+    Thin(PathBuf),
+    /// One is a directory or archive and the other is not.
+    #[error("`{old}` is {old_kind} and `{new}` is {new_kind}: they cannot be compared")]
+    Unlike {
+        /// OLD.
+        old: PathBuf,
+        /// What it is.
+        old_kind: &'static str,
+        /// NEW.
+        new: PathBuf,
+        /// What it is.
+        new_kind: &'static str,
+    },
+    /// Nothing to compare.
+    #[error("`{0}` holds no object files (`*.o`)")]
+    Empty(PathBuf),
+}
+
+/// The bytes of one object file in both versions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PairBytes {
+    /// The path in both directories or archives, or the old file's name.
+    pub name: String,
+    /// The old version, if there is one.
+    pub old: Option<Vec<u8>>,
+    /// The new version, if there is one.
+    pub new: Option<Vec<u8>>,
+}
+
+/// Object files by name.
+type Objects = BTreeMap<String, Vec<u8>>;
+
+/// Reads OLD and NEW.
+///
+/// # Errors
+/// When a file cannot be read, or when they are not of one kind.
+pub fn read(old: &Path, new: &Path) -> Result<Vec<PairBytes>, InputError> {
+    let (old_kind, mut old_objects) = objects(old)?;
+    let (new_kind, mut new_objects) = objects(new)?;
+    if old_kind != new_kind {
+        let (old, new) = (old.to_owned(), new.to_owned());
+        return Err(InputError::Unlike {
+            old,
+            old_kind,
+            new,
+            new_kind,
+        });
+    }
+    if old_kind == FILE
+        && let (Some(old), Some(new)) = (old_objects.pop_first(), new_objects.pop_first())
+    {
+        let (name, old) = old;
+        return Ok(vec![PairBytes {
+            name,
+            old: Some(old),
+            new: Some(new.1),
+        }]);
+    }
+    if old_objects.is_empty() {
+        return Err(InputError::Empty(old.to_owned()));
+    }
+    Ok(paired(old_objects, new_objects))
+}
+
+fn paired(old: Objects, new: Objects) -> Vec<PairBytes> {
+    let mut pairs: BTreeMap<String, PairBytes> = BTreeMap::new();
+    for (name, bytes) in old {
+        pairs.entry(name).or_default().old = Some(bytes);
+    }
+    for (name, bytes) in new {
+        pairs.entry(name).or_default().new = Some(bytes);
+    }
+    pairs
+        .into_iter()
+        .map(|(name, pair)| PairBytes { name, ..pair })
+        .collect()
+}
+
+const DIRECTORY: &str = "a directory";
+const ARCHIVE: &str = "an archive";
+const FILE: &str = "a file";
+
+fn objects(path: &Path) -> Result<(&'static str, Objects), InputError> {
+    let io = |source| InputError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if fs::metadata(path).map_err(io)?.is_dir() {
+        let mut found = Objects::new();
+        directory(path, "", &mut found)?;
+        return Ok((DIRECTORY, found));
+    }
+    let bytes = fs::read(path).map_err(io)?;
+    if bytes.starts_with(b"!<arch>\n") || bytes.starts_with(b"!<thin>\n") {
+        return Ok((ARCHIVE, archive(path, &bytes)?));
+    }
+    let name = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned();
+    Ok((FILE, Objects::from([(name, bytes)])))
+}
+
+/// Collects `*.o` below a directory, by path. Links to directories are not followed.
+fn directory(path: &Path, prefix: &str, found: &mut Objects) -> Result<(), InputError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| InputError::Io { path, source }
+    };
+    for entry in fs::read_dir(path).map_err(io(path))? {
+        let entry = entry.map_err(io(path))?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        let file = entry.path();
+        if entry.file_type().map_err(io(&file))?.is_dir() {
+            directory(&file, &format!("{name}/"), found)?;
+        } else if file.extension().is_some_and(|extension| extension == "o") {
+            found.insert(name, fs::read(&file).map_err(io(&file))?);
+        }
+    }
+    Ok(())
+}
+
+/// The members of an archive; of several with one name the second is `name#2`.
+fn archive(path: &Path, bytes: &[u8]) -> Result<Objects, InputError> {
+    let wrong = |source| InputError::Archive {
+        path: path.to_owned(),
+        source,
+    };
+    let archive = ArchiveFile::parse(bytes).map_err(wrong)?;
+    if archive.is_thin() {
+        return Err(InputError::Thin(path.to_owned()));
+    }
+    let mut found = Objects::new();
+    for member in archive.members() {
+        let member = member.map_err(wrong)?;
+        let base = String::from_utf8_lossy(member.name()).into_owned();
+        let mut name = base.clone();
+        let mut count = 2;
+        while found.contains_key(&name) {
+            name = format!("{base}#{count}");
+            count += 1;
+        }
+        found.insert(name, member.data(bytes).map_err(wrong)?.to_vec());
+    }
+    Ok(found)
+}

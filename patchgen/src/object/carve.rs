@@ -1,0 +1,244 @@
+//! Carving an object file into atoms.
+//!
+//! 1. Named stretches ([`extents`](super::extents)) become functions, variables and constants.
+//! 2. Code is decoded, so that it is known what each relocated field means.
+//! 3. Strings and mergeable constants are cut by their contents, other nameless read-only data by what refers to it
+//!    ([`literals`](super::literals)).
+//! 4. Relocations become links between atoms, and functions collect the pieces that were split off them.
+
+use super::extents::{Extent, Stretch, stretches};
+use super::link::{Layout, Linker, Resolver, entries};
+use super::literals::{Part, cut, has_literals, starts};
+use super::model::{Atom, AtomId, AtomKind, Object};
+use super::raw::{ObjectError, Place, Section, Symbol, Tables};
+use super::{code, functions, strings, unwind};
+use livepatch_bundle::{Scope, SymbolKind};
+use object::elf;
+
+/// Reads an object file.
+///
+/// # Errors
+/// When it is not a well-formed ELF64 x86-64 relocatable file.
+pub fn read(data: &[u8]) -> Result<Object<'_>, ObjectError> {
+    carve(super::raw::read(data)?)
+}
+
+fn carve(tables: Tables<'_>) -> Result<Object<'_>, ObjectError> {
+    let mut carver = Carver {
+        tables: &tables,
+        atoms: Vec::new(),
+    };
+    let gaps = carver.named(stretches(&tables)?);
+    let decoded = code::sites(&tables, &mut carver.atoms);
+    let resolver = Resolver {
+        tables: &tables,
+        sites: decoded.sites,
+        entries: entries(&tables),
+    };
+    carver.nameless(&resolver, gaps);
+    let externals = carver.externals();
+    let mut atoms = carver.atoms;
+    let linker = Linker {
+        layout: Layout::new(&atoms, tables.sections.len()),
+        resolver,
+        externals,
+    };
+    linker.link_all(&mut atoms, &decoded.escapes);
+    let (frames, flaws) = unwind::frames(&linker, &atoms);
+    let mut object = Object {
+        atoms,
+        frames,
+        flaws,
+        ..Object::default()
+    };
+    functions::collect(&mut object);
+    object.flaws.extend(suspicious(&tables));
+    (object.sections, object.symbols) = (tables.sections, tables.symbols);
+    Ok(object)
+}
+
+/// What makes the whole file unusable.
+fn suspicious(tables: &Tables<'_>) -> Vec<String> {
+    let lto = tables
+        .sections
+        .iter()
+        .any(|section| section.name.starts_with(".gnu.lto_"));
+    let bytecode = "it holds bytecode of the link-time optimiser, not the code that runs; \
+                    use the objects of the link step (`-save-temps`)";
+    lto.then(|| bytecode.to_owned()).into_iter().collect()
+}
+
+struct Carver<'t, 'd> {
+    tables: &'t Tables<'d>,
+    atoms: Vec<Atom<'d>>,
+}
+
+impl<'d> Carver<'_, 'd> {
+    /// Makes atoms of what has a name, of code and of variables; returns the nameless rest.
+    fn named(&mut self, sections: Vec<Vec<Stretch>>) -> Vec<(usize, u64, u64)> {
+        let mut gaps = Vec::new();
+        for (index, stretches) in sections.into_iter().enumerate() {
+            let section = &self.tables.sections[index];
+            for stretch in stretches {
+                match stretch {
+                    Stretch::Named(extent) => {
+                        let atom = self.extent(index, &extent);
+                        self.atoms.push(atom);
+                    }
+                    Stretch::Gap(start, end, _) if has_literals(section) => {
+                        gaps.push((index, start, end));
+                    }
+                    Stretch::Gap(start, end, labels) => self.gap(index, start, end, &labels),
+                }
+            }
+        }
+        gaps
+    }
+
+    fn extent(&self, section: usize, extent: &Extent) -> Atom<'d> {
+        let symbols = &self.tables.symbols;
+        let first = &symbols[extent.symbols[0]];
+        let kind = kind_of(&self.tables.sections[section]);
+        let mut atom = self.atom(section, kind, extent.start, extent.end);
+        atom.name = first.name;
+        atom.symbol_kind = symbol_kind(first);
+        atom.scope = scope(first);
+        atom.weak = first.bind == elf::STB_WEAK;
+        atom.indirect = extent
+            .symbols
+            .iter()
+            .any(|i| symbols[*i].kind == elf::STT_GNU_IFUNC);
+        atom.source = first.source;
+        atom.globals = globals(extent.symbols.iter().map(|index| &symbols[*index]));
+        atom.aliases = extent.symbols[1..]
+            .iter()
+            .map(|index| symbols[*index].name)
+            .collect();
+        atom.labels = self.labels(&extent.labels, extent.start);
+        atom
+    }
+
+    fn labels(&self, indices: &[usize], start: u64) -> Vec<(&'d str, u64)> {
+        let symbols = indices.iter().map(|index| &self.tables.symbols[*index]);
+        symbols
+            .filter(|symbol| !symbol.name.is_empty() && !symbol.name.starts_with(".L"))
+            .map(|symbol| (symbol.name, symbol.value.saturating_sub(start)))
+            .collect()
+    }
+
+    /// Nameless code and variables: what assembly code defines, or padding.
+    fn gap(&mut self, index: usize, start: u64, end: u64, labels: &[usize]) {
+        let section = &self.tables.sections[index];
+        let kind = if section.is_code() {
+            AtomKind::Code
+        } else {
+            kind_of(section)
+        };
+        let mut atom = self.atom(index, kind, start, end);
+        atom.labels = self.labels(labels, start);
+        let plain = !section
+            .relocations
+            .iter()
+            .any(|entry| (start..end).contains(&entry.offset));
+        if !(plain && atom.labels.is_empty() && code::is_padding(atom.bytes)) {
+            self.atoms.push(atom);
+        }
+    }
+
+    /// Strings, mergeable constants, literals and jump tables.
+    fn nameless(&mut self, resolver: &Resolver<'_, '_>, gaps: Vec<(usize, u64, u64)>) {
+        let starts = starts(resolver);
+        for (index, start, end) in gaps {
+            let section = &self.tables.sections[index];
+            if section.has(elf::SHF_MERGE)
+                && let Some(parts) = strings::cut(section)
+            {
+                for (kind, part) in parts {
+                    self.atoms
+                        .push(self.atom(index, kind, part.start, part.end));
+                }
+                continue;
+            }
+            let mut run = None;
+            for part in cut(resolver, index, start..end, &starts[index]) {
+                let (kind, range) = match part {
+                    Part::Table(range) => (AtomKind::JumpTable, range),
+                    Part::Literal(range) => (AtomKind::Literal, range),
+                };
+                let id = AtomId(self.atoms.len() as u32);
+                let mut atom = self.atom(index, kind, range.start, range.end);
+                run = (kind == AtomKind::Literal).then(|| run.unwrap_or(id));
+                atom.run = run;
+                self.atoms.push(atom);
+            }
+        }
+    }
+
+    /// One atom for each symbol that is defined elsewhere, by symbol index.
+    fn externals(&mut self) -> Vec<Option<AtomId>> {
+        let mut externals = vec![None; self.tables.symbols.len()];
+        for (index, symbol) in self.tables.symbols.iter().enumerate().skip(1) {
+            let kind = match symbol.place {
+                Place::Undefined => AtomKind::Undefined,
+                Place::Absolute if symbol.kind != elf::STT_FILE => AtomKind::Absolute,
+                Place::Common => AtomKind::Common,
+                _ => continue,
+            };
+            let mut atom = self.atom(0, kind, 0, symbol.size);
+            atom.name = symbol.name;
+            atom.symbol_kind = symbol_kind(symbol);
+            atom.scope = scope(symbol);
+            atom.weak = symbol.bind == elf::STB_WEAK;
+            atom.globals = globals(std::iter::once(symbol));
+            externals[index] = Some(AtomId(self.atoms.len() as u32));
+            self.atoms.push(atom);
+        }
+        externals
+    }
+
+    fn atom(&self, section: usize, kind: AtomKind, start: u64, end: u64) -> Atom<'d> {
+        let data = self.tables.sections[section].data;
+        let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+        let bytes = range.and_then(|(start, end)| data.get(start..end));
+        Atom::new(kind, section, start..end, bytes.unwrap_or_default())
+    }
+}
+
+/// The names among those of `symbols` that other files may use.
+fn globals<'d, 's>(symbols: impl Iterator<Item = &'s Symbol<'d>>) -> Vec<&'d str>
+where
+    'd: 's,
+{
+    let global = symbols.filter(|symbol| scope(symbol) == Scope::Global);
+    global.map(|symbol| symbol.name).collect()
+}
+
+/// What the contents of the section are.
+fn kind_of(section: &Section<'_>) -> AtomKind {
+    if section.is_code() {
+        AtomKind::Function
+    } else if section.has(elf::SHF_TLS) {
+        AtomKind::Tls
+    } else if has_literals(section) {
+        AtomKind::ReadOnly
+    } else {
+        AtomKind::Data
+    }
+}
+
+fn symbol_kind(symbol: &Symbol<'_>) -> SymbolKind {
+    match symbol.kind {
+        elf::STT_FUNC | elf::STT_GNU_IFUNC => SymbolKind::Function,
+        elf::STT_OBJECT | elf::STT_COMMON => SymbolKind::Object,
+        elf::STT_TLS => SymbolKind::Tls,
+        _ => SymbolKind::Unknown,
+    }
+}
+
+fn scope(symbol: &Symbol<'_>) -> Scope {
+    if symbol.bind == elf::STB_LOCAL {
+        Scope::Local
+    } else {
+        Scope::Global
+    }
+}

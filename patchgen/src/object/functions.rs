@@ -1,0 +1,49 @@
+//! Functions and the pieces that the compiler split off them.
+
+use super::model::{AtomId, AtomKind, Function, FunctionId, Object};
+use super::names;
+use std::collections::HashMap;
+
+/// Fills in [`Object::functions`] and [`Object::owner`].
+pub(super) fn collect(object: &mut Object<'_>) {
+    object.owner = vec![None; object.atoms.len()];
+    let is_function = |id: &AtomId| object.atom(*id).kind == AtomKind::Function;
+    let code: Vec<AtomId> = object
+        .enumerate()
+        .map(|(id, _)| id)
+        .filter(is_function)
+        .collect();
+    let mut by_name = HashMap::new();
+    for id in &code {
+        let atom = object.atom(*id);
+        for name in std::iter::once(atom.name).chain(atom.aliases.iter().copied()) {
+            by_name.insert((name, atom.source), *id);
+        }
+    }
+    let parent = |id: AtomId| {
+        let atom = object.atom(id);
+        let name = names::cold_parent(atom.name)?;
+        // A global function's symbol has no source file, its cold piece's has.
+        let of_source = by_name.get(&(name, atom.source));
+        of_source
+            .or_else(|| by_name.get(&(name, None)))
+            .copied()
+            .filter(|parent| *parent != id)
+    };
+    let (cold, entries): (Vec<AtomId>, Vec<AtomId>) =
+        code.iter().partition(|id| parent(**id).is_some());
+    let parents: Vec<Option<AtomId>> = cold.iter().map(|id| parent(*id)).collect();
+    for entry in entries {
+        object.owner[entry.0 as usize] = Some(FunctionId(object.functions.len() as u32));
+        object.functions.push(Function {
+            pieces: vec![entry],
+        });
+    }
+    for (piece, parent) in cold.into_iter().zip(parents) {
+        let owner = parent.and_then(|parent| object.owner[parent.0 as usize]);
+        object.owner[piece.0 as usize] = owner;
+        if let Some(function) = owner {
+            object.functions[function.0 as usize].pieces.push(piece);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! From relocations to links between atoms.
+
+use super::code::{Escape, Site};
+use super::raw::{Place, Tables};
+use super::{Atom, AtomId, AtomKind, Link, Role, names};
+use livepatch_bundle::{Class, RelocKind};
+use object::elf;
+use std::collections::BTreeSet;
+
+/// Where a relocated field leads, before it is known what lies there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lead {
+    /// Where the symbol is.
+    pub place: Place,
+    /// Offset in that section, without the bias of PC-relative fields.
+    pub offset: i64,
+    /// The bias: what the processor adds to a PC-relative field beyond `P`.
+    pub bias: i64,
+    /// The instruction, as offsets in its section; the field itself for data.
+    pub site: Site,
+}
+
+/// What is needed to tell where a relocation leads.
+pub(super) struct Resolver<'t, 'd> {
+    pub tables: &'t Tables<'d>,
+    /// By section: for each relocation the instruction that holds it, as offsets in the section.
+    pub sites: Vec<Vec<Option<Site>>>,
+    /// By section: where functions begin.
+    pub entries: Vec<BTreeSet<u64>>,
+}
+
+impl Resolver<'_, '_> {
+    /// Where relocation `index` of `section` leads; `None` when its kind is not understood.
+    pub(super) fn lead(&self, section: usize, index: usize) -> Option<Lead> {
+        let from = &self.tables.sections[section];
+        let relocation = from.relocations.get(index)?;
+        let kind = RelocKind::from_elf(relocation.number)?;
+        let symbol = &self.tables.symbols[relocation.symbol];
+        let site = self.sites[section].get(index).copied().flatten();
+        let (site, bias) = match site {
+            Some(site) => {
+                // A relaxable field may stand for a whole instruction; only the distance to its end counts.
+                let from_end = site.end.wrapping_sub(relocation.offset).cast_signed();
+                (site, if is_relative(kind) { from_end } else { 0 })
+            }
+            None => (data_site(relocation.offset, kind), 0),
+        };
+        Some(Lead {
+            place: symbol.place,
+            offset: symbol
+                .value
+                .cast_signed()
+                .wrapping_add(relocation.addend)
+                .wrapping_add(bias),
+            bias,
+            site,
+        })
+    }
+
+    /// Whether a function that is no split-off piece begins there.
+    pub(super) fn is_entry(&self, section: usize, offset: u64) -> bool {
+        self.entries[section].contains(&offset)
+    }
+}
+
+fn data_site(offset: u64, kind: RelocKind) -> Site {
+    Site {
+        start: offset,
+        end: offset.saturating_add(kind.width() as u64),
+        role: Role::Data,
+        size: 0,
+    }
+}
+
+/// Whether the field counts from its own place.
+fn is_relative(kind: RelocKind) -> bool {
+    match kind.class() {
+        Class::PcRelative
+        | Class::GotSlot
+        | Class::GotTpOff
+        | Class::TlsGd
+        | Class::TlsLd
+        | Class::TlsDesc => true,
+        Class::GotRelative => kind == RelocKind::GotPc32,
+        _ => false,
+    }
+}
+
+/// Atoms by place.
+pub(super) struct Layout {
+    /// By section: atoms by their start.
+    by_section: Vec<Vec<(u64, AtomId)>>,
+}
+
+impl Layout {
+    pub(super) fn new(atoms: &[Atom<'_>], sections: usize) -> Self {
+        let mut by_section = vec![Vec::new(); sections];
+        for (index, atom) in atoms.iter().enumerate() {
+            by_section[atom.section].push((atom.start, AtomId(index as u32)));
+        }
+        for list in &mut by_section {
+            list.sort_unstable();
+        }
+        Self { by_section }
+    }
+
+    /// Whether the section has several atoms.
+    fn is_shared(&self, section: usize) -> bool {
+        self.by_section
+            .get(section)
+            .is_some_and(|list| list.len() > 1)
+    }
+
+    /// The atom at this place: the one that holds it, or the one before it (an end pointer, padding), or the first
+    /// one (a pointer to before an array).
+    pub(super) fn find(&self, section: usize, offset: i64) -> Option<AtomId> {
+        let list = self.by_section.get(section)?;
+        let after = list
+            .partition_point(|(start, _)| i64::try_from(*start).is_ok_and(|start| start <= offset));
+        list.get(after.saturating_sub(1)).map(|(_, id)| *id)
+    }
+}
+
+/// Links of every atom, and the atoms of other files that they lead to.
+pub(super) struct Linker<'t, 'd> {
+    pub resolver: Resolver<'t, 'd>,
+    pub layout: Layout,
+    /// By symbol index: the atom of a symbol of another file.
+    pub externals: Vec<Option<AtomId>>,
+}
+
+impl<'d> Linker<'_, 'd> {
+    /// Fills in the links of all atoms.
+    pub(super) fn link_all(&self, atoms: &mut [Atom<'d>], escapes: &[(usize, Escape)]) {
+        for index in 0..atoms.len() {
+            let (links, flaws) = self.link(atoms, AtomId(index as u32));
+            atoms[index].links = links;
+            atoms[index].unlinked = !flaws.is_empty();
+            atoms[index].flaws.extend(flaws);
+        }
+        for (index, escape) in escapes {
+            match self.assembled(atoms, &atoms[*index], escape) {
+                Ok(link) if escape.width == 1 => atoms[*index].shorts.push(link),
+                Ok(link) => atoms[*index].links.push(link),
+                Err(flaw) => atoms[*index].flaws.push(flaw),
+            }
+        }
+        for atom in atoms {
+            atom.links.sort_by_key(|link| link.offset);
+            if atom
+                .links
+                .windows(2)
+                .any(|pair| overlap(&pair[0], &pair[1]))
+            {
+                atom.flaws.push("its relocations overlap".to_owned());
+            }
+        }
+    }
+
+    /// The link that the assembler resolved itself, since both ends are in one section.
+    fn assembled(
+        &self,
+        atoms: &[Atom<'d>],
+        atom: &Atom<'d>,
+        escape: &Escape,
+    ) -> Result<Link, String> {
+        let Escape {
+            field,
+            target,
+            site,
+            ..
+        } = *escape;
+        let place = atom.start.cast_signed().wrapping_add(target);
+        let found = self.layout.find(atom.section, place);
+        let found = found.ok_or_else(|| format!("+{:#x} leads out of the section", site.start))?;
+        let at = place.wrapping_sub(atoms[found.0 as usize].start.cast_signed());
+        let addend = at.wrapping_sub((site.end - field).cast_signed());
+        Ok(Link {
+            offset: field,
+            kind: RelocKind::Pc32,
+            target: found,
+            addend,
+            at,
+            loose: false,
+            site,
+        })
+    }
+
+    fn link(&self, atoms: &[Atom<'d>], id: AtomId) -> (Vec<Link>, Vec<String>) {
+        let atom = &atoms[id.0 as usize];
+        let (mut links, mut flaws) = (Vec::new(), Vec::new());
+        if atom.section == 0 {
+            return (links, flaws);
+        }
+        let relocations = &self.resolver.tables.sections[atom.section].relocations;
+        let first = relocations.partition_point(|entry| entry.offset < atom.start);
+        let end = atom.start + atom.size;
+        for (index, entry) in relocations.iter().enumerate().skip(first) {
+            if entry.offset >= end {
+                break;
+            }
+            match self.one(atoms, atom, index) {
+                Ok(link) => links.push(link),
+                Err(flaw) => flaws.push(flaw),
+            }
+        }
+        (links, flaws)
+    }
+
+    fn one(&self, atoms: &[Atom<'d>], atom: &Atom<'d>, index: usize) -> Result<Link, String> {
+        let tables = self.resolver.tables;
+        let entry = &tables.sections[atom.section].relocations[index];
+        let offset = entry.offset - atom.start;
+        let kind = RelocKind::from_elf(entry.number).ok_or_else(|| {
+            format!(
+                "relocation type {} at +{offset:#x} is unknown",
+                entry.number
+            )
+        })?;
+        if kind.width() as u64 > atom.size - offset {
+            return Err(format!("{} at +{offset:#x} runs past its end", kind.name()));
+        }
+        let lead = self
+            .resolver
+            .lead(atom.section, index)
+            .ok_or_else(|| format!("relocation type {} is unknown", entry.number))?;
+        let site = Site {
+            start: lead.site.start.saturating_sub(atom.start),
+            end: lead.site.end.saturating_sub(atom.start),
+            ..lead.site
+        };
+        let Place::Section(section) = lead.place else {
+            let target = self.externals[entry.symbol]
+                .ok_or_else(|| format!("{} at +{offset:#x} has no symbol", kind.name()))?;
+            let at = entry.addend.wrapping_add(lead.bias);
+            return Ok(Link {
+                offset,
+                kind,
+                target,
+                addend: entry.addend,
+                at,
+                loose: false,
+                site,
+            });
+        };
+        let place = lead
+            .offset
+            .wrapping_sub(in_table(atom, kind, offset, site.role));
+        let symbol = &tables.symbols[entry.symbol];
+        let named = symbol.kind != elf::STT_SECTION && !symbol.name.starts_with(".L");
+        let looked_up = if named {
+            symbol.value.cast_signed()
+        } else {
+            place
+        };
+        let target = self.layout.find(section, looked_up).ok_or_else(|| {
+            let name = tables.sections[section].name;
+            format!("{} at +{offset:#x} leads into `{name}`", kind.name())
+        })?;
+        let computed = matches!(site.role, Role::Address | Role::Indexed);
+        let is_data = !atoms[target.0 as usize].kind.is_code();
+        let start = atoms[target.0 as usize].start.cast_signed();
+        let addend = symbol.value.cast_signed().wrapping_add(entry.addend);
+        Ok(Link {
+            offset,
+            kind,
+            target,
+            addend: addend.wrapping_sub(start),
+            at: place.wrapping_sub(start),
+            loose: !named && computed && is_data && self.layout.is_shared(section),
+            site,
+        })
+    }
+}
+
+fn overlap(one: &Link, next: &Link) -> bool {
+    one.offset + one.kind.width() as u64 > next.offset
+}
+
+/// An entry of a table of distances counts from the table's start (`.long .L5 - .Ltable`), so its addend holds
+/// the distance of the entry from that start.
+fn in_table(atom: &Atom<'_>, kind: RelocKind, offset: u64, role: Role) -> i64 {
+    let table = matches!(atom.kind, AtomKind::JumpTable | AtomKind::ReadOnly);
+    if table && role == Role::Data && is_relative(kind) {
+        offset.cast_signed()
+    } else {
+        0
+    }
+}
+
+/// Where functions begin, by section. Split-off pieces do not count: a `switch` may jump to their start.
+pub(super) fn entries(tables: &Tables<'_>) -> Vec<BTreeSet<u64>> {
+    let mut entries = vec![BTreeSet::new(); tables.sections.len()];
+    for symbol in &tables.symbols {
+        let function = matches!(symbol.kind, elf::STT_FUNC | elf::STT_GNU_IFUNC);
+        if let Place::Section(section) = symbol.place
+            && function
+            && names::cold_parent(symbol.name).is_none()
+        {
+            entries[section].insert(symbol.value);
+        }
+    }
+    entries
+}

@@ -1,0 +1,24 @@
+//! An object file as *atoms*: functions, variables, constants and strings, each with links to other atoms.
+//!
+//! ELF speaks of sections; a patch moves functions. Atoms are carved out of sections by symbol, so that it makes no
+//! difference whether the compiler gave each function a section of its own. Where no symbol tells (string
+//! constants, jump tables, anonymous literals), contents and references do, see [`carve`].
+
+mod carve;
+mod code;
+mod extents;
+mod functions;
+pub mod lines;
+mod link;
+mod literals;
+mod model;
+pub mod names;
+pub mod raw;
+mod strings;
+mod unwind;
+
+pub use carve::read;
+pub use code::{Role, Site};
+pub use model::{Atom, AtomId, AtomKind, Function, FunctionId, Link, Object};
+pub use raw::ObjectError;
+pub use unwind::{Frame, START as FRAME_START};

@@ -1,0 +1,318 @@
+//! The model of an object file.
+
+use super::raw::{Section, Symbol};
+use super::unwind::Frame;
+use super::{Site, names};
+use livepatch_bundle::{RelocKind, Scope, SymbolKind};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+
+/// The index of an atom in [`Object::atoms`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AtomId(pub u32);
+
+/// The index of a function in [`Object::functions`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FunctionId(pub u32);
+
+/// What an atom is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AtomKind {
+    /// Code that a function symbol names.
+    Function,
+    /// Code that no function symbol names.
+    Code,
+    /// A variable.
+    Data,
+    /// A named constant, also one that the loader relocates (`.data.rel.ro`).
+    ReadOnly,
+    /// A thread-local variable.
+    Tls,
+    /// A string that the linker may merge with equal ones.
+    String,
+    /// A constant that the linker may merge with equal ones.
+    Constant,
+    /// Read-only data without a name.
+    Literal,
+    /// Addresses inside a function that a `switch` jumps to.
+    JumpTable,
+    /// Defined in another file.
+    Undefined,
+    /// A number.
+    Absolute,
+    /// A variable that the linker makes room for.
+    Common,
+}
+
+impl AtomKind {
+    /// Whether other names than its contents identify it.
+    #[must_use]
+    pub fn is_anonymous(self) -> bool {
+        matches!(
+            self,
+            Self::String | Self::Constant | Self::Literal | Self::JumpTable
+        )
+    }
+
+    /// Whether it is code.
+    #[must_use]
+    pub fn is_code(self) -> bool {
+        matches!(self, Self::Function | Self::Code)
+    }
+
+    /// Whether it is a variable.
+    #[must_use]
+    pub fn is_variable(self) -> bool {
+        matches!(self, Self::Data | Self::Tls | Self::Common)
+    }
+}
+
+/// A reference from one atom to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Offset of the field in the atom.
+    pub offset: u64,
+    /// How the field is computed.
+    pub kind: RelocKind,
+    /// What it refers to.
+    pub target: AtomId,
+    /// `A` of the psABI's formulas, with `S` the start of the target.
+    pub addend: i64,
+    /// Where in the target it leads, without the bias that PC-relative fields have.
+    pub at: i64,
+    /// Whether the target was found by a place in a section that others share, by code that may compute with it: a
+    /// pointer to before an array is a pointer into its neighbour.
+    pub loose: bool,
+    /// The instruction that holds the field, as offsets in the atom; the field itself for data.
+    pub site: Site,
+}
+
+/// A function, variable, constant or string.
+#[derive(Debug)]
+pub struct Atom<'d> {
+    /// The symbol's name; empty when it has none.
+    pub name: &'d str,
+    /// What it is.
+    pub kind: AtomKind,
+    /// What its symbol says it is.
+    pub symbol_kind: SymbolKind,
+    /// Whether its symbol is seen outside the object file.
+    pub scope: Scope,
+    /// Whether its symbol gives way to others of the same name.
+    pub weak: bool,
+    /// Whether it is an indirect function (`STT_GNU_IFUNC`).
+    pub indirect: bool,
+    /// The `STT_FILE` name before a local symbol.
+    pub source: Option<&'d str>,
+    /// Other names of the same place.
+    pub aliases: Vec<&'d str>,
+    /// Those of all its names that other files may use.
+    pub globals: Vec<&'d str>,
+    /// Names of places inside, with their offsets.
+    pub labels: Vec<(&'d str, u64)>,
+    /// Index of its section; 0 for what lies in other files.
+    pub section: usize,
+    /// Offset in the section.
+    pub start: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Contents; empty where the file holds none.
+    pub bytes: &'d [u8],
+    /// References sorted by offset.
+    pub links: Vec<Link>,
+    /// Jumps to other functions that the assembler made so short that no relocation fits them; `offset` is that of the
+    /// one-byte distance.
+    pub shorts: Vec<Link>,
+    /// The first of the literals that lie together: pointers may run from one into the next.
+    pub run: Option<AtomId>,
+    /// Whether it has relocations that are not among its links.
+    pub unlinked: bool,
+    /// What is not understood about it.
+    pub flaws: Vec<String>,
+}
+
+impl<'d> Atom<'d> {
+    /// A nameless atom in `range` of a section.
+    #[must_use]
+    pub fn new(kind: AtomKind, section: usize, range: Range<u64>, bytes: &'d [u8]) -> Self {
+        Self {
+            name: "",
+            kind,
+            symbol_kind: SymbolKind::Unknown,
+            scope: Scope::Local,
+            weak: false,
+            indirect: false,
+            source: None,
+            aliases: Vec::new(),
+            globals: Vec::new(),
+            labels: Vec::new(),
+            section,
+            start: range.start,
+            size: range.end - range.start,
+            bytes,
+            links: Vec::new(),
+            shorts: Vec::new(),
+            run: None,
+            unlinked: false,
+            flaws: Vec::new(),
+        }
+    }
+
+    /// What people call it.
+    #[must_use]
+    pub fn label(&self, sections: &[Section<'_>]) -> String {
+        if self.name.is_empty() {
+            let section = sections
+                .get(self.section)
+                .map_or("", |section| section.name);
+            format!("{section}+{:#x}", self.start)
+        } else {
+            self.name.to_owned()
+        }
+    }
+
+    /// How many bytes there are before the zeros at its end, which may be padding.
+    #[must_use]
+    pub fn len_without_padding(&self) -> u64 {
+        let last = self.links.last();
+        let last_link = last.map_or(0, |link| link.offset + link.kind.width() as u64);
+        let last_byte = self.bytes.iter().rposition(|byte| *byte != 0);
+        last_link.max(last_byte.map_or(0, |at| at as u64 + 1))
+    }
+
+    /// Everything that it refers to.
+    pub fn references(&self) -> impl Iterator<Item = &Link> {
+        self.links.iter().chain(&self.shorts)
+    }
+
+    /// Whether only its contents matter: it has no name, or one that the compiler made up.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.kind.is_anonymous()
+            || self.kind == AtomKind::ReadOnly
+                && self.scope == Scope::Local
+                && names::is_generated(self.name)
+    }
+}
+
+/// A function with the pieces that the compiler split off it.
+#[derive(Clone, Debug, Default)]
+pub struct Function {
+    /// The entry piece first, then `.cold` pieces by name.
+    pub pieces: Vec<AtomId>,
+}
+
+impl Function {
+    /// The piece that callers enter.
+    #[must_use]
+    pub fn entry(&self) -> AtomId {
+        self.pieces[0]
+    }
+}
+
+/// An object file.
+#[derive(Debug, Default)]
+pub struct Object<'d> {
+    /// By section index.
+    pub sections: Vec<Section<'d>>,
+    /// By symbol index.
+    pub symbols: Vec<Symbol<'d>>,
+    /// Atoms in the order of sections and offsets, then those of other files.
+    pub atoms: Vec<Atom<'d>>,
+    /// Functions in the order of their entries.
+    pub functions: Vec<Function>,
+    /// The function that each atom is a piece of.
+    pub owner: Vec<Option<FunctionId>>,
+    /// Records of `.eh_frame` by the piece of code that they describe.
+    pub frames: BTreeMap<AtomId, Frame<'d>>,
+    /// What is wrong with the object as a whole.
+    pub flaws: Vec<String>,
+}
+
+impl<'d> Object<'d> {
+    /// The atom of this number.
+    #[must_use]
+    pub fn atom(&self, id: AtomId) -> &Atom<'d> {
+        &self.atoms[id.0 as usize]
+    }
+
+    /// The function of this number.
+    #[must_use]
+    pub fn function(&self, id: FunctionId) -> &Function {
+        &self.functions[id.0 as usize]
+    }
+
+    /// The function that this atom is a piece of.
+    #[must_use]
+    pub fn owner(&self, id: AtomId) -> Option<FunctionId> {
+        self.owner[id.0 as usize]
+    }
+
+    /// The function's name.
+    #[must_use]
+    pub fn function_name(&self, id: FunctionId) -> &'d str {
+        self.atom(self.function(id).entry()).name
+    }
+
+    /// All atoms with their numbers.
+    pub fn enumerate(&self) -> impl Iterator<Item = (AtomId, &Atom<'d>)> {
+        self.atoms
+            .iter()
+            .enumerate()
+            .map(|(index, atom)| (AtomId(index as u32), atom))
+    }
+
+    /// All functions with their numbers.
+    pub fn enumerate_functions(&self) -> impl Iterator<Item = (FunctionId, &Function)> {
+        let functions = self.functions.iter().enumerate();
+        functions.map(|(index, function)| (FunctionId(index as u32), function))
+    }
+
+    /// What people call the atom.
+    #[must_use]
+    pub fn label(&self, id: AtomId) -> String {
+        self.atom(id).label(&self.sections)
+    }
+
+    /// The name of the section that the atom lies in.
+    #[must_use]
+    pub fn section_name(&self, id: AtomId) -> &'d str {
+        self.sections
+            .get(self.atom(id).section)
+            .map_or("", |section| section.name)
+    }
+
+    /// How the atom is aligned: as its section, as far as its offset keeps to it.
+    #[must_use]
+    pub fn align(&self, id: AtomId) -> u64 {
+        let atom = self.atom(id);
+        let section = self
+            .sections
+            .get(atom.section)
+            .map_or(1, |section| section.align);
+        if atom.start == 0 {
+            section
+        } else {
+            section.min(1 << atom.start.trailing_zeros())
+        }
+    }
+}
+
+impl fmt::Display for AtomKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Function => "function",
+            Self::Code => "code",
+            Self::Data => "variable",
+            Self::ReadOnly => "constant",
+            Self::Tls => "thread-local variable",
+            Self::String => "string",
+            Self::Constant | Self::Literal => "literal",
+            Self::JumpTable => "jump table",
+            Self::Undefined => "undefined symbol",
+            Self::Absolute => "absolute symbol",
+            Self::Common => "common symbol",
+        })
+    }
+}

@@ -1,0 +1,12 @@
+//! What the linked program tells when the patch is made: its identity, where things are, and that it was built from the
+//! old objects.
+//!
+//! Works on the finished bundle, as `livepatch` does when it applies one: each old function is compared with
+//! the linked code where the symbol table has it, and the references of code that agrees settle which of several local
+//! symbols of one name is meant.
+
+mod image;
+mod locate;
+
+pub use image::{Definition, Image, ImageError};
+pub use locate::locate;

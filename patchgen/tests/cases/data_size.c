@@ -1,0 +1,8 @@
+//#Refused: `table` in `case.o`: the initial value of a live variable changed (`--allow-data` keeps the running one): its size was 40 and is 80
+#ifdef NEW
+int table[20];
+int f(unsigned i) { return i < 20 ? table[i]++ : 0; }
+#else
+int table[10];
+int f(unsigned i) { return i < 10 ? table[i]++ : 0; }
+#endif

@@ -1,0 +1,13 @@
+//#Changed: f
+//#Reference: mine theirs
+//#Flags: -fPIE -ftls-model=local-exec
+extern __thread int theirs;
+static __thread int mine = 4;
+int f(int x)
+{
+#ifdef NEW
+    x++;
+#endif
+    mine += x;
+    return mine + theirs;
+}

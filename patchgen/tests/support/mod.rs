@@ -1,0 +1,99 @@
+//! Compiling and running for the tests.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use livepatch_bundle::Bundle;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What a command said.
+pub(crate) struct Run {
+    pub(crate) status: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Where the cases are.
+pub(crate) fn cases() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> Run {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    Run {
+        status: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Compiles a case as `VERSION/case.o`, always from `case.c` in the same place.
+pub(crate) fn compile(directory: &Path, source: &Path, version: &str, flags: &[&str]) -> PathBuf {
+    let out = directory.join(version);
+    std::fs::create_dir_all(&out).expect("writable");
+    let object = out.join("case.o");
+    std::fs::copy(source, directory.join("case.c")).expect("readable");
+    let mut gcc = Command::new("gcc");
+    gcc.current_dir(directory)
+        .args(["-O2", "-g", "-ffunction-sections", "-fdata-sections"]);
+    let result = run(gcc.args(flags).args(["-c", "case.c", "-o"]).arg(&object));
+    assert_eq!(result.status, 0, "{}: {}", source.display(), result.stderr);
+    object
+}
+
+/// Writes a source file and compiles it to an object of any name.
+pub(crate) fn compile_text(directory: &Path, object: &str, text: &str, flags: &[&str]) -> PathBuf {
+    let object = directory.join(object);
+    std::fs::create_dir_all(object.parent().expect("in a directory")).expect("writable");
+    let name = object
+        .file_stem()
+        .expect("named")
+        .to_string_lossy()
+        .into_owned();
+    let sources = directory.join("sources");
+    std::fs::create_dir_all(&sources).expect("writable");
+    std::fs::write(sources.join(format!("{name}.c")), text).expect("writable");
+    let mut gcc = Command::new("gcc");
+    gcc.current_dir(&sources)
+        .args(["-O2", "-g", "-ffunction-sections", "-fdata-sections"]);
+    let result = run(gcc
+        .args(flags)
+        .arg("-c")
+        .arg(format!("{name}.c"))
+        .arg("-o")
+        .arg(&object));
+    assert_eq!(result.status, 0, "{}", result.stderr);
+    object
+}
+
+/// Runs `patchgen OLD NEW -o OUTPUT`.
+pub(crate) fn patchgen(old: &Path, new: &Path, output: &Path, options: &[&str]) -> Run {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_patchgen"));
+    run(command
+        .arg(old)
+        .arg(new)
+        .arg("-o")
+        .arg(output)
+        .args(options))
+}
+
+/// Reads a bundle back.
+pub(crate) fn read_bundle(path: &Path) -> Bundle {
+    let bytes = std::fs::read(path).expect("written");
+    livepatch_bundle::read(&bytes).expect("a bundle")
+}
+
+/// What the linker has against the bundle.
+pub(crate) fn link_again(bundle: &Path) -> Vec<String> {
+    let result = run(Command::new("ld")
+        .args(["-r", "-o", "/dev/null"])
+        .arg(bundle));
+    if result.status == 0 && result.stderr.is_empty() {
+        Vec::new()
+    } else {
+        vec![format!("ld -r: {}", result.stderr)]
+    }
+}

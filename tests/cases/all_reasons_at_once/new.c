@@ -1,0 +1,2 @@
+long first = 10, second = 20;
+long answer(long x) { return x + first + second; }

@@ -1,0 +1,2 @@
+__attribute__((noipa)) static long helper(long x) { return x + 3; }
+long (*const theirs)(long) = helper;

@@ -1,0 +1,1 @@
+long elsewhere(long x) { return x + 1; }

@@ -1,0 +1,2 @@
+#include <stdio.h>
+void report(const char *file, int line) { fprintf(stderr, "%s:%d\n", file, line); }

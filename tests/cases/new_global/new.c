@@ -1,0 +1,2 @@
+long fresh = 500;
+long answer(long x) { return x + fresh++; }

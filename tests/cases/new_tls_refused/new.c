@@ -1,0 +1,2 @@
+__thread long fresh;
+long answer(long x) { return x + ++fresh; }

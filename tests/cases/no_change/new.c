@@ -1,0 +1,6 @@
+// A comment.
+
+
+long answer(long question) {
+    return question + 1;
+}

@@ -1,0 +1,8 @@
+// A constant table of function pointers (`.data.rel.ro`) is used by old and new code.
+//#Ask: 1
+//#ExpectBefore: 11
+//#ExpectOutput: 21
+__attribute__((noipa)) static long zero(long x) { return x; }
+__attribute__((noipa)) static long ten(long x) { return x + 10; }
+long (*const table[])(long) = {zero, ten};
+long answer(long x) { return table[x & 1](x); }

@@ -1,0 +1,9 @@
+// Compiled with -Os: unaligned functions, no padding.
+//#Cflags: -Os
+//#ExpectBefore: 21
+//#ExpectOutput: 1022
+//#AfterRevert: 23
+extern long calls;
+long calls;
+__attribute__((noipa)) static long half(long x) { return x / 2; }
+long answer(long x) { return half(x) + ++calls; }

@@ -1,0 +1,5 @@
+long answer(long x) {
+    static long calls;
+    (void)x;
+    return 1000 + ++calls;
+}

@@ -1,0 +1,1 @@
+long part(long x) { return x + 200; }

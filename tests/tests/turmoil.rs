@@ -1,0 +1,117 @@
+//! Targets that do not hold still: threads that come and go, signals, a client that is killed.
+
+use anyhow::{Result, ensure};
+use livepatch_tests::case::{apply, apply_command, apply_with, start};
+use livepatch_tests::program::Program;
+use livepatch_tests::snapshot::{Extent, Snapshot};
+use livepatch_tests::target::{Target, dying};
+use livepatch_tests::tools::{finish, livepatch, spawn};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often a patch goes in and out.
+const ROUNDS: usize = 10;
+
+fn scenario(name: &str, test: &str) -> Result<(Program, Target)> {
+    let program = Program::build(&format!("scenarios/{name}"), test)?;
+    program.patch()?;
+    let target = start(&program)?;
+    Ok((program, target))
+}
+
+fn in_and_out(target: &Target, program: &Program) -> Result<()> {
+    for _ in 0..ROUNDS {
+        apply(target, program)?;
+        livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn threads_that_come_and_go_are_all_stopped() -> Result<()> {
+    let (program, mut target) = scenario("churn", "churn")?;
+    target.ask("start")?;
+    let before: u64 = target.ask("threads")?.parse()?;
+    in_and_out(&target, &program)?;
+    target.ask("stop")?;
+    let after: u64 = target.ask("threads")?.parse()?;
+    ensure!(after > before, "no thread came");
+    ensure!(target.ask("wrong")? == "0", "an answer was wrong");
+    target.check_undisturbed()
+}
+
+#[test]
+fn signals_are_neither_lost_nor_invented() -> Result<()> {
+    let (program, mut target) = scenario("signals", "signals")?;
+    target.ask("start")?;
+    in_and_out(&target, &program)?;
+    let counts = target.ask("stop")?;
+    let counts: Vec<u64> = counts
+        .split(' ')
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    let [sent, handled, interrupted] = counts[..] else {
+        anyhow::bail!("malformed answer {counts:?}");
+    };
+    ensure!(sent > 100, "only {sent} signals were sent");
+    ensure!(
+        handled == sent && interrupted == sent,
+        "{sent} signals sent, {handled} handled, {interrupted} EINTR"
+    );
+    target.check_undisturbed()
+}
+
+#[test]
+fn a_target_that_ends_meanwhile_is_an_error() -> Result<()> {
+    let (program, mut target) = scenario("busy", "ends_meanwhile")?;
+    target.ask("enter")?;
+    let applying = spawn(&mut apply_command(&target, &program, &["fix.lpatch"])?)?;
+    thread::sleep(Duration::from_millis(200));
+    let pid = target.pid_text();
+    drop(target);
+    finish(applying)?.expect_error(1, &pid).map(drop)
+}
+
+/// The client dies at some moment; the target is old or new, and whoever comes next puts it right.
+#[test]
+fn a_killed_client_leaves_the_target_whole() -> Result<()> {
+    let (program, mut target) = scenario("stacked", "killed_client")?;
+    apply(&target, &program)?;
+    livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
+    let before = Snapshot::take(target.pid())?;
+    for round in 0..3 * ROUNDS {
+        let plain = apply_command(&target, &program, &["fix.lpatch"])?;
+        let mut command = dying(plain.get_program());
+        command.args(plain.get_args()).current_dir(program.path(""));
+        let mut client = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        thread::sleep(Duration::from_millis(round as u64));
+        client.kill()?;
+        client.wait()?;
+        let answer = target.ask("40")?;
+        ensure!(answer == "41" || answer == "42", "answered {answer}");
+        wait_untraced(&target)?;
+        // Puts right whatever is there.
+        apply_with(&target, &program, &["fix.lpatch"])?.expect(0)?;
+        ensure!(target.ask("40")? == "42", "the patch is not in force");
+        livepatch(["revert", "--pid", &target.pid_text(), "fix"])?.expect(0)?;
+    }
+    before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)?;
+    target.check_undisturbed()
+}
+
+/// Waits until the guardian that outlives its client has finished.
+fn wait_untraced(target: &Target) -> Result<()> {
+    let begin = Instant::now();
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", target.pid()))?;
+        if status.contains("TracerPid:\t0\n") {
+            return Ok(());
+        }
+        ensure!(begin.elapsed() < Duration::from_secs(20), "a tracer stayed");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
