@@ -3,8 +3,8 @@
 use super::check::StackCheck;
 use super::region::{AddressSpace, Regions};
 use super::registers::RegisterFile;
+use super::site::PcHasher;
 use super::snapshot::StackSnapshot;
-use super::unwinder::PcHasher;
 use super::verdict::Verdict;
 use super::walk::WalkEnd;
 use crate::memory::Registers;

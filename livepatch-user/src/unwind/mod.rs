@@ -30,6 +30,7 @@ mod row;
 mod scan;
 mod section;
 mod signal_frame;
+mod site;
 mod snapshot;
 mod step;
 mod unwinder;
@@ -41,8 +42,8 @@ pub use error::WalkError;
 pub use forbidden::ForbiddenRange;
 pub use image::{ImageSpec, TableSource};
 pub use region::{AddressSpace, NoRegions, Region, RegionKind};
+pub(crate) use site::LONGEST_CALL;
 pub use snapshot::StackSnapshot;
-pub(crate) use unwinder::LONGEST_CALL;
 pub use unwinder::Unwinder;
 pub use verdict::{Frame, Hit, HitKind, MAX_REPORTED, Reason, Verdict};
 

@@ -2,8 +2,9 @@
 
 use super::error::WalkError;
 use super::registers::RegisterFile;
+use super::site::Pc;
 use super::snapshot::StackSnapshot;
-use super::unwinder::{Pc, Stepped, Unwinder};
+use super::unwinder::{Stepped, Unwinder};
 use livepatch_bundle::RunAddr;
 use std::ops::ControlFlow;
 
