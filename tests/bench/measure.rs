@@ -16,6 +16,8 @@ const OLD: i64 = 41;
 const NEW: i64 = 42;
 /// How long the process runs undisturbed before each measurement.
 const SETTLE: Duration = Duration::from_millis(50);
+/// How long a change may take to be seen; a guard against hanging.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How many times the cost of a call is measured, old and new in turn.
 const COSTS: usize = 5;
 
@@ -111,8 +113,12 @@ impl Session<'_> {
         self.probe.reset()?;
         thread::sleep(SETTLE);
         let wall = act(self)?;
-        let seen = self.probe.report()?;
-        ensure!(seen.wrong == 0, "{} answers were wrong", seen.wrong);
+        let mut seen = self.probe.report()?;
+        // Sleepers may take a while to run and count; gaps of that time are none of ours.
+        thread::sleep(SETTLE);
+        let later = self.probe.report()?;
+        seen.interrupted = later.interrupted;
+        ensure!(later.wrong == 0, "{} answers were wrong", later.wrong);
         Ok((seen, wall))
     }
 
@@ -140,12 +146,20 @@ impl Session<'_> {
         Ok(wall)
     }
 
+    /// Waits until the spinning thread, which others may keep from running, sees the change.
     fn check_answer(&mut self, wanted: i64) -> Result<()> {
-        // The spinning thread may have begun its step before the change.
-        thread::sleep(Duration::from_millis(1));
-        let last = self.probe.report()?.last;
-        ensure!(last == wanted, "the process answers {last}, not {wanted}");
-        Ok(())
+        let begin = Instant::now();
+        loop {
+            let last = self.probe.report()?.last;
+            if last == wanted {
+                return Ok(());
+            }
+            ensure!(
+                begin.elapsed() < PATIENCE,
+                "the process answers {last}, not {wanted}"
+            );
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Bytes that a patch adds, and that stay after its revert.

@@ -97,7 +97,10 @@ impl Program {
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = dying(self.executable());
-        command.current_dir(&self.directory);
+        command
+            .current_dir(&self.directory)
+            // The kernel writes the processor's number into the rseq area by itself.
+            .env("GLIBC_TUNABLES", "glibc.pthread.rseq=0");
         command
     }
 

@@ -33,32 +33,32 @@ fn check_spoilt(test: &str, text: &str, spoil: impl Fn(&mut Vec<u8>)) -> Result<
 
 #[test]
 fn a_truncated_bundle() -> Result<()> {
-    check_spoilt("truncated", "bundle", |bytes| {
+    check_spoilt("truncated", "fix.lpatch", |bytes| {
         bytes.truncate(bytes.len() / 2);
     })
 }
 
 #[test]
 fn a_bundle_cut_in_its_header() -> Result<()> {
-    check_spoilt("truncated_header", "bundle", |bytes| bytes.truncate(40))
+    check_spoilt("truncated_header", "fix.lpatch", |bytes| bytes.truncate(40))
 }
 
 #[test]
 fn an_empty_bundle() -> Result<()> {
-    check_spoilt("empty", "bundle", Vec::clear)
+    check_spoilt("empty", "fix.lpatch", Vec::clear)
 }
 
 #[test]
 fn a_bundle_for_another_architecture() -> Result<()> {
     // e_machine: EM_AARCH64.
-    check_spoilt("architecture", "bundle", |bytes| bytes[18] = 183)
+    check_spoilt("architecture", "x86-64", |bytes| bytes[18] = 183)
 }
 
 #[test]
 fn a_bundle_that_is_an_ordinary_object() -> Result<()> {
     let (program, target) = scenario("cases/changed_body", "ordinary_object")?;
     apply_with(&target, &program, &["patch.o"])?
-        .expect_error(1, "bundle")
+        .expect_error(1, "live patch")
         .map(drop)
 }
 
@@ -228,15 +228,31 @@ fn no_memory_within_reach() -> Result<()> {
     let (program, mut target) = scenario("scenarios/crowded", "crowded")?;
     target.ask("fill")?;
     let before = Snapshot::take(target.pid())?;
-    apply_with(&target, &program, &["fix.lpatch"])?.expect_error(1, "within reach")?;
+    apply_with(&target, &program, &["fix.lpatch"])?.expect_error(4, "does not reach")?;
     before.check_same(&Snapshot::take(target.pid())?, Extent::Everything)?;
+    target.check_undisturbed()
+}
+
+/// New code that refers to nothing may lie anywhere; the old function is long enough for a far jump.
+#[test]
+fn no_memory_within_reach_for_a_far_jump() -> Result<()> {
+    let (program, mut target) = scenario("scenarios/crowded", "crowded_far")?;
+    program
+        .patchgen("old.c", "new-far.c", "fix.lpatch")?
+        .expect(0)?;
+    target.ask("fill")?;
+    let before = Snapshot::take(target.pid())?;
+    apply_with(&target, &program, &["fix.lpatch"])?.expect(0)?;
+    ensure!(target.ask("40")? == "42", "the patch is not in force");
+    livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
+    before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)?;
+    ensure!(target.ask("40")? == "41", "the patch is still in force");
     target.check_undisturbed()
 }
 
 /// Runs `patchgen` with its output on a file system of one page.
 fn patchgen_on_full_disk(program: &Program, directory: &Path) -> Result<Finished> {
-    let script =
-        "mount -t tmpfs -o size=4k tmpfs \"$1\" && exec \"$2\" \"$3\" \"$4\" -o \"$1/fix.lpatch\"";
+    let script = "mount -t tmpfs -o size=4k tmpfs \"$1\" && head -c 4096 /dev/zero >\"$1/full\" && exec \"$2\" \"$3\" \"$4\" -o \"$1/fix.lpatch\"";
     let mut command = Command::new("unshare");
     command
         .args(["--mount", "sh", "-c", script, "sh"])

@@ -1,6 +1,6 @@
 //! Targets that do not hold still: threads that come and go, signals, a client that is killed.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use livepatch_tests::case::{apply, apply_command, apply_with, start};
 use livepatch_tests::program::Program;
 use livepatch_tests::snapshot::{Extent, Snapshot};
@@ -93,9 +93,7 @@ fn a_killed_client_leaves_the_target_whole() -> Result<()> {
         client.wait()?;
         let answer = target.ask("40")?;
         ensure!(answer == "41" || answer == "42", "answered {answer}");
-        wait_untraced(&target)?;
-        // Puts right whatever is there.
-        apply_with(&target, &program, &["fix.lpatch"])?.expect(0)?;
+        put_right(&target, &program)?;
         ensure!(target.ask("40")? == "42", "the patch is not in force");
         livepatch(["revert", "--pid", &target.pid_text(), "fix"])?.expect(0)?;
     }
@@ -103,15 +101,41 @@ fn a_killed_client_leaves_the_target_whole() -> Result<()> {
     target.check_undisturbed()
 }
 
-/// Waits until the guardian that outlives its client has finished.
-fn wait_untraced(target: &Target) -> Result<()> {
+/// Two administrators at once: one of them wins, and nothing of the other stays.
+#[test]
+fn two_commands_at_once_leave_one_patch() -> Result<()> {
+    let (program, mut target) = scenario("stacked", "two_at_once")?;
+    apply(&target, &program)?;
+    livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
+    let before = Snapshot::take(target.pid())?;
+    for round in 0..ROUNDS {
+        let one = spawn(&mut apply_command(&target, &program, &["fix.lpatch"])?)?;
+        thread::sleep(Duration::from_millis(round as u64));
+        let other = apply_with(&target, &program, &["fix.lpatch"])?;
+        let one = finish(one)?;
+        ensure!(
+            one.status == 0 || other.status == 0,
+            "both failed: {one}{other}"
+        );
+        ensure!(target.ask("40")? == "42", "the patch is not in force");
+        livepatch(["revert", "--pid", &target.pid_text(), "fix"])?.expect(0)?;
+        before
+            .check_same(&Snapshot::take(target.pid())?, Extent::Mapped)
+            .with_context(|| format!("after\n{one}{other}"))?;
+    }
+    target.check_undisturbed()
+}
+
+/// Applies the patch, whatever state the process is in. Tries again while the guardian of the client that
+/// was killed is still at work.
+fn put_right(target: &Target, program: &Program) -> Result<()> {
     let begin = Instant::now();
     loop {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", target.pid()))?;
-        if status.contains("TracerPid:\t0\n") {
+        let applied = apply_with(target, program, &["fix.lpatch"])?;
+        if applied.status == 0 {
             return Ok(());
         }
-        ensure!(begin.elapsed() < Duration::from_secs(20), "a tracer stayed");
-        thread::sleep(Duration::from_millis(10));
+        ensure!(begin.elapsed() < Duration::from_secs(20), "{applied}");
+        thread::sleep(Duration::from_millis(20));
     }
 }

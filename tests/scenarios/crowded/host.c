@@ -13,7 +13,7 @@ static void occupy(unsigned long from, unsigned long to) {
 
 /* Maps everything free within reach of the code, so that nobody can place anything there. */
 static void fill(void) {
-    unsigned long code = (unsigned long)answer, low = code < reach + lowest ? lowest : code - reach, high = code + reach;
+    unsigned long code = (unsigned long)answer & -4096ul, low = code < reach + lowest ? lowest : code - reach, high = code + reach;
     unsigned long gaps[512][2], end = low;
     int count = 0;
     char line[512];

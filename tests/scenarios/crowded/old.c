@@ -1,4 +1,10 @@
 // A process whose address space around the code is full.
 //#ExpectBefore: 41
 //#ExpectOutput: 42
-long answer(long x) { return x + 1; }
+extern long one;
+long one = 1;
+long answer(long x) {
+    for (long i = 0; i < x / 8; i++)
+        x += i & one & 2;
+    return x + one;
+}
