@@ -40,7 +40,12 @@ pub struct Options {
 /// # Errors
 /// Why not; [`Error::status`] tells whether anything changed.
 pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Error> {
-    let session = Session::open(pid)?;
+    let (session, _lock) = if options.dry_run {
+        (Session::open(pid)?, None)
+    } else {
+        let (session, lock) = Session::open_locked(pid, options.timeout)?;
+        (session, Some(lock))
+    };
     let images = session.images(&options.debug_dirs);
     let patches = session.patches(&images).patches;
     let name = &patch.bundle.manifest.name;

@@ -20,6 +20,14 @@ pub enum Error {
     /// The process cannot be a target.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// Another livepatch works on it.
+    #[error("another livepatch works on process {pid}")]
+    InUse {
+        /// The process.
+        pid: Pid,
+        /// What the lock says.
+        source: io::Error,
+    },
     /// The patch cannot be read.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -184,6 +192,7 @@ impl Error {
             Self::Commit(error) if error.is_broken() => Status::Broken,
             Self::Broken { .. } => Status::Broken,
             Self::Commit(error) if error.is_busy() => Status::Busy,
+            Self::InUse { .. } => Status::Busy,
             Self::NoModule { .. }
             | Self::Mismatch { .. }
             | Self::SeveralModules { .. }

@@ -79,6 +79,14 @@ impl Installed {
         )
     }
 
+    /// The first addresses of all its functions.
+    pub fn entries(&self) -> impl Iterator<Item = RunAddr> {
+        self.record
+            .entries
+            .iter()
+            .map(|offset| RunAddr(self.prelude.base.0.wrapping_add(*offset)))
+    }
+
     /// The addresses of its unwind records.
     #[must_use]
     pub fn unwind(&self) -> (RunAddr, u64) {

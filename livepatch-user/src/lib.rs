@@ -17,6 +17,7 @@ pub mod install;
 pub mod installed;
 pub mod link;
 pub mod list;
+pub mod lock;
 pub mod memory;
 pub mod place;
 pub mod plan;

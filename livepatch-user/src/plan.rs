@@ -6,7 +6,7 @@ use crate::entry::{self, EntryError};
 use crate::link::{Image, Layout, LinkError, Resolution, link};
 use crate::prove::Proven;
 use crate::record::{Record, RecordedModule, Redirect};
-use livepatch_bundle::{Bundle, RunAddr};
+use livepatch_bundle::{Bundle, RunAddr, SectionKind, Symbol, SymbolId};
 use thiserror::Error;
 
 /// A place above every patch in the encoding of a record: addresses below it take no more bytes.
@@ -113,6 +113,7 @@ impl<'a> Plan<'a> {
             unwind: (u64::MAX >> 32, u64::MAX >> 32),
             module: identity.module,
             functions: sites.iter().map(longest).collect(),
+            entries: code_symbols(bundle).map(|_| u64::MAX >> 32).collect(),
         };
         let layout = Layout::new(bundle, template.encode().len() as u64);
         Self {
@@ -148,6 +149,7 @@ impl<'a> Plan<'a> {
             code: self.layout.code,
             unwind: self.layout.unwind,
             functions,
+            entries: self.entries(),
             ..self.template.clone()
         })
     }
@@ -168,6 +170,14 @@ impl<'a> Plan<'a> {
         Ok(image)
     }
 
+    fn entries(&self) -> Vec<u64> {
+        let offset = |symbol| self.layout.address_of(self.bundle, symbol, RunAddr(0));
+        code_symbols(self.bundle)
+            .filter_map(offset)
+            .map(|at| at.0)
+            .collect()
+    }
+
     fn redirects(&self, base: RunAddr) -> Result<Vec<Redirect>, PlanError> {
         let functions = self.bundle.manifest.functions.iter();
         functions
@@ -180,6 +190,19 @@ impl<'a> Plan<'a> {
             })
             .collect()
     }
+}
+
+/// The functions that the bundle defines in code that is placed.
+fn code_symbols(bundle: &Bundle) -> impl Iterator<Item = SymbolId> {
+    let is_code = |symbol: &Symbol| {
+        let section = symbol
+            .definition
+            .map(|definition| &bundle.sections[definition.section.0]);
+        section.is_some_and(|section| section.kind == SectionKind::Code)
+    };
+    (0..bundle.symbols.len())
+        .filter(move |&index| is_code(&bundle.symbols[index]))
+        .map(SymbolId)
 }
 
 fn redirect(site: &Site, new: RunAddr, new_len: u64) -> Result<Redirect, PlanError> {

@@ -57,6 +57,8 @@ pub struct Record {
     pub module: RecordedModule,
     /// The functions that it replaces.
     pub functions: Vec<Redirect>,
+    /// Offsets of all its functions, new ones too.
+    pub entries: Vec<u64>,
 }
 
 /// Which mapping of which file was patched.
@@ -272,6 +274,7 @@ mod tests {
                 start: RunAddr(0x1000),
                 end: RunAddr(0x9000),
             },
+            entries: vec![256],
             functions: vec![Redirect {
                 name: "f".into(),
                 entry: RunAddr(0x2000),

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::exchange::{Exchange, Run};
 use crate::hands::{Loan, borrow};
 use crate::image::Images;
-use crate::install::Mapped;
+use crate::install::{Hands, Mapped};
 use crate::installed::{Installed, State};
 use crate::memory::Memory;
 use crate::place::PAGE;
@@ -18,14 +18,15 @@ use crate::record::retired_marks;
 use crate::release::discard;
 use crate::report::{Outcome, Report, Reverted, Stop};
 use crate::retire::{
-    AddressRange, Incomplete, Limits, Outcome as Pointers, PatchAddresses, RemoteSyscall, Search,
-    ThreadState,
+    AddressRange, Capture, Incomplete, Limits, Outcome as Pointers, PatchAddresses, RemoteSyscall,
+    Search, ThreadState,
 };
 use crate::session::Session;
 use crate::stack::stack_check;
 use crate::sys::ptrace;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::RunAddr;
+use std::io;
 use std::time::Duration;
 
 /// How `revert` does its work.
@@ -42,7 +43,7 @@ pub struct Options {
 /// # Errors
 /// Why not; [`Error::status`] tells whether anything changed.
 pub fn revert(pid: Pid, name: Option<&str>, options: Options) -> Result<Report, Error> {
-    let session = Session::open(pid)?;
+    let (session, _lock) = Session::open_locked(pid, options.timeout)?;
     let images = session.images(&[]);
     let found = session.patches(&images);
     if let (true, Some(error)) = (
@@ -221,8 +222,8 @@ impl Reversal<'_> {
                 .map(|search| search.capture(threads.iter().map(as_state).collect()));
         })?;
         let pointers = match capture {
-            Some(capture) => capture.judge(),
-            None => search.map_or_else(Pointers::Incomplete, |_| Pointers::Free),
+            Some(capture) => self.judge(capture),
+            None => Pointers::Incomplete(search.err().unwrap_or_else(not_searched)),
         };
         Ok((stop, pointers))
     }
@@ -234,18 +235,35 @@ impl Reversal<'_> {
         let addresses = PatchAddresses {
             ranges: vec![range(patch.range())],
             code: vec![range(patch.code())],
-            entries: patch
-                .record
-                .functions
-                .iter()
-                .map(|redirect| redirect.new)
-                .collect(),
+            entries: patch.entries().collect(),
         };
         let memory = &self.session.memory;
         let mut loan = borrow(self.session).ok();
         let thread_pointer = loan.as_ref().map(Loan::thread_pointer);
         let remote = loan.as_mut().map(|loan| loan as &mut dyn RemoteSyscall);
-        Search::begin(memory, addresses, thread_pointer, remote, Limits::default())
+        let limits = Limits::default();
+        let mut search = Search::prepare(memory, addresses, thread_pointer, remote, limits)?;
+        // The thread runs again while everything is read, and while what was written meanwhile is.
+        drop(loan);
+        search.refresh()?;
+        search.refresh()?;
+        Ok(search)
+    }
+
+    /// What the captured memory says, and the kernel about signal handlers.
+    fn judge(&self, capture: Capture<'_, '_>) -> Pointers {
+        let unknown = |source| {
+            let what = "the signal handlers";
+            Pointers::Incomplete(Incomplete::Proc { what, source })
+        };
+        let mut loan = match borrow(self.session) {
+            Ok(loan) => loan,
+            Err(error) => return unknown(io::Error::other(error)),
+        };
+        match loan.lend(&[0; HANDLER_ROOM]) {
+            Ok(scratch) => capture.judge_with(&mut loan, scratch),
+            Err(error) => unknown(error),
+        }
     }
 
     fn reason_to_stay(&self, pointers: &Pointers) -> Option<String> {
@@ -320,6 +338,15 @@ fn as_state(standing: &Standing) -> ThreadState {
         extended,
         walked: top.map(|end| AddressRange { start, end }),
     }
+}
+
+/// What `rt_sigaction(2)` fills in: the kernel's `struct sigaction`.
+const HANDLER_ROOM: usize = 32;
+
+fn not_searched() -> Incomplete {
+    let source = io::Error::other("the stop did not take it");
+    let what = "a copy of what was written";
+    Incomplete::Proc { what, source }
 }
 
 /// Room for the extended registers: AMX tiles included (Intel SDM vol. 1, 13.4).

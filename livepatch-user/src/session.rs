@@ -3,9 +3,11 @@
 use crate::error::Error;
 use crate::image::{Context, Images};
 use crate::installed::{self, Found};
+use crate::lock::Lock;
 use crate::place::{Growth, Taken};
-use crate::process::{Mapping, Pid, ProcessMemory, Target, examine, maps};
+use crate::process::{Mapping, Pid, ProcessMemory, Stat, Target, TargetError, examine, maps};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A process, its memory and what it maps.
 #[derive(Debug)]
@@ -24,7 +26,26 @@ impl Session {
     /// # Errors
     /// When it cannot be a target, or not be read.
     pub fn open(pid: Pid) -> Result<Self, Error> {
-        let target = examine(pid)?;
+        Self::look(examine(pid)?)
+    }
+
+    /// Looks at a process that nobody else changes while the lock is held.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and when somebody else works on it for longer than `timeout`.
+    pub fn open_locked(pid: Pid, timeout: Duration) -> Result<(Self, Lock), Error> {
+        let directory = PathBuf::from(format!("/proc/{pid}"));
+        let Ok(stat) = Stat::read(&directory) else {
+            return Err(
+                examine(pid).map_or_else(Error::from, |_| TargetError::NoSuchProcess(pid).into())
+            );
+        };
+        let lock = Lock::take(pid, stat.start_time, timeout)?;
+        Ok((Self::open(pid)?, lock))
+    }
+
+    fn look(target: Target) -> Result<Self, Error> {
+        let pid = target.pid;
         let read = |what| move |source| Error::Read { pid, what, source };
         let memory = ProcessMemory::open(&target).map_err(read("the memory"))?;
         let mappings = maps(pid).map_err(read("the mappings"))?;

@@ -174,3 +174,31 @@ fn archive(path: &Path, bytes: &[u8]) -> Result<Objects, InputError> {
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_of_one_side_are_paired_with_nothing() {
+        let side = |names: &[&str]| -> Objects {
+            names
+                .iter()
+                .map(|name| ((*name).to_owned(), vec![1]))
+                .collect()
+        };
+        let pairs = paired(side(&["a.o", "b.o"]), side(&["b.o", "c.o"]));
+        let shape: Vec<_> = pairs
+            .iter()
+            .map(|pair| (pair.name.as_str(), pair.old.is_some(), pair.new.is_some()))
+            .collect();
+        assert_eq!(
+            shape,
+            [
+                ("a.o", true, false),
+                ("b.o", true, true),
+                ("c.o", false, true)
+            ]
+        );
+    }
+}

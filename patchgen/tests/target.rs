@@ -131,6 +131,39 @@ fn locals_of_one_name_are_told_apart() {
 }
 
 #[test]
+fn a_function_that_is_chosen_at_start_is_not_located() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path();
+    let source = "
+        #include <string.h>
+        int f(const char *s) { return strlen(s) NEWLY; }
+        int main(int argc, char **argv) { return f(argv[0]) + strnlen(argv[0], 9); }
+    ";
+    let old = compile_text(
+        &path.join("old"),
+        "one.o",
+        source,
+        &["-DNEWLY=", "-fno-builtin"],
+    );
+    let flags = ["-DNEWLY=+ strnlen(s, 3)", "-fno-builtin"];
+    let new = compile_text(&path.join("new"), "one.o", source, &flags);
+    let target = path.join("program");
+    let mut gcc = Command::new("gcc");
+    assert_eq!(
+        run(gcc.arg("-static").arg("-o").arg(&target).arg(&old)).status,
+        0
+    );
+    let output = path.join("fix.lpatch");
+    let target = target.to_string_lossy().into_owned();
+    let result = patchgen(&old, &new, &output, &["--target", &target]);
+    assert_eq!(result.status, 0, "{}", result.stderr);
+    let manifest = read_bundle(&output).manifest;
+    // glibc's symbol names the function that chooses.
+    assert!(located(&manifest, "strnlen").is_empty());
+    assert_eq!(located(&manifest, "f@running").len(), 1);
+}
+
+#[test]
 fn an_object_that_the_target_was_not_built_from_is_refused() {
     let program = program(&[]);
     let output = program.directory.path().join("fix.lpatch");

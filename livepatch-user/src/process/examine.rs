@@ -201,7 +201,9 @@ fn refuse_traced(pid: Pid, name: &str, status: &Status) -> Result<(), TargetErro
     if status.tracer == 0 {
         return Ok(());
     }
-    let tracer = Pid(status.tracer);
+    // The kernel names the tracing thread.
+    let thread = Status::read(&directory(Pid(status.tracer)));
+    let tracer = Pid(thread.map_or(status.tracer, |thread| thread.tgid));
     let tracer_name = Stat::read(&directory(tracer)).map_or_else(|_| "?".into(), |stat| stat.comm);
     Err(TargetError::Traced {
         pid,

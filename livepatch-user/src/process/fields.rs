@@ -69,7 +69,7 @@ impl Stat {
 pub struct Status {
     /// The process that the thread belongs to.
     pub tgid: i32,
-    /// Who traces it, 0 for nobody.
+    /// The thread that traces it, 0 for none.
     pub tracer: i32,
     /// The effective user.
     pub euid: u32,

@@ -3,6 +3,7 @@
 use super::error::{ReleaseError, StopError};
 use super::lone::{GRACE, log_failure, release, release_late};
 use super::members::Members;
+use super::patience::ShortNaps;
 use super::roster::{Roster, gone_or};
 use super::timings::{Clock, Timings};
 use super::tracee::{self, Arrival, Seized, StoppedThread, is_64_bit};
@@ -34,6 +35,7 @@ pub struct Stopped {
     helpers: HashSet<Tid>,
     timings: Timings,
     clock: Clock,
+    _naps: ShortNaps,
     /// A tracee obeys only the thread that seized it.
     _not_send: PhantomData<*const ()>,
 }
@@ -89,6 +91,7 @@ impl Stopped {
             helpers: HashSet::new(),
             timings: Timings::default(),
             clock: Clock::start(),
+            _naps: ShortNaps::begin(),
             _not_send: PhantomData,
         }
     }

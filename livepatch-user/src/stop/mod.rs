@@ -11,6 +11,7 @@ mod error;
 mod hold;
 mod lone;
 mod members;
+mod patience;
 pub mod restart;
 mod roster;
 mod timings;

@@ -1,6 +1,7 @@
 //! One thread: attach, stop, look, tell how it stopped.
 
 use super::error::StopError;
+use super::patience::Patience;
 use super::restart;
 use crate::memory::Registers;
 use crate::process::{Pid, Stat, Tid};
@@ -108,7 +109,7 @@ pub(super) fn is_kernel_helper(pid: Pid, thread: &StoppedThread) -> bool {
 
 /// Waits until a thread stands or is gone.
 pub(crate) fn await_stop(pid: Pid, tid: Tid, deadline: Instant) -> Result<Arrival, StopError> {
-    let mut patience = Patience::default();
+    let mut patience = Patience::new();
     loop {
         let report = wait::poll(tid).map_err(|source| StopError::System {
             pid,
@@ -120,7 +121,7 @@ pub(crate) fn await_stop(pid: Pid, tid: Tid, deadline: Instant) -> Result<Arriva
             wait::Report::Stopped { signal, event } => return Ok(arrival(signal, event)),
             wait::Report::Nothing => {}
         }
-        if patience.wait() {
+        if !patience.wait() {
             continue;
         }
         if Instant::now() >= deadline {
@@ -229,28 +230,6 @@ pub(super) fn unstoppable(pid: Pid, tid: Tid) -> StopError {
 
 fn directory(pid: Pid, tid: Tid) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/task/{tid}"))
-}
-
-/// Waiting for something that mostly takes microseconds: give up the CPU first, sleep later.
-#[derive(Default)]
-struct Patience {
-    rounds: u32,
-}
-
-impl Patience {
-    const YIELDS: u32 = 400;
-
-    /// Waits a moment. False when it was long enough to look for the reason.
-    fn wait(&mut self) -> bool {
-        self.rounds = self.rounds.saturating_add(1);
-        if self.rounds <= Self::YIELDS {
-            std::thread::yield_now();
-            return true;
-        }
-        let factor = (self.rounds - Self::YIELDS).min(20);
-        std::thread::sleep(Duration::from_micros(50) * factor);
-        false
-    }
 }
 
 #[cfg(test)]

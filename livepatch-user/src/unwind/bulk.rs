@@ -4,12 +4,21 @@ use super::check::StackCheck;
 use super::region::{AddressSpace, Regions};
 use super::registers::RegisterFile;
 use super::snapshot::StackSnapshot;
+use super::unwinder::PcHasher;
 use super::verdict::Verdict;
+use super::walk::WalkEnd;
 use crate::memory::Registers;
 use livepatch_bundle::RunAddr;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::ops::ControlFlow;
 
 /// Bytes of each stack read at once, from the red zone up; what lies beyond is read on demand.
 const WINDOW: u64 = 8 << 10;
+/// Stacks read at once: their tops stay in the processor's cache until they are walked.
+const BATCH: usize = 32;
+/// The most that is read at once because a rehearsal read it.
+const DEEPEST: u64 = 64 << 10;
 const RED_ZONE: u64 = 128;
 const PAGE: u64 = 4096;
 
@@ -19,12 +28,14 @@ pub(super) struct Bulk {
     bytes: Vec<u8>,
     /// Mappings as last seen; only to know where a stack ends.
     regions: Regions,
+    /// Bytes in use above each stack pointer, where a rehearsal got to the end.
+    depths: HashMap<u64, u64, BuildHasherDefault<PcHasher>>,
 }
 
 impl StackCheck {
     /// Judges all threads of a stop; `threads` is any name of each and its registers.
     ///
-    /// The top of every stack is read in one go.
+    /// The tops of many stacks are read in one go.
     pub fn judge_many<T: Copy>(
         &mut self,
         threads: &[(T, Registers)],
@@ -34,20 +45,23 @@ impl StackCheck {
         self.stack_pointers
             .extend(threads.iter().map(|(_, registers)| RunAddr(registers.rsp)));
         let mut bulk = std::mem::take(&mut self.bulk);
-        let windows = bulk.read(
-            threads.iter().map(|(_, registers)| RunAddr(registers.rsp)),
-            space,
-        );
-        let verdicts = threads
-            .iter()
-            .zip(windows)
-            .map(|((thread, registers), window)| {
-                let mut stack = window.over(&bulk.bytes, space);
-                let verdict = self.judge(registers, &mut stack, space);
-                self.tops.push(self.last_top());
-                (*thread, verdict)
-            })
-            .collect();
+        self.tops.clear();
+        let mut verdicts = Vec::with_capacity(threads.len());
+        for batch in threads.chunks(BATCH) {
+            let tops = batch.iter().map(|(_, registers)| RunAddr(registers.rsp));
+            let windows = bulk.read(tops, space);
+            verdicts.extend(
+                batch
+                    .iter()
+                    .zip(windows)
+                    .map(|((thread, registers), window)| {
+                        let mut stack = window.over(&bulk.bytes, space);
+                        let verdict = self.judge(registers, &mut stack, space);
+                        self.tops.push(self.top);
+                        (*thread, verdict)
+                    }),
+            );
+        }
         self.bulk = bulk;
         verdicts
     }
@@ -62,18 +76,35 @@ impl StackCheck {
         if let Ok(regions) = space.regions() {
             bulk.regions = Regions::new(regions);
         }
-        let windows = bulk.read(threads.iter().map(|(_, sp)| *sp), space);
-        for ((pc, sp), window) in threads.iter().zip(windows) {
-            let mut stack = window.over(&bulk.bytes, space);
-            let start = RegisterFile::partial(*pc, *sp);
-            let end =
-                self.unwinder
-                    .walk(start, &mut stack, |_| std::ops::ControlFlow::Continue(()));
-            if !matches!(end, super::walk::WalkEnd::Complete { .. }) {
-                self.prepare_words(window.bytes(&bulk.bytes), space);
+        bulk.depths.clear();
+        for batch in threads.chunks(BATCH) {
+            let windows = bulk.read(batch.iter().map(|(_, sp)| *sp), space);
+            for ((pc, sp), window) in batch.iter().zip(windows) {
+                let mut stack = window.over(&bulk.bytes, space);
+                match self.rehearse_walk(*pc, *sp, &mut stack) {
+                    Some(top) => bulk.remember(*sp, top),
+                    None => self.prepare_words(window.bytes(&bulk.bytes), space),
+                }
             }
         }
         self.bulk = bulk;
+    }
+
+    /// The outermost frame's stack pointer, if the walk got there.
+    fn rehearse_walk(
+        &mut self,
+        pc: RunAddr,
+        sp: RunAddr,
+        stack: &mut StackSnapshot<'_>,
+    ) -> Option<RunAddr> {
+        let start = RegisterFile::partial(pc, sp);
+        match self
+            .unwinder
+            .walk(start, stack, |_| ControlFlow::Continue(()))
+        {
+            WalkEnd::Complete { top, .. } => Some(top),
+            WalkEnd::Stopped | WalkEnd::Gap(_) => None,
+        }
     }
 
     fn prepare_words(&mut self, stack: &[u8], space: &dyn AddressSpace) {
@@ -136,14 +167,26 @@ impl Bulk {
         windows
     }
 
-    /// Where to read around `sp`: to the end of the mapping at most, of the page if the mapping is not known.
+    /// A stack whose outermost frame is at `top`: nothing beyond needs to be read if the thread sleeps on.
+    fn remember(&mut self, sp: RunAddr, top: RunAddr) {
+        let depth = top.0.wrapping_sub(sp.0);
+        if depth <= DEEPEST {
+            self.depths.insert(sp.0, depth);
+        }
+    }
+
+    /// Where to read around `sp`: as far as the rehearsal went; to the end of the mapping at most, of the page if the mapping is not known.
     fn extent(&self, sp: RunAddr) -> (RunAddr, usize) {
         let (low, high) = match self.regions.find(sp) {
             Some(region) => (region.start.0, region.end.0),
             None => (sp.0 & !(PAGE - 1), (sp.0 | (PAGE - 1)).saturating_add(1)),
         };
         let start = (sp.0.saturating_sub(RED_ZONE) & !7).max(low);
-        let end = start.saturating_add(WINDOW).min(high);
+        let end = match self.depths.get(&sp.0) {
+            Some(depth) => sp.0.saturating_add(*depth),
+            None => start.saturating_add(WINDOW),
+        };
+        let end = end.min(high);
         let len = usize::try_from(end.saturating_sub(start)).unwrap_or(0);
         (RunAddr(start), len)
     }

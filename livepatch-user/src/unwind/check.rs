@@ -24,8 +24,8 @@ pub struct StackCheck {
     /// Mappings seen in this stop.
     regions: Option<Regions>,
     pub(super) bulk: super::bulk::Bulk,
-    /// Of the thread judged last: where its outermost frame begins, if all its frames were unwound and lie on one stack.
-    top: Option<RunAddr>,
+    /// Of the thread judged last: the stack pointer of its outermost frame, if all its frames were unwound.
+    pub(super) top: Option<RunAddr>,
     pub(super) tops: Vec<Option<RunAddr>>,
 }
 
@@ -54,15 +54,11 @@ impl StackCheck {
         &mut self.unwinder
     }
 
-    /// Of each thread of the last [`Self::judge_many`], in order: where its outermost frame begins. `None` when not all
-    /// of its frames were unwound, or they may lie on several stacks.
+    /// Of each thread of the last [`Self::judge_many`], in order: the stack pointer of its outermost frame; `None` when
+    /// not all of its frames were unwound.
     #[must_use]
     pub fn tops(&self) -> &[Option<RunAddr>] {
         &self.tops
-    }
-
-    pub(super) fn last_top(&self) -> Option<RunAddr> {
-        self.top
     }
 
     /// To be called at the start of each stop ([`Self::judge_many`] does): what was seen of the target's mappings in
@@ -99,8 +95,8 @@ impl StackCheck {
         }
         let mut hit = None;
         let forbidden = &self.forbidden;
-        let end = self.unwinder.walk(start, stack, |visit| {
-            hit = hit_at(forbidden, visit.pc).map(|label| (visit.pc, label.to_owned()));
+        let end = self.unwinder.walk(start, stack, |pc| {
+            hit = hit_at(forbidden, pc).map(|label| (pc, label.to_owned()));
             match hit {
                 Some(_) => ControlFlow::Break(()),
                 None => ControlFlow::Continue(()),
@@ -121,7 +117,7 @@ impl StackCheck {
                 }
             }
             (WalkEnd::Complete { frames, top }, None) => {
-                self.top = top;
+                self.top = Some(top);
                 Verdict::Clear {
                     frames,
                     by_scan: false,
@@ -192,9 +188,9 @@ impl StackCheck {
     fn backtrace(&mut self, start: RegisterFile, stack: &mut StackSnapshot<'_>) -> Vec<Frame> {
         let mut pcs = Vec::new();
         let forbidden = &self.forbidden;
-        self.unwinder.walk(start, stack, |visit| {
-            pcs.push(visit.pc);
-            let last = hit_at(forbidden, visit.pc).is_some() || pcs.len() == MAX_REPORTED;
+        self.unwinder.walk(start, stack, |pc| {
+            pcs.push(pc);
+            let last = hit_at(forbidden, pc).is_some() || pcs.len() == MAX_REPORTED;
             if last {
                 ControlFlow::Break(())
             } else {

@@ -24,7 +24,7 @@ pub(crate) fn read(
     file: Option<&[u8]>,
     memory: &dyn Memory,
 ) -> Option<Tables> {
-    let headers = program_headers(header, memory)?;
+    let (entry, headers) = program_headers(header, memory)?;
     let mut code = code.iter();
     if !code.any(|range| is_executable(*range, bias, &headers)) {
         return None;
@@ -34,10 +34,12 @@ pub(crate) fn read(
     Some(Tables {
         section,
         fingerprint: fingerprint(header, &headers, memory),
+        entry: (entry.0 != 0).then(|| entry.at(bias)),
     })
 }
 
-fn program_headers(header: RunAddr, memory: &dyn Memory) -> Option<Vec<ProgramHeader>> {
+/// The entry point and the program headers.
+fn program_headers(header: RunAddr, memory: &dyn Memory) -> Option<(LinkAddr, Vec<ProgramHeader>)> {
     let bytes = memory.read_vec(header, ELF_HEADER).ok()?;
     let elf = goblin::elf::Elf::parse_header(&bytes).ok()?;
     let is_ours = elf.e_machine == goblin::elf::header::EM_X86_64
@@ -49,7 +51,8 @@ fn program_headers(header: RunAddr, memory: &dyn Memory) -> Option<Vec<ProgramHe
     let count = usize::from(elf.e_phnum);
     let bytes = memory.read_vec(at, count * 56).ok()?;
     let context = Ctx::new(Container::Big, goblin::container::Endian::Little);
-    ProgramHeader::parse(&bytes, 0, count, context).ok()
+    let headers = ProgramHeader::parse(&bytes, 0, count, context).ok()?;
+    Some((LinkAddr(elf.e_entry), headers))
 }
 
 /// Whether the loadable executable segments, page by page, cover the mapping.

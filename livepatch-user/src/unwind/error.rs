@@ -35,6 +35,12 @@ pub enum WalkError {
         /// The caller's.
         cfa: RunAddr,
     },
+    /// The frame says that nothing called it, or its return address is zero, but no thread starts there: a coroutine.
+    #[error("the stack ends at {pc}, where no thread starts")]
+    StrangeEnd {
+        /// The frame.
+        pc: RunAddr,
+    },
     /// A rule needs a register that the frames before did not preserve.
     #[error("the frame of {pc} needs register {number}, which is not known")]
     LostRegister {

@@ -4,7 +4,7 @@ use super::elf_tables;
 use super::section::Section;
 use crate::memory::Memory;
 use livepatch_bundle::RunAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One thing that is mapped executable: the program, a library, the vDSO, or a patch placed earlier.
 #[derive(Clone, Debug)]
@@ -46,18 +46,15 @@ pub(crate) struct Image {
     pub(crate) bias: u64,
     code: Vec<(RunAddr, RunAddr)>,
     source: TableSource,
-    state: State,
-}
-
-enum State {
-    Unread,
-    Read(Option<Tables>),
+    tables: OnceLock<Option<Tables>>,
 }
 
 /// Call-frame information, and bytes of the image that tell it from another one mapped to the same place since.
 pub(crate) struct Tables {
     pub(crate) section: Section,
     pub(crate) fingerprint: Option<(RunAddr, Vec<u8>)>,
+    /// Where the program starts, if it is one.
+    pub(crate) entry: Option<RunAddr>,
 }
 
 impl Image {
@@ -67,29 +64,23 @@ impl Image {
             bias: spec.bias,
             code: spec.code,
             source: spec.tables,
-            state: State::Unread,
+            tables: OnceLock::new(),
         }
     }
 
     /// The tables, read from `memory` at the first call.
-    pub(crate) fn tables(&mut self, memory: &dyn Memory) -> Option<&Tables> {
-        if matches!(self.state, State::Unread) {
-            self.state = State::Read(self.read(memory));
-        }
-        self.known_tables()
+    pub(crate) fn tables(&self, memory: &dyn Memory) -> Option<&Tables> {
+        self.tables.get_or_init(|| self.read(memory)).as_ref()
     }
 
     /// The tables if they were read.
     pub(crate) fn known_tables(&self) -> Option<&Tables> {
-        match &self.state {
-            State::Read(tables) => tables.as_ref(),
-            State::Unread => None,
-        }
+        self.tables.get()?.as_ref()
     }
 
     /// Forgets the tables for good: something else is mapped there now.
     pub(crate) fn discard_tables(&mut self) {
-        self.state = State::Read(None);
+        self.tables = OnceLock::from(None);
     }
 
     fn read(&self, memory: &dyn Memory) -> Option<Tables> {
@@ -105,6 +96,7 @@ impl Image {
                 Some(Tables {
                     fingerprint: Some((*start, bytes.clone())),
                     section: Section::mapped(*start, bytes, None),
+                    entry: None,
                 })
             }
             TableSource::None => None,

@@ -7,6 +7,8 @@
 
 use super::forbidden::{ForbiddenRange, ForbiddenSet};
 use super::region::{AddressSpace, RegionKind, Regions};
+use super::registers::RegisterFile;
+use super::signal_frame;
 use super::unwinder::{Unwinder, follows_call};
 use super::verdict::{Hit, HitKind, Reason};
 use super::walk::Gap;
@@ -14,8 +16,6 @@ use livepatch_bundle::RunAddr;
 
 /// Below the stack pointer, for code that calls nothing (ABI 3.2.2).
 const RED_ZONE: i64 = 128;
-//     0f 05                syscall
-const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// Bytes searched for one thread before giving up.
 const MAX_SCAN: u64 = 64 << 20;
 const CHUNK: u64 = 64 << 10;
@@ -86,10 +86,11 @@ pub(super) struct Scan<'a> {
 impl Scan<'_> {
     /// Searches everything from `gap` on. `thread_base` is the thread's `fs_base`, which its own stack's mapping holds.
     pub(super) fn run(&mut self, gap: &Gap, thread_base: RunAddr) -> Found {
-        if gap.exact {
-            self.look_at_registers(gap)?;
+        if let Some(registers) = &gap.registers {
+            self.look_at_registers(registers)?;
         }
-        let red_zone = gap.exact && self.may_use_red_zone(gap.registers.pc());
+        let exact = gap.registers.as_ref();
+        let red_zone = exact.is_some_and(|registers| self.may_use_red_zone(registers.pc()));
         self.add_stack(gap.sp, red_zone, thread_base)?;
         while let Some((start, end)) = self.work.next() {
             self.search(start, end, thread_base)?;
@@ -98,8 +99,8 @@ impl Scan<'_> {
     }
 
     /// A return address may be in a register for a moment (`vfork` pops it).
-    fn look_at_registers(&self, gap: &Gap) -> Found {
-        for value in gap.registers.general() {
+    fn look_at_registers(&self, registers: &RegisterFile) -> Found {
+        for value in registers.general() {
             self.look_at_word(value, HitKind::Register)?;
         }
         Ok(())
@@ -110,7 +111,7 @@ impl Scan<'_> {
     fn may_use_red_zone(&self, pc: RunAddr) -> bool {
         let mut before = [0; 2];
         let read = self.space.read(pc.offset(-2), &mut before);
-        read.is_err() || before != SYSCALL
+        read.is_err() || before != signal_frame::SYSCALL
     }
 
     /// Adds what a thread with this stack pointer can return through: the rest of its own stack; of a stack that is

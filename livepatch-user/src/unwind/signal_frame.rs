@@ -27,6 +27,9 @@ const RESTORER_LONG: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
 //     0f 05                   syscall
 const RESTORER_SHORT: [u8; 7] = [0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05];
 
+//     0f 05                   syscall
+pub(crate) const SYSCALL: [u8; 2] = [0x0f, 0x05];
+
 /// Whether the code at `address` calls `rt_sigreturn` and does nothing else. Then the stack pointer there is at a
 /// `ucontext`: the kernel itself will read it so, which makes this a rule and not a guess.
 pub(crate) fn is_restorer(address: RunAddr, memory: &dyn Memory) -> bool {

@@ -9,54 +9,48 @@ use super::snapshot::StackSnapshot;
 use gimli::{RegisterRule, UnwindExpression};
 use livepatch_bundle::RunAddr;
 
-/// What the row of a frame leads to.
-pub(crate) enum Step {
-    /// Another frame.
-    Caller(RegisterFile),
-    /// Nothing called this frame.
-    Outermost,
-}
-
-/// Applies `row` to the frame with `registers`; `section` holds the row's expressions.
+/// Applies `row` to the frame with `registers`, and puts its caller's into `caller`; `section` holds the row's
+/// expressions. False for an outermost frame. After an error `caller` holds nothing of use.
 pub(crate) fn step(
     row: &Row,
     section: &[u8],
     registers: &RegisterFile,
+    caller: &mut RegisterFile,
     stack: &mut StackSnapshot<'_>,
-) -> Result<Step, WalkError> {
+) -> Result<bool, WalkError> {
     match row {
-        Row::Plain(row) => plain(row, registers, stack).map(Step::Caller),
-        Row::General(row) => Frame {
-            section,
-            registers,
-            stack,
+        Row::Plain(row) => plain(row, registers, caller, stack)?,
+        Row::General(row) => {
+            let mut frame = Frame {
+                section,
+                registers,
+                stack,
+            };
+            *caller = frame.general(row)?;
         }
-        .general(row)
-        .map(Step::Caller),
-        Row::SignalReturn => Ok(Step::Caller(signal_frame::interrupted(
-            registers.sp(),
-            stack,
-        )?)),
-        Row::Outermost => Ok(Step::Outermost),
+        Row::SignalReturn => *caller = signal_frame::interrupted(registers.sp(), stack)?,
+        Row::Outermost => return Ok(false),
     }
+    Ok(true)
 }
 
 fn plain(
     row: &PlainRow,
     registers: &RegisterFile,
+    caller: &mut RegisterFile,
     stack: &mut StackSnapshot<'_>,
-) -> Result<RegisterFile, WalkError> {
+) -> Result<(), WalkError> {
     let (pc, number) = (registers.pc(), row.cfa_register);
     let base = registers.get(number);
     let base = base.ok_or(WalkError::LostRegister { pc, number })?;
     let cfa = RunAddr(base).offset(i64::from(row.cfa_offset));
-    let mut caller = registers.returned(stack.word(cfa.offset(-8))?, cfa.0);
+    *caller = registers.returned(stack.word(cfa.offset(-8))?, cfa.0);
     for (number, offset) in CALLEE_SAVED.into_iter().zip(row.saved) {
         if offset != NOT_SAVED {
             caller.set(number, stack.word(cfa.offset(i64::from(offset)))?);
         }
     }
-    Ok(caller)
+    Ok(())
 }
 
 struct Frame<'f, 'm> {

@@ -8,7 +8,7 @@ use super::registers::RegisterFile;
 use super::row::Row;
 use super::signal_frame;
 use super::snapshot::StackSnapshot;
-use super::step::{Step, step};
+use super::step::step;
 use crate::memory::Memory;
 use gimli::UnwindContext;
 use livepatch_bundle::RunAddr;
@@ -39,6 +39,8 @@ pub(crate) struct Site {
     image: Option<u32>,
     /// A call instruction ends right before it.
     after_call: bool,
+    /// Its row says that nothing called it, and that is so.
+    starts_thread: bool,
 }
 
 /// The images of a process and the rows that were needed so far.
@@ -125,31 +127,31 @@ impl Unwinder {
         self.sites.clear();
     }
 
-    /// The row at `pc`, applied: the caller's registers.
+    /// Applies the row at `pc`; see [`step`].
     pub(crate) fn step(
         &mut self,
         pc: Pc,
         registers: &RegisterFile,
+        caller: &mut RegisterFile,
         stack: &mut StackSnapshot<'_>,
     ) -> Result<Stepped, WalkError> {
         let index = self.site(pc, stack.memory());
         let site = &self.sites[index];
-        let address = pc.address;
         let signal = site.row.as_ref().is_some_and(Row::is_signal);
         let row = match &site.row {
             Some(row) if pc.exact || signal || site.after_call => row,
-            _ if site.image.is_none() => return Err(WalkError::UnknownCode { pc: address }),
-            _ if !pc.exact && !site.after_call => {
-                return Err(WalkError::NotAfterCall { pc: address });
-            }
-            _ => return Err(WalkError::NoRow { pc: address }),
+            _ => return Err(site.error(pc)),
         };
         let tables = site
             .image
             .and_then(|image| self.images[image as usize].known_tables());
         let section = tables.map_or(&[][..], |tables| tables.section.bytes());
-        let step = step(row, section, registers, stack)?;
-        Ok(Stepped { step, signal })
+        match step(row, section, registers, caller, stack)? {
+            true if signal => Ok(Stepped::Signal),
+            true => Ok(Stepped::Call),
+            false if site.starts_thread => Ok(Stepped::Outermost),
+            false => Err(WalkError::StrangeEnd { pc: pc.address }),
+        }
     }
 
     /// Whether `address` is the code that returns from a signal handler.
@@ -180,16 +182,17 @@ impl Unwinder {
 
     fn examine(&mut self, pc: Pc, memory: &dyn Memory) -> Site {
         let image = self.image_at(pc.lookup());
-        let row = image.and_then(|image| {
-            let tables = self.images[image as usize].tables(memory)?;
-            tables.section.row(pc.lookup(), &mut self.context)
-        });
+        let tables = image.and_then(|image| self.images[image as usize].tables(memory));
+        let row = tables.and_then(|tables| tables.section.row(pc.lookup(), &mut self.context));
+        let entry = tables.and_then(|tables| tables.entry);
+        let outermost = matches!(row, Some(Row::Outermost));
         let signal_return =
             || signal_frame::is_restorer(pc.address, memory).then_some(Row::SignalReturn);
         Site {
             row: row.or_else(signal_return),
             image,
             after_call: follows_call(pc.address, memory),
+            starts_thread: outermost && starts_thread(pc.address, entry, memory),
         }
     }
 
@@ -200,10 +203,46 @@ impl Unwinder {
     }
 }
 
-/// A step, and whether it left a frame that the kernel made to deliver a signal.
-pub(crate) struct Stepped {
-    pub(crate) step: Step,
-    pub(crate) signal: bool,
+/// What kind of frame a step left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stepped {
+    /// One that was called.
+    Call,
+    /// One that the kernel made to deliver a signal.
+    Signal,
+    /// One that nothing called.
+    Outermost,
+}
+
+impl Site {
+    /// Why the row does not serve.
+    fn error(&self, pc: Pc) -> WalkError {
+        let exact = pc.exact;
+        let pc = pc.address;
+        if self.image.is_none() {
+            WalkError::UnknownCode { pc }
+        } else if !exact && !self.after_call {
+            WalkError::NotAfterCall { pc }
+        } else {
+            WalkError::NoRow { pc }
+        }
+    }
+}
+
+/// Bytes before the first call of a thread within which the system call lies that made it: in `clone` of every C
+/// library a few instructions.
+const CLONE: usize = 64;
+/// Bytes behind the entry point of a program within which it calls the C library.
+const START: u64 = 128;
+
+/// Whether threads start in the function that returns to `pc`: a program's entry point, or one that makes the system
+/// call `clone`. A coroutine's first function may call itself outermost, too.
+fn starts_thread(pc: RunAddr, entry: Option<RunAddr>, memory: &dyn Memory) -> bool {
+    let behind_entry = entry.is_some_and(|entry| pc.0.wrapping_sub(entry.0) < START);
+    let mut before = [0; CLONE];
+    let start = RunAddr(pc.0.wrapping_sub(CLONE as u64));
+    let read = memory.read(start, &mut before).is_ok();
+    behind_entry || (read && before.windows(2).any(|code| code == signal_frame::SYSCALL))
 }
 
 /// Whether the bytes before `address` are a call instruction; near the start of a mapping there are fewer.

@@ -3,7 +3,6 @@
 use super::error::WalkError;
 use super::registers::RegisterFile;
 use super::snapshot::StackSnapshot;
-use super::step::Step;
 use super::unwinder::{Pc, Stepped, Unwinder};
 use livepatch_bundle::RunAddr;
 use std::ops::ControlFlow;
@@ -14,22 +13,11 @@ const MAX_FRAMES: usize = 1 << 21;
 /// several hundred bytes, and every other step moves up, so this bounds the walk.
 const MAX_SWITCHES: usize = 64;
 
-/// One frame of a walk.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Visit {
-    pub(crate) pc: Pc,
-}
-
 /// How a walk ended.
 #[derive(Debug)]
 pub(crate) enum WalkEnd {
-    /// At a frame that nothing called.
-    Complete {
-        /// How many frames there were.
-        frames: usize,
-        /// Where the outermost frame begins, when all frames lie below it on one stack.
-        top: Option<RunAddr>,
-    },
+    /// At a frame that nothing called, whose stack pointer is `top`.
+    Complete { frames: usize, top: RunAddr },
     /// The visitor said so.
     Stopped,
     /// Here nothing certain can be said about the rest.
@@ -44,10 +32,9 @@ pub(crate) struct Gap {
     pub(crate) frames: usize,
     /// Return addresses that are not accounted for lie at or above it.
     pub(crate) sp: RunAddr,
-    /// Registers of the last frame that is certain.
-    pub(crate) registers: RegisterFile,
-    /// That frame was stopped between two instructions: its registers may hold anything, and it may use the red zone.
-    pub(crate) exact: bool,
+    /// Registers of the frame there, if it was stopped between two instructions: they may hold anything, and it may
+    /// use the red zone.
+    pub(crate) registers: Option<RegisterFile>,
 }
 
 struct Walk {
@@ -56,10 +43,9 @@ struct Walk {
     exact: bool,
     frames: usize,
     switches: usize,
-    /// A signal frame was passed: the frames may lie on several stacks.
-    switched: bool,
-    /// The frame before: its registers, and whether it was exact.
-    callee: Option<(RegisterFile, bool)>,
+    /// The frame before this one; a step puts the frame after it here.
+    other: RegisterFile,
+    other_exact: bool,
 }
 
 impl Unwinder {
@@ -68,32 +54,23 @@ impl Unwinder {
         &mut self,
         registers: RegisterFile,
         stack: &mut StackSnapshot<'_>,
-        mut visit: impl FnMut(Visit) -> ControlFlow<()>,
+        mut visit: impl FnMut(Pc) -> ControlFlow<()>,
     ) -> WalkEnd {
         let mut walk = Walk {
             registers,
             exact: true,
             frames: 0,
             switches: 0,
-            switched: false,
-            callee: None,
+            other: registers,
+            other_exact: true,
         };
         loop {
-            if visit(Visit { pc: walk.pc() }).is_break() {
+            if visit(walk.pc()).is_break() {
                 return WalkEnd::Stopped;
             }
-            let stepped = match self.step(walk.pc(), &walk.registers, stack) {
-                Ok(stepped) => stepped,
-                Err(error) => return WalkEnd::Gap(walk.gap(error)),
-            };
-            match walk.advance(&stepped) {
+            match walk.advance(self, stack) {
                 Ok(true) => {}
-                Ok(false) => {
-                    return WalkEnd::Complete {
-                        frames: walk.frames,
-                        top: (!walk.switched).then(|| walk.registers.sp()),
-                    };
-                }
+                Ok(false) => return walk.complete(),
                 Err(error) => return WalkEnd::Gap(walk.gap(error)),
             }
         }
@@ -108,60 +85,68 @@ impl Walk {
         }
     }
 
-    /// Takes one step; false at the outermost frame.
-    fn advance(&mut self, stepped: &Stepped) -> Result<bool, WalkError> {
-        let Step::Caller(caller) = &stepped.step else {
-            self.frames += 1;
-            return Ok(false);
-        };
-        self.check_direction(caller, stepped.signal)?;
-        if self.frames >= MAX_FRAMES {
-            return Err(WalkError::TooDeep { limit: MAX_FRAMES });
+    fn complete(&self) -> WalkEnd {
+        WalkEnd::Complete {
+            frames: self.frames + 1,
+            top: self.registers.sp(),
         }
+    }
+
+    /// Goes to the caller; false at the outermost frame.
+    fn advance(
+        &mut self,
+        unwinder: &mut Unwinder,
+        stack: &mut StackSnapshot<'_>,
+    ) -> Result<bool, WalkError> {
+        let stepped = unwinder.step(self.pc(), &self.registers, &mut self.other, stack)?;
+        if stepped == Stepped::Outermost {
+            return Ok(false);
+        }
+        self.check(stepped)?;
+        std::mem::swap(&mut self.registers, &mut self.other);
+        self.other_exact = self.exact;
+        self.exact = stepped == Stepped::Signal;
         self.frames += 1;
-        if caller.pc().0 == 0 && !stepped.signal {
-            return Ok(false);
-        }
-        self.callee = Some((self.registers, self.exact));
-        self.registers = *caller;
-        self.exact = stepped.signal;
         Ok(true)
     }
 
     /// The caller's frame lies above. It may start where its callee stopped only if that one had not yet pushed or
     /// has already popped its return address (`vfork` keeps it in a register).
-    fn check_direction(&mut self, caller: &RegisterFile, signal: bool) -> Result<(), WalkError> {
-        self.switched |= signal;
-        let (sp, cfa) = (self.registers.sp(), caller.sp());
-        let moves_up = cfa > sp || (cfa == sp && self.exact);
-        if signal && !moves_up {
-            self.switches += 1;
-        }
-        let allowed = moves_up || (signal && self.switches <= MAX_SWITCHES);
-        let aligned = cfa.0.is_multiple_of(8);
-        if allowed && aligned {
-            return Ok(());
-        }
+    fn check(&mut self, stepped: Stepped) -> Result<(), WalkError> {
         let pc = self.registers.pc();
-        Err(WalkError::Direction { pc, sp, cfa })
+        let (sp, cfa) = (self.registers.sp(), self.other.sp());
+        let moves_up = cfa > sp || (cfa == sp && self.exact);
+        let signal = stepped == Stepped::Signal;
+        self.switches += usize::from(!moves_up);
+        let allowed = moves_up || (signal && self.switches <= MAX_SWITCHES);
+        if !allowed || !cfa.0.is_multiple_of(8) {
+            return Err(WalkError::Direction { pc, sp, cfa });
+        }
+        if self.other.pc().0 == 0 && !signal {
+            return Err(WalkError::StrangeEnd { pc });
+        }
+        if self.frames >= MAX_FRAMES {
+            return Err(WalkError::TooDeep { limit: MAX_FRAMES });
+        }
+        Ok(())
     }
 
-    /// A return address that is none says that the frame *below* was misunderstood; everything else that this one was.
+    /// A return address that is none says that the frame *below* was misunderstood; everything else that this one
+    /// was. The former is found before a step is made, so that `other` still is the frame below.
     fn gap(&self, error: WalkError) -> Gap {
         let misled = matches!(
             error,
             WalkError::NotAfterCall { .. } | WalkError::UnknownCode { .. }
         );
-        let (registers, exact) = match self.callee {
-            Some(callee) if misled && !self.exact => callee,
-            _ => (self.registers, self.exact),
+        let (registers, exact) = match misled && !self.exact {
+            true => (self.other, self.other_exact),
+            false => (self.registers, self.exact),
         };
         Gap {
             error,
             frames: self.frames,
             sp: registers.sp(),
-            registers,
-            exact,
+            registers: exact.then_some(registers),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Stopping, borrowing and examining live processes.
 
 mod child;
+mod examine;
 mod remote;
 mod signals;
 mod stop;

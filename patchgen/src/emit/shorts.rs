@@ -43,3 +43,47 @@ pub fn field(atom: &Atom<'_>, index: usize, short: &Link) -> (u64, i64) {
     let field = STUB.len() as u64 - DISTANCE;
     (stub + DISTANCE, short.at - field.cast_signed())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::{AtomId, AtomKind, Role, Site};
+    use livepatch_bundle::RelocKind;
+
+    fn short(at: u64) -> Link {
+        let site = Site {
+            start: at,
+            end: at + 2,
+            role: Role::Jump,
+            size: 0,
+        };
+        Link {
+            offset: at + 1,
+            kind: RelocKind::Pc32,
+            target: AtomId(1),
+            addend: 0,
+            at: 0,
+            loose: false,
+            site,
+        }
+    }
+
+    #[test]
+    fn each_short_jump_gets_a_stub() {
+        // 00: 74 10 je +0x10; 02: eb 20 jmp +0x20
+        let mut atom = Atom::new(AtomKind::Function, 1, 0..4, &[0x74, 0x10, 0xeb, 0x20]);
+        atom.shorts = vec![short(0), short(2)];
+        let code = code(&atom).expect("in reach");
+        assert_eq!(code, [0x74, 2, 0xeb, 5, 0xe9, 0, 0, 0, 0, 0xe9, 0, 0, 0, 0]);
+        assert_eq!(field(&atom, 1, &atom.shorts[1]), (10, -4));
+    }
+
+    #[test]
+    fn a_jump_that_does_not_reach_its_stub_is_told() {
+        let mut bytes = vec![0x90; 200];
+        bytes[0] = 0xeb;
+        let mut atom = Atom::new(AtomKind::Function, 1, 0..200, &bytes);
+        atom.shorts = vec![short(0)];
+        assert_eq!(code(&atom), Err(0));
+    }
+}

@@ -161,14 +161,15 @@ impl<'d> Carver<'_, 'd> {
             }
             let mut run = None;
             for part in cut(resolver, index, start..end, &starts[index]) {
-                let (kind, range) = match part {
-                    Part::Table(range) => (AtomKind::JumpTable, range),
-                    Part::Literal(range) => (AtomKind::Literal, range),
+                let (kind, range, begins) = match part {
+                    Part::Table(range) => (AtomKind::JumpTable, range, true),
+                    Part::Literal(range, begins) => (AtomKind::Literal, range, begins),
                 };
                 let id = AtomId(self.atoms.len() as u32);
                 let mut atom = self.atom(index, kind, range.start, range.end);
                 run = (kind == AtomKind::Literal).then(|| run.unwrap_or(id));
                 atom.run = run;
+                atom.continues = !begins && run != Some(id);
                 self.atoms.push(atom);
             }
         }

@@ -147,3 +147,80 @@ fn with_gaps(
     }
     stretches
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn section(name: &str, flags: elf::SectionFlags, size: u64) -> Section<'_> {
+        Section {
+            name,
+            sh_type: elf::SHT_PROGBITS,
+            flags: (elf::SHF_ALLOC | flags).0,
+            data: &[],
+            size,
+            align: 1,
+            entsize: 0,
+            relocations: Vec::new(),
+        }
+    }
+
+    fn symbol(name: &str, kind: elf::SymbolType, value: u64, size: u64) -> Symbol<'_> {
+        Symbol {
+            name,
+            kind,
+            bind: elf::STB_GLOBAL,
+            place: Place::Section(1),
+            value,
+            size,
+            source: None,
+        }
+    }
+
+    fn cut_text(symbols: &[Symbol<'_>]) -> Result<Vec<String>, ObjectError> {
+        let text = section(".text", elf::SHF_EXECINSTR, 64);
+        let stretches = cut(&text, (0..symbols.len()).collect(), symbols)?;
+        let show = |stretch: Stretch| match stretch {
+            Stretch::Named(e) => format!("{}-{} {:?} {:?}", e.start, e.end, e.symbols, e.labels),
+            Stretch::Gap(start, end, labels) => format!("gap {start}-{end} {labels:?}"),
+        };
+        Ok(stretches.into_iter().map(show).collect())
+    }
+
+    #[test]
+    fn aliases_labels_and_gaps_are_told_apart() {
+        let symbols = [
+            symbol("f", elf::STT_FUNC, 0, 16),
+            symbol("alias", elf::STT_FUNC, 0, 16),
+            symbol("label", elf::STT_NOTYPE, 4, 0),
+            symbol("g", elf::STT_FUNC, 32, 8),
+            symbol("after", elf::STT_NOTYPE, 48, 0),
+        ];
+        let found = cut_text(&symbols).expect("inside");
+        assert_eq!(
+            found,
+            [
+                "0-16 [0, 1] [2]",
+                "gap 16-32 []",
+                "32-40 [3] []",
+                "gap 40-64 [4]"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_function_without_size_ends_at_the_next() {
+        let symbols = [
+            symbol("f", elf::STT_FUNC, 0, 0),
+            symbol("g", elf::STT_FUNC, 32, 0),
+        ];
+        let found = cut_text(&symbols).expect("inside");
+        assert_eq!(found, ["0-32 [0] []", "32-64 [1] []"]);
+    }
+
+    #[test]
+    fn a_symbol_past_the_end_is_refused() {
+        assert!(cut_text(&[symbol("f", elf::STT_FUNC, 60, 8)]).is_err());
+        assert!(cut_text(&[symbol("f", elf::STT_FUNC, 60, u64::MAX)]).is_err());
+    }
+}

@@ -1,14 +1,14 @@
 //! Read-only data without names: where one piece ends and the next begins.
 //!
 //! The assembler forgets the compiler's `.L` labels. What is left are the places that code refers to: an address that
-//! is taken, or indexed, is the start of something; a plain access may be to the middle of it. A jump table is known by
-//! its contents: consecutive addresses of places inside functions.
+//! is taken, or indexed, is the start of something; a plain access may be to the middle of it, and only begins a *part*.
+//! A jump table is known by its contents: consecutive addresses of places inside functions.
 
 use super::Role;
 use super::link::Resolver;
 use super::raw::{Place, Section};
 use object::elf;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A stretch of read-only data without a name.
@@ -16,14 +16,17 @@ use std::ops::Range;
 pub(super) enum Part {
     /// A jump table.
     Table(Range<u64>),
-    /// Anything else.
-    Literal(Range<u64>),
+    /// Anything else, and whether something begins there.
+    Literal(Range<u64>, bool),
 }
 
-/// The places in read-only sections that something begins at, by section.
-pub(super) fn starts(resolver: &Resolver<'_, '_>) -> Vec<BTreeSet<u64>> {
+/// The places in a section that are referred to, and whether something begins there.
+pub(super) type Starts = BTreeMap<u64, bool>;
+
+/// The places in read-only sections that are referred to, by section.
+pub(super) fn starts(resolver: &Resolver<'_, '_>) -> Vec<Starts> {
     let sections = &resolver.tables.sections;
-    let mut starts = vec![BTreeSet::new(); sections.len()];
+    let mut starts = vec![Starts::new(); sections.len()];
     for (from, section) in sections.iter().enumerate() {
         if !section.is_loaded() || section.is_unwind() {
             continue;
@@ -36,8 +39,10 @@ pub(super) fn starts(resolver: &Resolver<'_, '_>) -> Vec<BTreeSet<u64>> {
                 continue;
             };
             let begins = !matches!(lead.site.role, Role::Access | Role::Call | Role::Jump);
-            if begins && has_literals(&sections[to]) {
-                starts[to].extend(u64::try_from(lead.offset).ok());
+            if let Ok(offset) = u64::try_from(lead.offset)
+                && has_literals(&sections[to])
+            {
+                *starts[to].entry(offset).or_default() |= begins;
             }
         }
     }
@@ -55,21 +60,22 @@ pub(super) fn cut(
     resolver: &Resolver<'_, '_>,
     section: usize,
     gap: Range<u64>,
-    starts: &BTreeSet<u64>,
+    starts: &Starts,
 ) -> Vec<Part> {
     let mut parts = Vec::new();
-    let mut cuts: Vec<u64> = starts.range(gap.start + 1..gap.end).copied().collect();
-    cuts.push(gap.end);
-    let mut from = gap.start;
-    for cut in cuts {
+    let inner = starts.range(gap.start + 1..gap.end);
+    let mut cuts: Vec<(u64, bool)> = inner.map(|(at, begins)| (*at, *begins)).collect();
+    cuts.push((gap.end, true));
+    let (mut from, mut begins) = (gap.start, true);
+    for (cut, next_begins) in cuts {
         let table_end = table_end(resolver, section, from..cut);
         if table_end > from {
             parts.push(Part::Table(from..table_end));
         }
         if cut > table_end {
-            parts.push(Part::Literal(table_end..cut));
+            parts.push(Part::Literal(table_end..cut, begins || table_end > from));
         }
-        from = cut;
+        (from, begins) = (cut, next_begins);
     }
     parts
 }

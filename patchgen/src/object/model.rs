@@ -126,6 +126,8 @@ pub struct Atom<'d> {
     pub shorts: Vec<Link>,
     /// The first of the literals that lie together: pointers may run from one into the next.
     pub run: Option<AtomId>,
+    /// Whether it may be the middle of the literal before it.
+    pub continues: bool,
     /// Whether it has relocations that are not among its links.
     pub unlinked: bool,
     /// What is not understood about it.
@@ -154,6 +156,7 @@ impl<'d> Atom<'d> {
             links: Vec::new(),
             shorts: Vec::new(),
             run: None,
+            continues: false,
             unlinked: false,
             flaws: Vec::new(),
         }

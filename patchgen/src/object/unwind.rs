@@ -7,7 +7,7 @@
 //!
 //! Only what gcc and clang write for x86-64 is understood: 32-bit lengths and PC-relative 4-byte addresses.
 
-use super::link::{Layout, Linker};
+use super::link::Linker;
 use super::model::{Atom, AtomId};
 use super::raw::{Place, Relocation, Section};
 use object::elf;
@@ -123,7 +123,9 @@ impl<'d> Reader<'_, '_, 'd> {
         let Place::Section(section) = lead.place else {
             return None;
         };
-        Layout::find(&self.linker.layout, section, lead.offset)
+        let found = self.linker.layout.find(section, lead.offset)?;
+        let start = self.atoms[found.0 as usize].start;
+        (i64::try_from(start) == Ok(lead.offset)).then_some(found)
     }
 
     fn flaw(&self, fde: Record<'d>, cie: Record<'d>, atom: AtomId) -> Option<&'static str> {
@@ -173,4 +175,32 @@ fn encoding(cie: &[u8]) -> Option<u8> {
         numbers = &numbers[last + 1..];
     }
     numbers.first().copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What gcc writes: version 1, "zR", alignment factors 1 and -8, return address in 16, PC-relative addresses.
+    const CIE: [u8; 24] = [
+        20, 0, 0, 0, 0, 0, 0, 0, 1, b'z', b'R', 0, 1, 0x78, 16, 1, 0x1b, 12, 7, 8, 0x90, 1, 0, 0,
+    ];
+
+    #[test]
+    fn the_encoding_of_addresses_is_found() {
+        assert_eq!(encoding(&CIE), Some(PCREL_SDATA4));
+        let mut with_personality = CIE;
+        with_personality[10] = b'P';
+        assert_eq!(encoding(&with_personality), None);
+        assert_eq!(encoding(&CIE[..12]), None);
+    }
+
+    #[test]
+    fn records_end_where_the_section_does() {
+        let records = records(&CIE).expect("well-formed");
+        assert_eq!(records, [(0, &CIE[..])]);
+        assert!(super::records(&CIE[..20]).is_none());
+        assert!(super::records(&[0xff; 8]).is_none());
+        assert_eq!(super::records(&[0; 4]), Some(vec![]));
+    }
 }

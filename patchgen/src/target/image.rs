@@ -200,6 +200,10 @@ fn collect(
             continue;
         }
         let unnamed = index == SymbolIndex(0) || name.is_empty();
+        // What such a symbol names is no function but what chooses one, when the program starts.
+        if symbol.st_type() == elf::STT_GNU_IFUNC {
+            continue;
+        }
         if unnamed || symbol.is_undefined(LE) || symbol.st_type() == elf::STT_SECTION {
             continue;
         }

@@ -1,9 +1,10 @@
 //! Tests of the whole check: on arrays, and on live programs stopped with plain ptrace.
 
-mod arrays;
 mod hostile;
 mod languages;
 mod live;
 mod many;
+mod scans;
 mod stepping;
 mod support;
+mod walks;

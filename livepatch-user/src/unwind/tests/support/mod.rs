@@ -3,5 +3,6 @@
 pub(super) mod array;
 pub(super) mod build;
 pub(super) mod process;
+pub(super) mod program;
 pub(super) mod tables;
 pub(super) mod target;
