@@ -50,7 +50,7 @@ impl Output {
 }
 
 /// Starts a fixture that another test may be writing to just now (`ETXTBSY`, execve(2)).
-fn spawn(command: &mut Command) -> std::process::Child {
+fn spawn(command: &mut Command) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     for _ in 0..100 {
         match command.spawn() {
