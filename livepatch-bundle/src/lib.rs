@@ -1,6 +1,6 @@
 //! What a live patch is: its model, its file format, its addresses, relocation kinds and build IDs.
 //!
-//! A [`Bundle`] is what `patchgen` writes and `livepatch` applies. [`write`] encodes it as an
+//! A [`Bundle`] is what `patchgen` writes and `livepatch` applies. [`write`](fn@write) encodes it as an
 //! ordinary ELF64 x86-64 relocatable file, [`read`] decodes one and treats every byte as hostile.
 //! This crate decides nothing about matching, placement or processes.
 

@@ -1,18 +1,18 @@
 //! Making a live patch from old and new object files.
 //!
-//! | step      | module                  | question                                              |
-//! |-----------|-------------------------|-------------------------------------------------------|
-//! | read      | [`input`], [`object`]   | what functions, data and constants are there?         |
-//! | correlate | [`correlate`]           | which old one is which new one?                       |
-//! | compare   | [`compare`]             | which mean something else?                            |
-//! | join      | [`program`]             | who defines what, over all objects?                   |
-//! | closure   | [`closure`]             | what must travel, and what is referred to?            |
-//! | refuse    | [`checks`], [`refusal`] | what speaks against it?                               |
-//! | prove     | [`proof`], [`anchors`]  | what shows that the running code is the old code?     |
-//! | emit      | [`emit`]                | how is it written down?                               |
-//! | locate    | [`target`]              | where is all that in the program that runs?           |
+//! | step      | module                   | question                                              |
+//! |-----------|--------------------------|-------------------------------------------------------|
+//! | read      | [`input`], [`object`]    | what functions, data and constants are there?         |
+//! | correlate | [`correlate`]            | which old one is which new one?                       |
+//! | compare   | [`compare`]              | which mean something else?                            |
+//! | join      | [`program`], [`globals`] | who defines what, over all objects?                   |
+//! | closure   | [`closure`]              | what must travel, and what is referred to?            |
+//! | refuse    | [`checks`], [`refusal`]  | what speaks against it?                               |
+//! | prove     | [`proof`], [`anchors`]   | what shows that the running code is the old code?     |
+//! | emit      | [`emit`]                 | how is it written down?                               |
+//! | locate    | [`target`]               | where is all that in the program that runs?           |
 //!
-//! [`generate`](generate::generate) runs them all. Bytes in, values out: only [`input`] reads files.
+//! [`generate`](generate::generate) runs them all. Bytes in, values out: only [`input`] and [`target::Image`] read files.
 
 #![forbid(unsafe_code)]
 
@@ -23,6 +23,7 @@ pub mod compare;
 pub mod correlate;
 pub mod emit;
 pub mod generate;
+pub mod globals;
 pub mod input;
 pub mod object;
 pub mod pair;

@@ -2,9 +2,10 @@
 
 use crate::compare::Comparison;
 use crate::correlate::Correlation;
-use crate::object::{AtomId, AtomKind, FunctionId};
+use crate::globals::Globals;
+use crate::object::{AtomId, FunctionId};
 use crate::pair::Pair;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// A pair with what is known about it.
 #[derive(Debug)]
@@ -65,8 +66,8 @@ pub enum Fate {
 pub struct Program<'d> {
     /// The pairs, by name.
     pub units: Vec<Unit<'d>>,
-    old_globals: HashMap<&'d str, OldAtom>,
-    new_globals: HashMap<&'d str, NewAtom>,
+    old_globals: Globals<'d, OldAtom>,
+    new_globals: Globals<'d, NewAtom>,
     /// Global functions and variables that another object defines now.
     moved: BTreeMap<NewAtom, OldAtom>,
 }
@@ -75,37 +76,15 @@ impl<'d> Program<'d> {
     /// Joins the units.
     #[must_use]
     pub fn new(units: Vec<Unit<'d>>) -> Self {
-        let (mut old_globals, mut new_globals) = (HashMap::new(), HashMap::new());
-        for (unit, analysed) in units.iter().enumerate() {
-            for (atom, name, weak) in global_definitions(&analysed.pair.old) {
-                enter(&mut old_globals, name, OldAtom { unit, atom }, weak);
-            }
-            for (atom, name, weak) in global_definitions(&analysed.pair.new) {
-                enter(&mut new_globals, name, NewAtom { unit, atom }, weak);
-            }
-        }
-        let mut moved = BTreeMap::new();
-        for (name, (new, _)) in &new_globals {
-            let old = old_globals.get(name).map(|(old, _)| *old);
-            let unit: &Unit<'_> = &units[new.unit];
-            if let Some(old) = old
-                && unit.correlation.old_of(new.atom).is_none()
-                && old.unit != new.unit
-            {
-                moved.insert(*new, old);
-            }
-        }
-        let strip = |(place, _)| place;
+        let olds = units.iter().map(|unit| &unit.pair.old);
+        let old_globals = Globals::of(olds, |unit, atom| OldAtom { unit, atom });
+        let news = units.iter().map(|unit| &unit.pair.new);
+        let new_globals = Globals::of(news, |unit, atom| NewAtom { unit, atom });
+        let moved = moved(&units, &old_globals, &new_globals);
         Self {
             units,
-            old_globals: old_globals
-                .into_iter()
-                .map(|(name, entry)| (name, strip(entry)))
-                .collect(),
-            new_globals: new_globals
-                .into_iter()
-                .map(|(name, entry)| (name, entry.0))
-                .collect(),
+            old_globals,
+            new_globals,
             moved,
         }
     }
@@ -113,13 +92,19 @@ impl<'d> Program<'d> {
     /// The old definition of a global symbol.
     #[must_use]
     pub fn old_global(&self, name: &str) -> Option<OldAtom> {
-        self.old_globals.get(name).copied()
+        self.old_globals.get(name)
     }
 
     /// The new definition of a global symbol.
     #[must_use]
     pub fn new_global(&self, name: &str) -> Option<NewAtom> {
-        self.new_globals.get(name).copied()
+        self.new_globals.get(name)
+    }
+
+    /// Whether several objects of one version define the symbol.
+    #[must_use]
+    pub fn has_several(&self, name: &str) -> bool {
+        self.old_globals.has_several(name) || self.new_globals.has_several(name)
     }
 
     /// Where a new atom was defined, if it was defined in another object.
@@ -152,8 +137,8 @@ impl<'d> Program<'d> {
         }
         match self.moved_from(new) {
             Some(old) => {
-                let from = &self.units[old.unit].pair.name;
-                Fate::Changed(old, format!("it moved here from `{from}`"))
+                let (from, to) = (&self.units[old.unit].pair.name, &analysed.pair.name);
+                Fate::Changed(old, format!("it moved from `{from}` to `{to}`"))
             }
             None => Fate::New,
         }
@@ -174,25 +159,19 @@ impl<'d> Program<'d> {
     }
 }
 
-/// Global symbols that an object defines: the atom, the name, and whether it gives way to others.
-fn global_definitions<'o, 'd>(
-    object: &'o crate::object::Object<'d>,
-) -> impl Iterator<Item = (AtomId, &'d str, bool)> + 'o {
-    let defined = object.enumerate().filter(|(_, atom)| {
-        !matches!(
-            atom.kind,
-            AtomKind::Undefined | AtomKind::Absolute | AtomKind::Common
-        )
-    });
-    defined.flat_map(|(id, atom)| atom.globals.iter().map(move |name| (id, *name, atom.weak)))
-}
-
-fn enter<'d, T>(map: &mut HashMap<&'d str, (T, bool)>, name: &'d str, place: T, weak: bool) {
-    match map.get(name) {
-        Some((_, false)) => {}
-        Some((_, true)) if weak => {}
-        _ => {
-            map.insert(name, (place, weak));
-        }
-    }
+/// Global functions and variables that are gone from one object and appear in another.
+fn moved(
+    units: &[Unit<'_>],
+    old_globals: &Globals<'_, OldAtom>,
+    new_globals: &Globals<'_, NewAtom>,
+) -> BTreeMap<NewAtom, OldAtom> {
+    let both = new_globals
+        .iter()
+        .filter_map(|(name, new)| Some((new, old_globals.get(name)?)));
+    both.filter(|(new, old)| {
+        let stays = units[old.unit].correlation.new_of(old.atom).is_some();
+        let known = units[new.unit].correlation.old_of(new.atom).is_some();
+        !stays && !known && old.unit != new.unit
+    })
+    .collect()
 }

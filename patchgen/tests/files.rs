@@ -155,9 +155,30 @@ fn a_function_that_moved_replaces_the_old_one() {
     expect(
         &patchgen(&old, &new, &output, &[]),
         0,
-        "it moved here from `a.o`",
+        "it moved from `a.o` to `b.o`",
     );
     assert_eq!(read_bundle(&output).manifest.functions.len(), 1);
+}
+
+#[test]
+fn objects_of_several_programs_are_refused_where_it_matters() {
+    let directory = sandbox();
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    let helper = "int helper(int x) { return x * N; }";
+    for root in [&old, &new] {
+        compile_text(root, "one.o", helper, &["-DN=3"]);
+        compile_text(root, "other.o", helper, &["-DN=4"]);
+    }
+    let user = "int helper(int); int f(int x) { return helper(x) + N; }";
+    compile_text(&old, "user.o", user, &["-DN=1"]);
+    compile_text(&new, "user.o", user, &["-DN=2"]);
+    let output = directory.path().join("fix.lpatch");
+    let result = patchgen(&old, &new, &output, &[]);
+    expect(
+        &result,
+        4,
+        "`f` in `user.o`: several objects define `helper`",
+    );
 }
 
 #[test]

@@ -24,8 +24,9 @@ use super::needles::Found;
 use super::search::PatchAddresses;
 use crate::memory::Memory;
 use crate::process::{Mapping, find_mapping};
-use crate::unwind::{LONGEST_CALL, ends_with_call};
+use crate::unwind::LONGEST_CALL;
 use livepatch_bundle::RunAddr;
+use livepatch_match::calls_at;
 
 /// How far below the end of its mapping a thread's control block is at most.
 const CONTROL_BLOCK: u64 = 16 << 10;
@@ -114,7 +115,7 @@ fn is_return_address(value: RunAddr, patch: &PatchAddresses, memory: &impl Memor
         && !patch.entries.contains(&value)
         && memory
             .read_vec(value.offset(-(LONGEST_CALL as i64)), LONGEST_CALL)
-            .is_ok_and(|before| ends_with_call(&before))
+            .is_ok_and(|before| calls_at(&before))
 }
 
 #[cfg(test)]

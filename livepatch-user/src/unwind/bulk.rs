@@ -3,8 +3,8 @@
 use super::check::StackCheck;
 use super::region::{AddressSpace, Regions};
 use super::registers::RegisterFile;
+use super::site::PcHasher;
 use super::snapshot::StackSnapshot;
-use super::unwinder::PcHasher;
 use super::verdict::Verdict;
 use super::walk::WalkEnd;
 use crate::memory::Registers;
@@ -45,22 +45,15 @@ impl StackCheck {
         self.stack_pointers
             .extend(threads.iter().map(|(_, registers)| RunAddr(registers.rsp)));
         let mut bulk = std::mem::take(&mut self.bulk);
-        self.tops.clear();
         let mut verdicts = Vec::with_capacity(threads.len());
         for batch in threads.chunks(BATCH) {
             let tops = batch.iter().map(|(_, registers)| RunAddr(registers.rsp));
             let windows = bulk.read(tops, space);
-            verdicts.extend(
-                batch
-                    .iter()
-                    .zip(windows)
-                    .map(|((thread, registers), window)| {
-                        let mut stack = window.over(&bulk.bytes, space);
-                        let verdict = self.judge(registers, &mut stack, space);
-                        self.tops.push(self.top);
-                        (*thread, verdict)
-                    }),
-            );
+            for ((thread, registers), window) in batch.iter().zip(windows) {
+                let mut stack = window.over(&bulk.bytes, space);
+                verdicts.push((*thread, self.judge(registers, &mut stack, space)));
+                self.tops.push(self.top);
+            }
         }
         self.bulk = bulk;
         verdicts
@@ -102,7 +95,7 @@ impl StackCheck {
             .unwinder
             .walk(start, stack, |_| ControlFlow::Continue(()))
         {
-            WalkEnd::Complete { top, .. } => Some(top),
+            WalkEnd::Complete { top, .. } => top,
             WalkEnd::Stopped | WalkEnd::Gap(_) => None,
         }
     }

@@ -4,8 +4,9 @@ use super::forbidden::{ForbiddenRange, ForbiddenSet};
 use super::region::{AddressSpace, RegionKind, Regions};
 use super::registers::RegisterFile;
 use super::scan::{Finding, Scan, Work};
+use super::site::Pc;
 use super::snapshot::StackSnapshot;
-use super::unwinder::{Pc, Unwinder};
+use super::unwinder::Unwinder;
 use super::verdict::{Frame, Hit, HitKind, MAX_REPORTED, Reason, Verdict};
 use super::walk::{Gap, WalkEnd};
 use crate::memory::Registers;
@@ -24,8 +25,9 @@ pub struct StackCheck {
     /// Mappings seen in this stop.
     regions: Option<Regions>,
     pub(super) bulk: super::bulk::Bulk,
-    /// Of the thread judged last: the stack pointer of its outermost frame, if all its frames were unwound.
+    /// Of the thread judged last: where its outermost frame begins, if all its frames were unwound and lie on one stack.
     pub(super) top: Option<RunAddr>,
+    /// That, of each thread of the last [`Self::judge_many`].
     pub(super) tops: Vec<Option<RunAddr>>,
 }
 
@@ -54,8 +56,8 @@ impl StackCheck {
         &mut self.unwinder
     }
 
-    /// Of each thread of the last [`Self::judge_many`], in order: the stack pointer of its outermost frame; `None` when
-    /// not all of its frames were unwound.
+    /// Of each thread of the last [`Self::judge_many`], in order: where its outermost frame begins. `None` when not all
+    /// of its frames were unwound, or they may lie on several stacks.
     #[must_use]
     pub fn tops(&self) -> &[Option<RunAddr>] {
         &self.tops
@@ -66,6 +68,7 @@ impl StackCheck {
     pub fn begin(&mut self, space: &dyn AddressSpace) {
         self.regions = None;
         self.stack_pointers.clear();
+        self.tops.clear();
         self.unwinder.revalidate(space);
     }
 
@@ -117,7 +120,7 @@ impl StackCheck {
                 }
             }
             (WalkEnd::Complete { frames, top }, None) => {
-                self.top = Some(top);
+                self.top = top;
                 Verdict::Clear {
                     frames,
                     by_scan: false,

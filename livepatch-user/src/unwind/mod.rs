@@ -18,7 +18,6 @@
 //! same, but are recognised.)
 
 mod bulk;
-mod call_site;
 mod check;
 mod elf_tables;
 mod error;
@@ -31,18 +30,19 @@ mod row;
 mod scan;
 mod section;
 mod signal_frame;
+mod site;
 mod snapshot;
 mod step;
 mod unwinder;
 mod verdict;
 mod walk;
 
-pub(crate) use call_site::{LONGEST_CALL, ends_with_call};
 pub use check::StackCheck;
 pub use error::WalkError;
 pub use forbidden::ForbiddenRange;
 pub use image::{ImageSpec, TableSource};
 pub use region::{AddressSpace, NoRegions, Region, RegionKind};
+pub(crate) use site::LONGEST_CALL;
 pub use snapshot::StackSnapshot;
 pub use unwinder::Unwinder;
 pub use verdict::{Frame, Hit, HitKind, MAX_REPORTED, Reason, Verdict};

@@ -1,47 +1,20 @@
 //! Rows of call-frame information by instruction pointer, for all images of a process.
 
-use super::call_site::{LONGEST_CALL, ends_with_call};
 use super::error::WalkError;
 use super::image::{Image, ImageSpec};
 use super::region::AddressSpace;
 use super::registers::RegisterFile;
 use super::row::Row;
 use super::signal_frame;
+use super::site::{Pc, PcHasher, Site, follows_call, starts_thread};
 use super::snapshot::StackSnapshot;
 use super::step::step;
 use crate::memory::Memory;
 use gimli::UnwindContext;
 use livepatch_bundle::RunAddr;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
-
-/// Where a frame is: an instruction about to be executed, or one that a call returns to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pc {
-    pub(crate) address: RunAddr,
-    /// Top frame, or interrupted by a signal. Otherwise the frame is at the call *before* the address, which may be
-    /// the last instruction of its function (a call of `abort`).
-    pub(crate) exact: bool,
-}
-
-impl Pc {
-    /// The address whose row applies.
-    fn lookup(self) -> RunAddr {
-        self.address.offset(if self.exact { 0 } else { -1 })
-    }
-}
-
-/// What is known about one instruction pointer.
-pub(crate) struct Site {
-    /// `None` where there is no row.
-    row: Option<Row>,
-    image: Option<u32>,
-    /// A call instruction ends right before it.
-    after_call: bool,
-    /// Its row says that nothing called it, and that is so.
-    starts_thread: bool,
-}
 
 /// The images of a process and the rows that were needed so far.
 ///
@@ -203,6 +176,14 @@ impl Unwinder {
     }
 }
 
+fn has_changed(image: &Image, space: &dyn AddressSpace) -> bool {
+    let fingerprint = image
+        .known_tables()
+        .and_then(|tables| tables.fingerprint.as_ref());
+    fingerprint
+        .is_some_and(|(address, bytes)| space.read_vec(*address, bytes.len()).as_ref() != Ok(bytes))
+}
+
 /// What kind of frame a step left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stepped {
@@ -212,74 +193,4 @@ pub(crate) enum Stepped {
     Signal,
     /// One that nothing called.
     Outermost,
-}
-
-impl Site {
-    /// Why the row does not serve.
-    fn error(&self, pc: Pc) -> WalkError {
-        let exact = pc.exact;
-        let pc = pc.address;
-        if self.image.is_none() {
-            WalkError::UnknownCode { pc }
-        } else if !exact && !self.after_call {
-            WalkError::NotAfterCall { pc }
-        } else {
-            WalkError::NoRow { pc }
-        }
-    }
-}
-
-/// Bytes before the first call of a thread within which the system call lies that made it: in `clone` of every C
-/// library a few instructions.
-const CLONE: usize = 64;
-/// Bytes behind the entry point of a program within which it calls the C library.
-const START: u64 = 128;
-
-/// Whether threads start in the function that returns to `pc`: a program's entry point, or one that makes the system
-/// call `clone`. A coroutine's first function may call itself outermost, too.
-fn starts_thread(pc: RunAddr, entry: Option<RunAddr>, memory: &dyn Memory) -> bool {
-    let behind_entry = entry.is_some_and(|entry| pc.0.wrapping_sub(entry.0) < START);
-    let mut before = [0; CLONE];
-    let start = RunAddr(pc.0.wrapping_sub(CLONE as u64));
-    let read = memory.read(start, &mut before).is_ok();
-    behind_entry || (read && before.windows(2).any(|code| code == signal_frame::SYSCALL))
-}
-
-/// Whether the bytes before `address` are a call instruction; near the start of a mapping there are fewer.
-pub(crate) fn follows_call(address: RunAddr, memory: &dyn Memory) -> bool {
-    let mut before = [0; LONGEST_CALL];
-    let readable = (2..=LONGEST_CALL).rev().find(|len| {
-        let start = RunAddr(address.0.wrapping_sub(*len as u64));
-        memory.read(start, &mut before[..*len]).is_ok()
-    });
-    readable.is_some_and(|len| ends_with_call(&before[..len]))
-}
-
-fn has_changed(image: &Image, space: &dyn AddressSpace) -> bool {
-    let fingerprint = image
-        .known_tables()
-        .and_then(|tables| tables.fingerprint.as_ref());
-    fingerprint
-        .is_some_and(|(address, bytes)| space.read_vec(*address, bytes.len()).as_ref() != Ok(bytes))
-}
-
-/// Multiplicative hashing: the keys are instruction pointers, and there are at most [`MAX_SITES`] of them.
-#[derive(Default)]
-pub(crate) struct PcHasher(u64);
-
-impl Hasher for PcHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        let product = u128::from(self.0 ^ value) * 0x9e37_79b9_7f4a_7c15;
-        self.0 = (product as u64) ^ ((product >> 64) as u64);
-    }
 }

@@ -2,8 +2,9 @@
 
 use super::error::WalkError;
 use super::registers::RegisterFile;
+use super::site::Pc;
 use super::snapshot::StackSnapshot;
-use super::unwinder::{Pc, Stepped, Unwinder};
+use super::unwinder::{Stepped, Unwinder};
 use livepatch_bundle::RunAddr;
 use std::ops::ControlFlow;
 
@@ -16,8 +17,13 @@ const MAX_SWITCHES: usize = 64;
 /// How a walk ended.
 #[derive(Debug)]
 pub(crate) enum WalkEnd {
-    /// At a frame that nothing called, whose stack pointer is `top`.
-    Complete { frames: usize, top: RunAddr },
+    /// At a frame that nothing called.
+    Complete {
+        /// How many frames there were.
+        frames: usize,
+        /// Where the outermost frame begins, when all frames lie below it on one stack.
+        top: Option<RunAddr>,
+    },
     /// The visitor said so.
     Stopped,
     /// Here nothing certain can be said about the rest.
@@ -43,6 +49,8 @@ struct Walk {
     exact: bool,
     frames: usize,
     switches: usize,
+    /// A signal frame was passed: the frames may lie on several stacks.
+    interrupted: bool,
     /// The frame before this one; a step puts the frame after it here.
     other: RegisterFile,
     other_exact: bool,
@@ -61,6 +69,7 @@ impl Unwinder {
             exact: true,
             frames: 0,
             switches: 0,
+            interrupted: false,
             other: registers,
             other_exact: true,
         };
@@ -88,7 +97,7 @@ impl Walk {
     fn complete(&self) -> WalkEnd {
         WalkEnd::Complete {
             frames: self.frames + 1,
-            top: self.registers.sp(),
+            top: (!self.interrupted).then(|| self.registers.sp()),
         }
     }
 
@@ -106,6 +115,7 @@ impl Walk {
         std::mem::swap(&mut self.registers, &mut self.other);
         self.other_exact = self.exact;
         self.exact = stepped == Stepped::Signal;
+        self.interrupted |= self.exact;
         self.frames += 1;
         Ok(true)
     }

@@ -49,6 +49,20 @@ impl Output {
     }
 }
 
+/// Starts a fixture that another test may be writing to just now (`ETXTBSY`, execve(2)).
+fn spawn(command: &mut Command) -> Child {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    for _ in 0..100 {
+        match command.spawn() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            started => return started.expect("the fixture starts"),
+        }
+    }
+    panic!("the fixture is written to for two seconds")
+}
+
 impl Live {
     /// Starts a fixture and waits until it says `ready`.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
@@ -57,12 +71,7 @@ impl Live {
 
     /// The same with a fixture that has been built.
     pub(crate) fn start_at(path: &Path, arguments: &[&str]) -> Self {
-        let mut process = Command::new(path)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the fixture starts");
+        let mut process = spawn(Command::new(path).args(arguments));
         let input = process.stdin.take().expect("piped");
         let output = Output(BufReader::new(process.stdout.take().expect("piped")));
         let mut live = Self {

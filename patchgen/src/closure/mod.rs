@@ -121,6 +121,12 @@ fn destination<'d>(
     let target = object.atom(link.target);
     let refuse = |reason: String| Refusal::new(program, from, reason);
     match target.kind {
+        AtomKind::Undefined | AtomKind::Common if program.has_several(target.name) => {
+            Err(refuse(format!(
+                "several objects define `{}`: pass the objects of one program",
+                target.name
+            )))
+        }
         AtomKind::Undefined | AtomKind::Common => {
             if let Some(new) = program.new_global(target.name) {
                 return defined(program, from, new, link);

@@ -19,6 +19,9 @@ use paths::Sources;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 
+/// Sections with the places of code that tracers may rewrite. The running program's own say nothing about new code.
+const INSTRUMENTATION: [&str; 2] = ["__patchable_function_entries", "__mcount_loc"];
+
 /// What a pair of object files differs in.
 #[derive(Debug)]
 pub struct Comparison {
@@ -181,6 +184,9 @@ impl<'c, 'd> Judge<'c, 'd> {
             let Some(new) = self.correlation.new_of(old) else {
                 continue;
             };
+            if INSTRUMENTATION.contains(&self.pair.old.section_name(old)) {
+                continue;
+            }
             let kind = self.pair.new.atom(new).kind;
             if !kept(atom.kind) && !kept(kind) {
                 continue;

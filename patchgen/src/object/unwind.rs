@@ -7,7 +7,7 @@
 //!
 //! Only what gcc and clang write for x86-64 is understood: 32-bit lengths and PC-relative 4-byte addresses.
 
-use super::link::{Layout, Linker};
+use super::link::Linker;
 use super::model::{Atom, AtomId};
 use super::raw::{Place, Relocation, Section};
 use object::elf;
@@ -123,7 +123,9 @@ impl<'d> Reader<'_, '_, 'd> {
         let Place::Section(section) = lead.place else {
             return None;
         };
-        Layout::find(&self.linker.layout, section, lead.offset)
+        let found = self.linker.layout.find(section, lead.offset)?;
+        let start = self.atoms[found.0 as usize].start;
+        (i64::try_from(start) == Ok(lead.offset)).then_some(found)
     }
 
     fn flaw(&self, fde: Record<'d>, cie: Record<'d>, atom: AtomId) -> Option<&'static str> {

@@ -139,3 +139,17 @@ fn a_rehearsal_prepares_the_rows() {
     check.judge_many(&[((), registers(0x1000, sp))], &space);
     assert_eq!(check.unwinder().known_sites(), known);
 }
+
+/// Tops belong to the last call alone: a stop asks about its threads in batches.
+#[test]
+fn where_the_outermost_frame_begins() {
+    let (space, sp) = with_stack(&[0x1110, 0, 0, 0x1310]);
+    let mut check = StackCheck::new(Vec::new(), unwinder());
+    let unwound = ((), registers(0x1000, sp));
+    let scanned = ((), registers(0x1600, sp));
+    check.judge_many(&[unwound, scanned], &space);
+    let top = Some(RunAddr(sp + 32));
+    assert_eq!(check.tops(), [top, None]);
+    check.judge_many(&[scanned], &space);
+    assert_eq!(check.tops(), [None]);
+}
