@@ -75,16 +75,6 @@ pub struct Status {
     pub euid: u32,
     /// How many threads the process has.
     pub threads: u32,
-    /// Signals pending for this thread; bit `n - 1` is signal `n`.
-    pub pending: u64,
-    /// Signals pending for the process.
-    pub shared_pending: u64,
-    /// Signals that the thread blocks.
-    pub blocked: u64,
-    /// Signals that the process ignores.
-    pub ignored: u64,
-    /// Signals for which the process has a handler.
-    pub caught: u64,
     /// 0 none, 1 strict, 2 filters.
     pub seccomp: u32,
     /// Whether the thread has a shadow stack (`x86_Thread_features: shstk`).
@@ -111,11 +101,6 @@ impl Status {
                 // real, effective, saved, filesystem
                 "Uid" => status.euid = value.split_ascii_whitespace().nth(1)?.parse().ok()?,
                 "Threads" => status.threads = value.parse().ok()?,
-                "SigPnd" => status.pending = mask(value)?,
-                "ShdPnd" => status.shared_pending = mask(value)?,
-                "SigBlk" => status.blocked = mask(value)?,
-                "SigIgn" => status.ignored = mask(value)?,
-                "SigCgt" => status.caught = mask(value)?,
                 "Seccomp" => status.seccomp = value.parse().ok()?,
                 "x86_Thread_features" => status.shadow_stack = value.contains("shstk"),
                 _ => {}
@@ -123,10 +108,6 @@ impl Status {
         }
         (status.tgid != 0).then_some(status)
     }
-}
-
-fn mask(digits: &str) -> Option<u64> {
-    u64::from_str_radix(digits, 16).ok()
 }
 
 fn malformed() -> io::Error {

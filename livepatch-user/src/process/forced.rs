@@ -216,7 +216,7 @@ mod tests {
     fn code_is_written_through_a_thread() {
         let (_child, memory, code) = sleeper();
         let (pid, deadline) = (memory.pid(), Instant::now() + Duration::from_secs(5));
-        let lone = Lone::stop(pid, pid.leader(), 0, deadline)
+        let lone = Lone::stop(&memory, pid.leader(), 0, deadline)
             .expect("stops")
             .expect("lives");
         changes_exactly(&memory, code, |address, bytes| {
@@ -235,7 +235,7 @@ mod tests {
             "{error}"
         );
         let (pid, deadline) = (memory.pid(), Instant::now() + Duration::from_secs(5));
-        let lone = Lone::stop(pid, pid.leader(), 0, deadline)
+        let lone = Lone::stop(&memory, pid.leader(), 0, deadline)
             .expect("stops")
             .expect("lives");
         let error = memory

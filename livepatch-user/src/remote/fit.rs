@@ -39,7 +39,7 @@ pub(super) fn stop_if_fit(
         Ok(options) => options,
         Err(unfit) => return Ok(Err(unfit)),
     };
-    let mut lone = match Lone::stop(pid, tid, options, deadline) {
+    let mut lone = match Lone::stop(memory, tid, options, deadline) {
         Ok(Some(lone)) => lone,
         Ok(None) => return Ok(Err(passing("has ended"))),
         Err(StopError::Refused { .. }) if options & ptrace::SUSPEND_SECCOMP != 0 => {

@@ -5,8 +5,10 @@ use super::lone::{GRACE, log_failure, release, release_late};
 use super::members::Members;
 use super::patience::ShortNaps;
 use super::roster::{Roster, gone_or};
+use super::timed::TimedWaits;
 use super::timings::{Clock, Timings};
 use super::tracee::{self, Arrival, Seized, StoppedThread, is_64_bit};
+use super::undertaker::Undertaker;
 use crate::process::{Pid, ProcessMemory, SharingScan, Tid};
 use crate::sys::ptrace;
 use std::collections::HashSet;
@@ -33,9 +35,11 @@ pub struct Stopped {
     pending: Vec<Tid>,
     /// Threads of the kernel's in this group; they never run user code.
     helpers: HashSet<Tid>,
+    timed: TimedWaits,
     timings: Timings,
     clock: Clock,
     _naps: ShortNaps,
+    _undertaker: Undertaker,
     /// A tracee obeys only the thread that seized it.
     _not_send: PhantomData<*const ()>,
 }
@@ -57,9 +61,10 @@ pub fn stop<B>(
         running,
         members,
         mut sharing,
+        timed,
         ..
     } = roster;
-    let mut stopped = Stopped::none(pid, sleeping.len() + running.len());
+    let mut stopped = Stopped::none(pid, sleeping.len() + running.len(), timed);
 
     for few in sleeping.chunks(sleepers_at_once(sleeping.len())) {
         stopped.add(few, true, deadline)?;
@@ -83,15 +88,17 @@ pub fn stop<B>(
 }
 
 impl Stopped {
-    fn none(pid: Pid, expected: usize) -> Self {
+    fn none(pid: Pid, expected: usize, timed: TimedWaits) -> Self {
         Self {
             pid,
             threads: Vec::with_capacity(expected),
             pending: Vec::with_capacity(expected),
             helpers: HashSet::new(),
+            timed,
             timings: Timings::default(),
             clock: Clock::start(),
             _naps: ShortNaps::begin(),
+            _undertaker: Undertaker::hire(pid),
             _not_send: PhantomData,
         }
     }
@@ -156,7 +163,7 @@ impl Stopped {
             }
             Arrival::Gone | Arrival::Late => return Ok(()),
         };
-        let looked = tracee::look(pid, tid, sleeping, cause).map_err(|source| {
+        let looked = tracee::look(pid, tid, sleeping, cause, &self.timed).map_err(|source| {
             ptrace::detach(tid, cause.signal_to_deliver()).ok();
             StopError::System {
                 pid,

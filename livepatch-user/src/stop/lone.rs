@@ -1,8 +1,9 @@
 //! One stopped thread, and the guard that lets it go.
 
 use super::error::{ReleaseError, StopError};
+use super::timed::TimedWaits;
 use super::tracee::{self, Arrival, Cause, Seized, StoppedThread};
-use crate::process::{Pid, Tid};
+use crate::process::{Pid, ProcessMemory, Tid, activity};
 use crate::sys::ptrace;
 use std::io;
 use std::time::{Duration, Instant};
@@ -21,11 +22,13 @@ pub(crate) struct Lone {
 impl Lone {
     /// Stops a thread. `None` if it is gone or belongs to the kernel.
     pub(crate) fn stop(
-        pid: Pid,
+        memory: &ProcessMemory,
         tid: Tid,
         options: u64,
         deadline: Instant,
     ) -> Result<Option<Self>, StopError> {
+        let pid = memory.pid();
+        let timed = TimedWaits::observe(pid, &[(tid, activity(pid, tid))], memory);
         if tracee::seize(pid, tid, options)? != Seized::Yes {
             return Ok(None);
         }
@@ -44,11 +47,12 @@ impl Lone {
                 return Err(error);
             }
         };
-        let looked = tracee::look(pid, tid, true, cause).map_err(|source| StopError::System {
-            pid,
-            action: "reading registers",
-            source,
-        })?;
+        let looked =
+            tracee::look(pid, tid, true, cause, &timed).map_err(|source| StopError::System {
+                pid,
+                action: "reading registers",
+                source,
+            })?;
         Ok(looked.map(|thread| Self {
             pid,
             thread,
@@ -101,7 +105,7 @@ pub(super) fn release_late(pid: Pid, tid: Tid, deadline: Instant) -> Result<(), 
         Ok(Arrival::Late) => return Err(failed(io::ErrorKind::TimedOut.into())),
         Err(error) => return Err(failed(io::Error::other(error))),
     };
-    match tracee::look(pid, tid, true, cause).map_err(failed)? {
+    match tracee::look(pid, tid, true, cause, &TimedWaits::default()).map_err(failed)? {
         Some(thread) => release(pid, &thread),
         None => Ok(()),
     }

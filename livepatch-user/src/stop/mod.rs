@@ -14,8 +14,11 @@ mod members;
 mod patience;
 pub mod restart;
 mod roster;
+mod timed;
 mod timings;
 mod tracee;
+mod undertaker;
+mod unread;
 
 pub use error::{ReleaseError, StopError};
 pub use hold::{Stopped, stop};

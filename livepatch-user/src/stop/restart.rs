@@ -33,8 +33,9 @@
 //! - A thread that was already stopped by a signal, or is about to be: its `EINTR` is not ours.
 //!
 //! # What a program can still notice
-//! - A relative timeout begins anew: the wait may last longer by the time that had passed before the stop.
-//!   Calls that the kernel restarts with `restart_syscall` (`nanosleep`, `poll`, `futex`) keep theirs.
+//! - A relative timeout begins anew where it cannot be shortened (`stop::timed` says when it can): the wait may last longer
+//!   by the time that had passed before the stop. Calls that the kernel restarts with `restart_syscall` (`nanosleep`,
+//!   `poll`, `futex`) keep theirs.
 //! - A transfer that had moved some bytes before it was interrupted returns that smaller count, as after any signal.
 
 use crate::memory::Registers;

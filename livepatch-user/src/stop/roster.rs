@@ -2,7 +2,8 @@
 
 use super::error::StopError;
 use super::members::Members;
-use crate::process::{Activity, Pid, SharingScan, Target, Tid, activity};
+use super::timed::TimedWaits;
+use crate::process::{Activity, Pid, ProcessMemory, SharingScan, Target, Tid, activity};
 use std::io;
 
 /// The threads to stop. Taking it does nothing to the process; use it soon, since what it says ages.
@@ -13,6 +14,7 @@ pub struct Roster {
     pub(super) running: Vec<Tid>,
     pub(super) members: Members,
     pub(super) sharing: SharingScan,
+    pub(super) timed: TimedWaits,
     activities: Vec<(Tid, Activity)>,
 }
 
@@ -42,6 +44,8 @@ impl Roster {
         if let Some(stranger) = strangers.into_iter().next() {
             return Err(StopError::SharedMemory { pid, stranger });
         }
+        let memory = ProcessMemory::open(target).map_err(system("opening its memory"))?;
+        let timed = TimedWaits::observe(pid, &activities, &memory);
         let select = |asleep| {
             let wanted = activities
                 .iter()
@@ -55,6 +59,7 @@ impl Roster {
             running,
             members,
             sharing,
+            timed,
             activities,
         })
     }

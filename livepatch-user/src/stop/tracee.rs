@@ -3,6 +3,7 @@
 use super::error::StopError;
 use super::patience::Patience;
 use super::restart;
+use super::timed::TimedWaits;
 use crate::memory::Registers;
 use crate::process::{Pid, Stat, Tid};
 use crate::sys::{ptrace, wait};
@@ -176,11 +177,11 @@ pub(crate) fn look(
     tid: Tid,
     was_sleeping: bool,
     cause: Cause,
+    timed: &TimedWaits,
 ) -> io::Result<Option<StoppedThread>> {
     let looked = ptrace::registers(tid).and_then(|mut registers| {
-        if let Some(rax) = restart::concealed(&registers).filter(|_| !cause.is_job_control()) {
-            ptrace::set_rax(tid, rax)?;
-            registers.rax = rax;
+        if !cause.is_job_control() {
+            conceal(pid, tid, &mut registers, timed)?;
         }
         Ok(StoppedThread {
             tid,
@@ -196,6 +197,21 @@ pub(crate) fn look(
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Makes the kernel issue an interrupted call again, with what is left of its timeout.
+fn conceal(pid: Pid, tid: Tid, registers: &mut Registers, timed: &TimedWaits) -> io::Result<()> {
+    let Some(rax) = restart::concealed(registers) else {
+        return Ok(());
+    };
+    registers.rax = rax;
+    match timed.left(pid, tid, registers) {
+        None => ptrace::set_rax(tid, rax),
+        Some(left) => {
+            registers.r10 = left;
+            ptrace::set_registers(tid, registers)
+        }
     }
 }
 

@@ -25,21 +25,10 @@ pub enum Report {
 /// # Errors
 /// Whatever `waitpid` fails with, other than `ECHILD` and `EINTR`.
 pub fn poll(tid: Tid) -> io::Result<Report> {
-    wait(tid, libc::WNOHANG)
-}
-
-/// Blocks until `tid` reports something.
-///
-/// # Errors
-/// As [`poll`].
-pub fn block(tid: Tid) -> io::Result<Report> {
-    wait(tid, 0)
-}
-
-fn wait(tid: Tid, flags: i32) -> io::Result<Report> {
     let mut status = 0;
+    let flags = libc::__WALL | libc::WNOHANG;
     // SAFETY: `status` is valid, writable and outlives the call.
-    let result = unsafe { libc::waitpid(tid.0, &raw mut status, libc::__WALL | flags) };
+    let result = unsafe { libc::waitpid(tid.0, &raw mut status, flags) };
     match checked(result.into()) {
         Ok(0) => Ok(Report::Nothing),
         Ok(_) => Ok(report(status)),
@@ -49,6 +38,27 @@ fn wait(tid: Tid, flags: i32) -> io::Result<Report> {
             _ => Err(error),
         },
     }
+}
+
+/// Takes note of the end of `tid` if it has ended and any thread of ours traces it. Consumes no stop.
+pub fn take_end(tid: Tid) {
+    // The kernel reports the stops of tracees whatever the flags say, so the report is looked at before it is taken.
+    let ends = [libc::CLD_EXITED, libc::CLD_KILLED, libc::CLD_DUMPED];
+    if peek(tid).is_some_and(|code| ends.contains(&code)) {
+        // An ended thread reports nothing but its end.
+        poll(tid).ok();
+    }
+}
+
+/// The code (`CLD_*`) of what `tid` has to report, which stays to be reported.
+fn peek(tid: Tid) -> Option<i32> {
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+    let id = libc::id_t::from(tid.0.unsigned_abs());
+    // SAFETY: `siginfo_t` consists of integers and pointers, for which zeroes are valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` is valid, writable and outlives the call.
+    let result = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) };
+    (result == 0).then_some(info.si_code)
 }
 
 fn report(status: i32) -> Report {

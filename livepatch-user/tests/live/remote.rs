@@ -3,11 +3,12 @@
 use crate::child::{Live, build, wait_for_state, wait_until_asleep};
 use crate::exclusive;
 use crate::other::{SUBJECT, as_nobody, killed_at};
-use crate::stop::deadline;
+use crate::stop::{cycle, deadline};
 use livepatch_bundle::RunAddr;
 use livepatch_user::memory::Memory;
 use livepatch_user::process::{Mapping, Pid, ProcessMemory, examine, maps};
 use livepatch_user::remote::{Borrowed, RemoteError};
+use std::time::{Duration, Instant};
 
 /// Borrows a thread, makes some calls, gives it back.
 fn visit(live: &Live) {
@@ -126,18 +127,45 @@ fn a_signal_that_comes_meanwhile_is_delivered_afterwards() {
 #[test]
 fn waits_keep_their_end() {
     let _turn = exclusive();
-    for (how, result, errno) in [
+    let waits = [
         ("nanosleep", 0, 0),
         ("poll", 0, 0),
         ("futex-timeout", -1, libc::ETIMEDOUT),
-    ] {
-        let mut live = Live::start("blocked", &[how]);
-        std::thread::sleep(std::time::Duration::from_millis(1500));
-        visit(&live);
-        let [got, error, took, _] = outcome(&live.line());
-        assert_eq!((got, error), (result, errno.into()), "{how}");
-        assert!((2000..3500).contains(&took), "{how} took {took} ms of 2000");
+        ("epoll_wait-timeout", 0, 0),
+        ("epoll_pwait-timeout", 0, 0),
+    ];
+    for stops in [false, true] {
+        let mut lives = waits.map(|(how, ..)| Live::start("blocked", &[how]));
+        std::thread::sleep(Duration::from_millis(1500));
+        for live in &lives {
+            if stops {
+                cycle(&live.target(), &live.memory());
+            } else {
+                visit(live);
+            }
+        }
+        for (live, (how, result, errno)) in lives.iter_mut().zip(waits) {
+            let [got, error, took, _] = outcome(&live.line());
+            assert_eq!((got, error), (result, errno.into()), "{how}");
+            assert!((2000..3500).contains(&took), "{how} took {took} ms of 2000");
+        }
     }
+}
+
+/// A target that is stopped again and again still sees its timeouts.
+#[test]
+fn many_stops_do_not_put_a_timeout_off() {
+    let _turn = exclusive();
+    let mut live = Live::start("blocked", &["epoll_wait-timeout"]);
+    let (target, memory) = (live.target(), live.memory());
+    let end = Instant::now() + Duration::from_secs(7);
+    while Instant::now() < end {
+        cycle(&target, &memory);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let [result, errno, took, _] = outcome(&live.line());
+    assert_eq!((result, errno), (0, 0));
+    assert!((2000..6000).contains(&took), "took {took} ms of 2000");
 }
 
 #[test]
@@ -320,5 +348,5 @@ fn borrowed_for_ever() {
     let mut thread = Borrowed::new(&target, &memory, &list, deadline()).expect("borrowed");
     thread.scratch(b"text").expect("scratch memory");
     println!("borrowed");
-    std::thread::sleep(std::time::Duration::from_secs(3600));
+    std::thread::sleep(Duration::from_secs(3600));
 }
