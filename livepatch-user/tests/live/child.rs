@@ -49,8 +49,8 @@ impl Output {
     }
 }
 
-/// Starts a fixture that another test may be writing to just now (`ETXTBSY`, execve(2)).
-fn spawn(command: &mut Command) -> Child {
+/// Starts a program that another test may be writing to just now (`ETXTBSY`, execve(2)).
+pub(crate) fn spawn(command: &mut Command) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     for _ in 0..100 {
         match command.spawn() {

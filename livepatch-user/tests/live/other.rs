@@ -1,5 +1,6 @@
 //! Tests that need a process of their own: this test program again, with one of its ignored tests.
 
+use crate::child::spawn;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -41,10 +42,9 @@ pub(crate) fn as_nobody(test: &str, subject: &Path) -> String {
     } else {
         subject.to_owned()
     };
-    let output = command(&program, test, &subject)
-        .uid(NOBODY)
-        .output()
-        .expect("starts as nobody");
+    let mut command = command(&program, test, &subject);
+    let child = spawn(command.uid(NOBODY).stderr(Stdio::piped()));
+    let output = child.wait_with_output().expect("its output is read");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
@@ -57,11 +57,7 @@ pub(crate) fn as_nobody(test: &str, subject: &Path) -> String {
 /// Runs the ignored test `test` until it prints `word`, and kills it.
 pub(crate) fn killed_at(test: &str, subject: &str, word: &str) {
     let program = std::env::current_exe().expect("a path");
-    let child = command(&program, test, subject)
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("starts");
-    let mut child = Killed(child);
+    let mut child = Killed(spawn(&mut command(&program, test, subject)));
     let output = BufReader::new(child.0.stdout.take().expect("piped"));
     let found = output
         .lines()
