@@ -2,11 +2,13 @@
 //!
 //! `arch/x86/include/asm/sigframe.h`, `arch/x86/include/uapi/asm/sigcontext.h`; ABI, so never changed:
 //!
-//!     -8   pretcode         return address of the handler: SA_RESTORER, always used on x86-64
-//!      0   uc_flags         <- stack pointer when rt_sigreturn is called
-//!      8   uc_link
-//!     16   uc_stack         24 bytes
-//!     40   r8 r9 r10 r11 r12 r13 r14 r15 rdi rsi rbp rbx rdx rax rcx rsp rip ...
+//! ```text
+//! -8   pretcode         return address of the handler: SA_RESTORER, always used on x86-64
+//!  0   uc_flags         <- stack pointer when rt_sigreturn is called
+//!  8   uc_link
+//! 16   uc_stack         24 bytes
+//! 40   r8 r9 r10 r11 r12 r13 r14 r15 rdi rsi rbp rbx rdx rax rcx rsp rip ...
+//! ```
 
 use super::registers::RegisterFile;
 use super::snapshot::StackSnapshot;
