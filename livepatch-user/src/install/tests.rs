@@ -88,6 +88,7 @@ fn layout() -> Layout {
         anchors: vec![],
         references: vec![],
         quiesce: vec![],
+        hooks: vec![],
         warnings: vec![],
     };
     Layout::new(

@@ -18,6 +18,7 @@ fn manifest() -> Manifest {
         anchors: vec![],
         references: vec![],
         quiesce: vec![],
+        hooks: vec![],
         warnings: vec![],
     }
 }
