@@ -6,6 +6,9 @@
 //!
 //! Pure but for the queries of [`Linkage`].
 
+#[cfg(test)]
+mod tests;
+
 use crate::link::Resolution;
 use crate::prove::Evidence;
 use livepatch_bundle::{Bundle, Reference, RunAddr, Scope, SymbolId, SymbolKind};
