@@ -310,7 +310,7 @@ fn take_out(
             crate::stop::StopError::Gone(_) | crate::stop::StopError::Replaced(_)
         ))
     );
-    if gone || error.status() == crate::status::Status::Broken {
+    if gone || error.status() == Status::Broken {
         return error;
     }
     match discard(session, images, mapped, runs.iter().flat_map(Run::pages)) {

@@ -165,6 +165,8 @@ impl Program {
             .args(flags)
             .arg("-I")
             .arg(&self.source)
+            .arg("-I")
+            .arg(tests_directory().join("../patchgen/include"))
             .args(["-c", "patch.c", "-o"])
             .arg(object);
         run(&mut compiler)?.expect(0).map(drop)
