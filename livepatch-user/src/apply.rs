@@ -5,6 +5,7 @@ use crate::commit::{Standing, StopTheWorld, Strategy};
 use crate::error::Error;
 use crate::exchange::Run;
 use crate::fit::{Fit, Patch, fit, overwritten};
+use crate::frames::{self, Frames, Unwinder};
 use crate::hands::borrow;
 use crate::hooks::Hooks;
 use crate::image::Images;
@@ -70,6 +71,9 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
     if options.bytes_only {
         refuse_branches(fit.plan.sites(), &record)?;
     }
+    let module = record.module.start;
+    let unwinders = frames::needed(&images, module, patch.bundle)
+        .map_err(|source| Error::Frames { pid, source })?;
     if options.dry_run {
         fit.plan.image(likely)?;
         return Ok(report(Outcome::WouldApply(fits(&fit, &record))));
@@ -78,6 +82,7 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
         session: &session,
         images: &images,
         patches: &patches,
+        unwinders: &unwinders,
         options,
     };
     let arena = arena::prepare(&session, &patches, fit.plan.needs())?;
@@ -101,7 +106,21 @@ fn bring_in(context: &Context<'_>, name: &str, fit: &Fit<'_>) -> Result<Applied,
     let mapped = place(session, name, fit)?;
     match switch(context, fit, mapped) {
         Ok(applied) => settle(context, name, fit, applied),
-        Err((error, runs)) => Err(take_out(session, images, mapped, &runs, error)),
+        Err((error, runs)) => {
+            let kept = match (error.status(), fit.plan.record(mapped.base)) {
+                (Status::Broken, _) | (_, Err(_)) => Ok(()),
+                (_, Ok(record)) if context.unwinders.is_empty() || record.unwind.1 == 0 => Ok(()),
+                (_, Ok(record)) => context.frames(mapped.base, &record).deregister(),
+            };
+            if let Err(known) = kept {
+                let base = mapped.base;
+                tracing::warn!(
+                    "the patch's memory at {base} stays mapped: {known}; nothing leads there"
+                );
+                return Err(error);
+            }
+            Err(take_out(session, images, mapped, &runs, error))
+        }
     }
 }
 
@@ -187,10 +206,25 @@ struct Context<'a> {
     session: &'a Session,
     images: &'a Images<'a>,
     patches: &'a [Installed],
+    unwinders: &'a [Unwinder],
     options: &'a Options,
 }
 
 impl<'a> Context<'a> {
+    /// The unwind records of the patch that was placed at `base`.
+    fn frames<'r>(&self, base: RunAddr, record: &'r Record) -> Frames<'r>
+    where
+        'a: 'r,
+    {
+        Frames {
+            session: self.session,
+            images: self.images,
+            patches: self.patches,
+            base,
+            record,
+        }
+    }
+
     /// The hooks of the patch that was placed at `base`.
     fn hooks<'r>(&self, base: RunAddr, record: &'r Record) -> Hooks<'r>
     where
@@ -218,6 +252,7 @@ fn switch(
         images,
         patches,
         options,
+        unwinders,
     } = *context;
     let early = |error: Error| (error, Vec::new());
     let record = fit
@@ -251,6 +286,10 @@ fn switch(
         symbolize: &symbolize,
         timeout: options.timeout,
     };
+    let frames = context.frames(mapped.base, &record);
+    frames
+        .register(unwinders)
+        .map_err(|error| (error, runs.clone()))?;
     let hooks = context.hooks(mapped.base, &record);
     if let Err(aborted) = hooks.run(Phase::PreApply) {
         if aborted.succeeded > 0 {

@@ -3,6 +3,7 @@
 use crate::arena::ArenaError;
 use crate::commit::CommitError;
 use crate::exchange::ExchangeError;
+use crate::frames::FramesError;
 use crate::hooks::HookFailure;
 use crate::install::InstallError;
 use crate::plan::{PlanError, Problems};
@@ -112,6 +113,14 @@ pub enum Error {
         hook: String,
         /// What happened.
         failure: HookFailure,
+    },
+    /// Exceptions would not find their way through the new code.
+    #[error("the patch's unwind records cannot be made known in process {pid}, or unknown again")]
+    Frames {
+        /// The process.
+        pid: Pid,
+        /// Why.
+        source: FramesError,
     },
     /// There is no memory for shadow variables.
     #[error("process {pid} has no room for the patch's shadow variables")]
@@ -239,6 +248,7 @@ impl Error {
             | Self::Overwritten { .. }
             | Self::Record { .. }
             | Self::Hook { .. }
+            | Self::Frames { .. }
             | Self::Commit(CommitError::Vetoed(_))
             | Self::Install(InstallError::Forbidden(_)) => Status::Refused,
             _ => Status::Error,

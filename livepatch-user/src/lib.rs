@@ -12,6 +12,7 @@ pub mod entry;
 pub mod error;
 pub mod exchange;
 pub mod fit;
+pub mod frames;
 pub mod guardian;
 pub mod hands;
 pub mod hooks;

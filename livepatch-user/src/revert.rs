@@ -9,6 +9,7 @@ use crate::arena;
 use crate::commit::{Standing, StopTheWorld, Strategy};
 use crate::error::Error;
 use crate::exchange::{Exchange, Run};
+use crate::frames::Frames;
 use crate::hands::{Loan, borrow};
 use crate::hooks::Hooks;
 use crate::image::Images;
@@ -160,7 +161,9 @@ impl Reversal<'_> {
             self.hooks().make_up(Phase::PostRevert);
         }
         let pages = self.text_pages();
-        let retired = self.reason_to_stay(&pointers);
+        let retired = self
+            .reason_to_stay(&pointers)
+            .or_else(|| self.forget_frames());
         let freed_bytes = match &retired {
             Some(reason) => self.mark(reason)?,
             None => self.discard(pages)?,
@@ -316,7 +319,7 @@ impl Reversal<'_> {
         let patch = self.patch();
         let range = |(start, end)| AddressRange { start, end };
         let addresses = PatchAddresses {
-            ranges: vec![range(patch.range())],
+            ranges: searched(patch).into_iter().map(range).collect(),
             code: vec![range(patch.code())],
             entries: patch.entries().collect(),
         };
@@ -365,6 +368,19 @@ impl Reversal<'_> {
         }
     }
 
+    /// Lets the unwinders forget the patch's records, or tells why they do not.
+    fn forget_frames(&self) -> Option<String> {
+        let frames = Frames {
+            session: self.session,
+            images: self.images,
+            patches: self.patches,
+            base: self.patch().prelude.base,
+            record: &self.patch().record,
+        };
+        let error = frames.deregister().err()?;
+        Some(format!("an unwinder may know its records: {error}"))
+    }
+
     /// Marks the patch as retired; nothing is freed.
     fn mark(&self, reason: &str) -> Result<u64, Error> {
         let base = self.mapped().base;
@@ -402,6 +418,18 @@ impl Reversal<'_> {
         own.dedup();
         own.retain(|page| !others.contains(page));
         own
+    }
+}
+
+/// The addresses that live data must not hold: all but the prelude and the unwind records, to which only unwinders
+/// point, until they are told otherwise.
+fn searched(patch: &Installed) -> Vec<(RunAddr, RunAddr)> {
+    let at = |offset: u64| RunAddr(patch.prelude.base.0 + offset);
+    let (_, end) = patch.range();
+    let (unwind, len) = patch.record.unwind;
+    match len {
+        0 => vec![(patch.code().0, end)],
+        len => vec![(patch.code().0, at(unwind)), (at(unwind + len), end)],
     }
 }
 

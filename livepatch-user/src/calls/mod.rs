@@ -7,7 +7,7 @@
 mod names;
 mod refuge;
 
-pub use refuge::Refuge;
+pub use refuge::{Need, Refuge};
 
 use crate::commit::space_of;
 use crate::error::Error;
@@ -46,7 +46,7 @@ impl<'a> Caller<'a> {
     ///
     /// # Errors
     /// When none comes to sleep where it may be borrowed.
-    pub fn turn(&mut self) -> Result<Turn<'_, 'a>, Error> {
+    pub fn turn(&mut self, need: Need) -> Result<Turn<'_, 'a>, Error> {
         let pid = self.session.pid();
         let memory = &self.session.memory;
         let mappings = crate::process::maps(pid).map_err(|source| Error::Read {
@@ -63,7 +63,7 @@ impl<'a> Caller<'a> {
             memory,
             &mappings,
             deadline,
-            &mut |thread| refuge.accept(&thread.registers, &space),
+            &mut |thread| refuge.accept(&thread.registers, need, &space),
         )
         .map_err(|source| match source {
             RemoteError::NoThread { .. } => Error::NoSafeThread { pid, source },
@@ -100,6 +100,14 @@ impl Turn<'_, '_> {
         let mut may_leave = |registers: &Registers| refuge.is_outside(registers, &space);
         self.thread
             .call_within(time, function, arguments, &mut may_leave)
+    }
+
+    /// Lends the target `bytes` until the thread is given back.
+    ///
+    /// # Errors
+    /// When there is no room.
+    pub fn lend(&mut self, bytes: &[u8]) -> Result<RunAddr, RemoteError> {
+        self.thread.scratch(bytes)
     }
 
     /// Gives the thread back.

@@ -7,11 +7,22 @@ use crate::memory::Registers;
 use crate::record::Record;
 use crate::stack::stack_check_with;
 use crate::stop::restart;
-use crate::unwind::{AddressSpace, ForbiddenRange, Frame, StackCheck, StackSnapshot, Verdict};
+use crate::unwind::{
+    AddressSpace, ForbiddenRange, Frame, MAX_REPORTED, StackCheck, StackSnapshot, Verdict,
+};
 use livepatch_bundle::{RunAddr, Scope};
 
 /// How many frames of the C library lie between a wait and its system call.
 const WAIT_DEPTH: usize = 6;
+
+/// What shall be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Anything: the thread must sleep in a listed system call.
+    Anything,
+    /// An unwinder, which allocates and takes its own lock: a thread that runs will do, too.
+    Unwinder,
+}
 
 /// Judges threads.
 pub struct Refuge<'a> {
@@ -39,15 +50,29 @@ impl<'a> Refuge<'a> {
         self.check.begin(space);
     }
 
-    /// Whether the thread sleeps where functions may be called on it, or why not.
+    /// Whether functions may be called on the thread, or why not.
     ///
     /// # Errors
     /// Why not.
     pub fn accept(
         &mut self,
         registers: &Registers,
+        need: Need,
         space: &dyn AddressSpace,
     ) -> Result<(), &'static str> {
+        let frames = self.check.frames(registers, space);
+        if frames.iter().skip(1).any(|frame| frame.exact) {
+            return Err("is in a signal handler");
+        }
+        let asleep = self.sleeps(registers, &frames);
+        if asleep.is_err() && !(need == Need::Unwinder && self.is_outside_libc(&frames)) {
+            return asleep;
+        }
+        self.outside(registers, space)
+    }
+
+    /// Whether the thread sleeps in a listed system call.
+    fn sleeps(&self, registers: &Registers, frames: &[Frame]) -> Result<(), &'static str> {
         let call = registers.orig_rax.cast_signed();
         if !restart::is_in_syscall(registers) {
             return Err("does not sleep in a system call");
@@ -55,15 +80,23 @@ impl<'a> Refuge<'a> {
         if !BLOCKING.contains(&call) {
             return Err("sleeps in a system call in which functions cannot be called");
         }
-        let frames = self.check.frames(registers, space);
-        if frames.iter().skip(1).any(|frame| frame.exact) {
-            return Err("is in a signal handler");
-        }
-        let lock = call == libc::SYS_futex && !self.waits(&frames);
-        if lock {
+        if call == libc::SYS_futex && !self.waits(frames) {
             return Err("waits for a lock");
         }
-        self.outside(registers, space)
+        Ok(())
+    }
+
+    /// Whether a thread runs code of the program's own, called by nothing of the C library but what starts threads: the
+    /// library's inner functions have no names, and one of them may be a part of the allocator.
+    fn is_outside_libc(&self, frames: &[Frame]) -> bool {
+        let in_libc = |frame: &Frame| {
+            let image = self.images.at(frame.pc);
+            image.is_none_or(|image| !image.is_main() && is_libc(image))
+        };
+        let outermost = frames.len().saturating_sub(1);
+        let starts = frames[..outermost].iter().rev().take_while(|f| in_libc(f));
+        let own = outermost - starts.count();
+        frames.len() < MAX_REPORTED && own > 0 && !frames[..own].iter().any(in_libc)
     }
 
     /// Whether the thread is certainly outside the allocator, the loader and the unwinders.
@@ -123,8 +156,6 @@ fn functions(image: &Image<'_>, name: &str) -> Vec<ForbiddenRange> {
 
 /// The loader, an unwinder or an allocator that is a file of its own: their inner functions have no names to know them by.
 fn is_wholly_forbidden(image: &Image<'_>) -> bool {
-    let defines = |name: &str| image.exports(name);
-    let is_libc = image.is_main() || defines("pthread_create") || defines("printf");
     let of_its_own = [
         "_dl_catch_exception",
         "_r_debug",
@@ -132,5 +163,11 @@ fn is_wholly_forbidden(image: &Image<'_>) -> bool {
         "_Unwind_Find_FDE",
         "_Unwind_RaiseException",
     ];
-    !is_libc && of_its_own.into_iter().any(defines)
+    let defines = |name: &str| image.exports(name);
+    !image.is_main() && !is_libc(image) && of_its_own.into_iter().any(defines)
+}
+
+/// Whether the image is the C library, or a part of it.
+fn is_libc(image: &Image<'_>) -> bool {
+    image.exports("pthread_create") || image.exports("printf")
 }

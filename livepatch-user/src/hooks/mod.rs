@@ -8,7 +8,7 @@ mod in_stop;
 
 pub use failure::HookFailure;
 
-use crate::calls::{Caller, Turn};
+use crate::calls::{Caller, Need, Turn};
 use crate::error::Error;
 use crate::image::Images;
 use crate::installed::Installed;
@@ -64,7 +64,7 @@ impl Hooks<'_> {
         };
         let placed = Some((self.base, self.record)).filter(|_| !self.is_known());
         let mut caller = Caller::new(self.session, self.images, self.patches, placed);
-        let mut turn = caller.turn().map_err(early)?;
+        let mut turn = caller.turn(Need::Anything).map_err(early)?;
         let outcome = self.of(phase).try_for_each(|hook| {
             self.one(&mut turn, hook)?;
             succeeded += 1;

@@ -1,5 +1,6 @@
 //! Offsets within the patch: they do not depend on where it is placed.
 
+use super::mark;
 use crate::place::PAGE;
 use crate::record::PRELUDE_LEN;
 use livepatch_bundle::{Bundle, Class, RelocKind, RunAddr, SectionId, SectionKind, SymbolId};
@@ -51,7 +52,8 @@ pub struct Layout {
     pub(super) slots: BTreeMap<(SymbolId, SlotKind), u64>,
     /// Offset and length of all new code, stubs included.
     pub code: (u64, u64),
-    /// Offset and length of the unwind records with their terminator; length 0 when there are none.
+    /// Offset and length of the unwind records with their terminator, and before it one for the last byte of the prelude;
+    /// length 0 when there are none.
     pub unwind: (u64, u64),
     /// Offset of the record's body.
     pub body: u64,
@@ -78,7 +80,7 @@ impl Layout {
         let unwind_start = cursor;
         place(bundle, SectionKind::Unwind, &mut sections, &mut cursor);
         let unwind_len = if cursor > unwind_start {
-            cursor + 4 - unwind_start
+            cursor + mark::LEN + 4 - unwind_start
         } else {
             0
         };

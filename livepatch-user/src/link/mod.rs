@@ -11,6 +11,7 @@
 //! not have. Both hold final addresses and never change.
 
 mod layout;
+mod mark;
 mod relocate;
 #[cfg(test)]
 mod tests;

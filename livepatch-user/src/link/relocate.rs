@@ -1,6 +1,7 @@
 //! Filling in the fields (psABI, section 4.4.1 "Relocation Types").
 
 use super::layout::{STUB_LEN, SlotKind};
+use super::mark;
 use super::{Layout, Resolution};
 use livepatch_bundle::{
     Bundle, Class, Reloc, RelocKind, RunAddr, SectionId, SectionKind, SymbolId,
@@ -62,6 +63,7 @@ pub fn link(
         bytes: flatten(bundle, layout),
         errors: Vec::new(),
     };
+    linker.fill_mark();
     linker.fill_slots();
     linker.fill_stubs();
     for section in 0..bundle.sections.len() {
@@ -96,6 +98,15 @@ struct Linker<'a> {
 }
 
 impl Linker<'_> {
+    /// Behind the unwind records, before their terminator.
+    fn fill_mark(&mut self) {
+        let (start, len) = self.layout.unwind;
+        if len > 0 {
+            let at = start + len - 4 - mark::LEN;
+            self.put(at, &mark::records(at));
+        }
+    }
+
     fn at(&self, offset: u64) -> RunAddr {
         RunAddr(self.base.0 + offset)
     }
