@@ -7,6 +7,7 @@
 //! | compare   | [`compare`]              | which mean something else?                            |
 //! | join      | [`program`], [`globals`] | who defines what, over all objects?                   |
 //! | closure   | [`closure`]              | what must travel, and what is referred to?            |
+//! | types     | [`types`]                | does live data still look as the new code takes it?   |
 //! | refuse    | [`checks`], [`refusal`]  | what speaks against it?                               |
 //! | prove     | [`proof`], [`anchors`]   | what shows that the running code is the old code?     |
 //! | emit      | [`emit`]                 | how is it written down?                               |
@@ -31,3 +32,4 @@ pub mod program;
 pub mod proof;
 pub mod refusal;
 pub mod target;
+pub mod types;
