@@ -22,7 +22,7 @@ mod writer;
 pub use address::{LinkAddr, RunAddr};
 pub use build_id::BuildId;
 pub use bundle::{
-    Bundle, Definition, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
+    Bundle, Definition, Names, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
 };
 pub use error::{BundleError, JsonError};
 pub use file::write_file;

@@ -151,7 +151,7 @@ fn added(bundle: &Bundle) -> Vec<String> {
     let added = symbols.filter_map(|symbol| {
         let definition = symbol.definition?;
         let kind = bundle.sections[definition.section.0].kind;
-        let new = !matches!(kind, SectionKind::OldCode | SectionKind::OldReadOnly);
+        let new = kind.is_placed();
         new.then(|| {
             format!(
                 "  {:<32} {:>6} bytes  {}",
