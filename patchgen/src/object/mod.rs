@@ -6,6 +6,7 @@
 
 mod carve;
 mod code;
+pub mod debug;
 mod extents;
 mod functions;
 pub mod lines;
