@@ -6,6 +6,7 @@
 
 mod carve;
 mod code;
+pub mod code_view;
 mod extents;
 mod functions;
 pub mod lines;
