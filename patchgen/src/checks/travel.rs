@@ -5,7 +5,6 @@ use crate::object::{AtomId, AtomKind, Object, code_view};
 use crate::program::{NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
 use livepatch_match::falls_through;
-use object::elf;
 
 /// What speaks against carrying an atom.
 pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
@@ -36,11 +35,6 @@ pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
         found.extend(runs_off(object, new.atom).map(refusal));
     }
     let section = &object.sections[atom.section];
-    if section.has(elf::SHF_GROUP) && !atom.kind.is_anonymous() {
-        found.push(refusal(
-            "it is in a COMDAT group: any object's copy of it may run".to_owned(),
-        ));
-    }
     if !atom.kind.is_code() && !is_ordinary_section(section.name) {
         let name = section.name;
         found.push(refusal(format!(

@@ -14,6 +14,7 @@ mod link;
 mod literals;
 mod model;
 pub mod names;
+mod order;
 pub mod raw;
 mod strings;
 mod unwind;
