@@ -1,6 +1,7 @@
 //! The model of a patch: sections, symbols and relocations, and the manifest that explains them.
 
 use crate::{Manifest, RelocKind};
+use std::collections::HashMap;
 
 /// The index of a section in [`Bundle::sections`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +39,14 @@ pub enum SectionKind {
     OldCode,
     /// Read-only data of an old function; not allocated, named `.livepatch.old.rodata.*`.
     OldReadOnly,
+}
+
+impl SectionKind {
+    /// Whether the section is placed in the program; the others are only compared with it.
+    #[must_use]
+    pub fn is_placed(self) -> bool {
+        !matches!(self, Self::OldCode | Self::OldReadOnly)
+    }
 }
 
 /// A run of bytes with its relocations.
@@ -106,8 +115,31 @@ pub struct Definition {
     pub size: u64,
 }
 
-impl Bundle {
+/// A bundle's symbols by name, for those who look up many.
+#[derive(Clone, Debug)]
+pub struct Names<'a>(HashMap<&'a str, SymbolId>);
+
+impl Names<'_> {
     /// The symbol of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<SymbolId> {
+        self.0.get(name).copied()
+    }
+}
+
+impl Bundle {
+    /// All symbols by name.
+    #[must_use]
+    pub fn names(&self) -> Names<'_> {
+        let symbols = self.symbols.iter().enumerate();
+        Names(
+            symbols
+                .map(|(index, symbol)| (symbol.name.as_str(), SymbolId(index)))
+                .collect(),
+        )
+    }
+
+    /// The symbol of this name; see [`Bundle::names`] for many.
     #[must_use]
     pub fn symbol(&self, name: &str) -> Option<SymbolId> {
         self.symbols

@@ -12,6 +12,7 @@ mod bundle;
 mod error;
 mod file;
 mod format;
+mod hook;
 mod manifest;
 mod problem;
 mod reader;
@@ -22,10 +23,11 @@ mod writer;
 pub use address::{LinkAddr, RunAddr};
 pub use build_id::BuildId;
 pub use bundle::{
-    Bundle, Definition, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
+    Bundle, Definition, Names, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
 };
 pub use error::{BundleError, JsonError};
 pub use file::write_file;
+pub use hook::{Hook, Phase};
 pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};
 pub use problem::Problem;
 pub use reader::read;

@@ -3,7 +3,7 @@
 //! Reads the process and changes nothing.
 
 use crate::error::Error;
-use crate::image::{Image, ImageId, Images};
+use crate::image::{CodeRange, Image, ImageId, Images};
 use crate::installed::{Installed, State};
 use crate::link::Resolution;
 use crate::memory::Memory;
@@ -17,6 +17,7 @@ use crate::session::Session;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::{Bundle, RunAddr};
 use livepatch_match::padding_after;
+use std::cell::LazyCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes behind a short function that may be padding: one cache line, the largest alignment that compilers use.
@@ -253,6 +254,7 @@ fn sites(
     patches: &[Installed],
     proof: Proof,
 ) -> Result<Vec<Site>, Error> {
+    let starts = LazyCell::new(|| candidate.image().function_starts());
     let site = |proven: Proven| {
         let own = own_bytes(&proven, patches);
         let end = candidate
@@ -277,7 +279,7 @@ fn sites(
             .read_vec(proven.entry, own.min(end.0 - proven.entry.0) as usize);
         let old = old.unwrap_or_default();
         let padding = if own < ENTRY_MAX {
-            padding(candidate.image(), &proven, own, &code)
+            padding(&starts, &proven, own, &code)
         } else {
             0
         };
@@ -307,18 +309,15 @@ fn own_bytes(proven: &Proven, patches: &[Installed]) -> u64 {
     piece.map_or(0, |(_, len)| *len)
 }
 
-/// How many bytes behind a short function are padding: no further than where the next function begins.
-fn padding(image: &Image<'_>, proven: &Proven, own: u64, code: &[u8]) -> usize {
+/// How many bytes behind a short function are padding: no further than where the next of `starts` (ascending) begins.
+fn padding(starts: &[CodeRange], proven: &Proven, own: u64, code: &[u8]) -> usize {
     let end = proven.entry.offset(own.cast_signed());
-    let next = image
-        .function_starts()
-        .into_iter()
-        .map(|range| range.start)
-        .filter(|&start| start >= end)
-        .min();
-    let Some(next) = next else { return 0 };
+    let next = starts.partition_point(|range| range.start < end);
+    let Some(next) = starts.get(next) else {
+        return 0;
+    };
     let behind = code.get(own as usize..).unwrap_or_default();
-    let room = (next.0 - end.0).min(behind.len() as u64) as usize;
+    let room = (next.start.0 - end.0).min(behind.len() as u64) as usize;
     padding_after(&behind[..room])
 }
 

@@ -36,4 +36,6 @@ pub mod stack;
 pub mod status;
 pub mod stop;
 pub mod sys;
+#[cfg(test)]
+mod testing;
 pub mod unwind;

@@ -179,11 +179,12 @@ impl<'a> Plan<'a> {
     }
 
     fn redirects(&self, base: RunAddr) -> Result<Vec<Redirect>, PlanError> {
+        let names = self.bundle.names();
         let functions = self.bundle.manifest.functions.iter();
         functions
             .zip(&self.sites)
             .filter_map(|(function, site)| {
-                let new = self.bundle.symbol(function.new.as_ref()?)?;
+                let new = names.get(function.new.as_ref()?)?;
                 let address = self.layout.address_of(self.bundle, new, base)?;
                 let size = self.bundle.symbols[new.0].definition?.size;
                 Some(redirect(site, address, size))

@@ -7,6 +7,7 @@
 //! | compare   | [`compare`]              | which mean something else?                            |
 //! | join      | [`program`], [`globals`] | who defines what, over all objects?                   |
 //! | closure   | [`closure`]              | what must travel, and what is referred to?            |
+//! | hooks     | [`hooks`]                | what shall run in the target besides?                 |
 //! | refuse    | [`checks`], [`refusal`]  | what speaks against it?                               |
 //! | prove     | [`proof`], [`anchors`]   | what shows that the running code is the old code?     |
 //! | emit      | [`emit`]                 | how is it written down?                               |
@@ -25,6 +26,7 @@ pub mod correlate;
 pub mod emit;
 pub mod generate;
 pub mod globals;
+pub mod hooks;
 pub mod input;
 pub mod object;
 pub mod pair;

@@ -77,22 +77,9 @@ fn layout() -> Layout {
         size: 8,
         relocations: vec![],
     };
-    let manifest = livepatch_bundle::Manifest {
-        schema: livepatch_bundle::SCHEMA,
-        tool: String::new(),
-        name: "fix".into(),
-        description: String::new(),
-        supersedes: vec![],
-        modules: vec![],
-        functions: vec![],
-        anchors: vec![],
-        references: vec![],
-        quiesce: vec![],
-        warnings: vec![],
-    };
     Layout::new(
         &livepatch_bundle::Bundle {
-            manifest,
+            manifest: crate::testing::manifest(),
             sections: vec![section],
             symbols: vec![],
         },

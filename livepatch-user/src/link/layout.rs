@@ -175,12 +175,7 @@ fn placed(bundle: &Bundle) -> impl Iterator<Item = &livepatch_bundle::Reloc> {
     bundle
         .sections
         .iter()
-        .filter(|section| {
-            !matches!(
-                section.kind,
-                SectionKind::OldCode | SectionKind::OldReadOnly
-            )
-        })
+        .filter(|section| section.kind.is_placed())
         .flat_map(|section| &section.relocations)
 }
 

@@ -1,38 +1,10 @@
 use super::*;
+use crate::testing::{manifest, section};
 use livepatch_bundle::{
-    Bundle, Definition, Manifest, Reloc, RelocKind, SCHEMA, Section, SectionId, SectionKind,
-    Symbol, SymbolId, SymbolKind,
+    Bundle, Definition, Reloc, RelocKind, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
 };
 
 const BASE: RunAddr = RunAddr(0x5555_0000_0000);
-
-fn manifest() -> Manifest {
-    Manifest {
-        schema: SCHEMA,
-        tool: "test".into(),
-        name: "fix".into(),
-        description: String::new(),
-        supersedes: vec![],
-        modules: vec![],
-        functions: vec![],
-        anchors: vec![],
-        references: vec![],
-        quiesce: vec![],
-        warnings: vec![],
-    }
-}
-
-fn section(name: &str, kind: SectionKind, data: Vec<u8>, relocations: Vec<Reloc>) -> Section {
-    let size = data.len() as u64;
-    Section {
-        name: name.into(),
-        kind,
-        align: 16,
-        data,
-        size,
-        relocations,
-    }
-}
 
 /// New code with one field that refers to an undefined symbol, and a variable of its own.
 fn bundle(kind: RelocKind, addend: i64) -> Bundle {

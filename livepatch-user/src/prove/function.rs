@@ -3,7 +3,7 @@
 use super::constants::Constants;
 use super::{Evidence, Program};
 use crate::memory::Unreadable;
-use livepatch_bundle::{Bundle, Function, RunAddr, SectionKind, SymbolId};
+use livepatch_bundle::{Bundle, Function, Names, RunAddr, SectionKind, SymbolId};
 use livepatch_match::{Alignment, Code, Field, Mismatch, RefPair, Target, Via, align};
 use thiserror::Error;
 
@@ -20,17 +20,17 @@ pub(super) struct Piece<'a> {
 
 impl<'a> Piece<'a> {
     /// Every piece of `function`; the bundle has been verified.
-    pub(super) fn all(bundle: &'a Bundle, function: &Function) -> Vec<Self> {
+    pub(super) fn all(bundle: &'a Bundle, names: &Names<'_>, function: &Function) -> Vec<Self> {
         function
             .pieces
             .iter()
-            .filter_map(|piece| Self::new(bundle, piece))
+            .filter_map(|piece| Self::new(bundle, names, piece))
             .collect()
     }
 
-    fn new(bundle: &'a Bundle, piece: &livepatch_bundle::Piece) -> Option<Self> {
-        let old = bundle.symbol(&piece.old)?;
-        let running = bundle.symbol(&piece.running)?;
+    fn new(bundle: &'a Bundle, names: &Names<'_>, piece: &livepatch_bundle::Piece) -> Option<Self> {
+        let old = names.get(&piece.old)?;
+        let running = names.get(&piece.running)?;
         let definition = bundle.symbols[old.0].definition?;
         let section = &bundle.sections[definition.section.0];
         let range = definition.offset..definition.offset + definition.size;

@@ -129,6 +129,7 @@ impl<'a> Search<'a> {
             .iter()
             .map(|reference| (reference.symbol.as_str(), reference))
             .collect();
+        let names = bundle.names();
         let subjects = manifest
             .functions
             .iter()
@@ -139,7 +140,7 @@ impl<'a> Search<'a> {
                     .pieces
                     .first()
                     .and_then(|piece| references.get(piece.running.as_str()).copied()),
-                pieces: Piece::all(bundle, function),
+                pieces: Piece::all(bundle, &names, function),
                 matches: Vec::new(),
                 difference: None,
             })

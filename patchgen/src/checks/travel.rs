@@ -101,6 +101,7 @@ fn is_ordinary_section(name: &str) -> bool {
         ".lbss",
         ".sdata",
         ".tm_clone_table",
+        ".livepatch.shadow",
     ];
     families.iter().any(|family| {
         name.strip_prefix(family)

@@ -3,6 +3,7 @@
 
 mod neighbours;
 
+use crate::hooks::{self, MarkedHook};
 use crate::object::{AtomId, AtomKind, FunctionId, Link, Role};
 use crate::program::{Fate, NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
@@ -39,6 +40,8 @@ pub struct Closure<'d> {
     pub carried: BTreeSet<NewAtom>,
     /// By carried atom: where each of its references leads.
     pub destinations: BTreeMap<NewAtom, Vec<Destination<'d>>>,
+    /// What runs in the target when the patch comes and goes.
+    pub hooks: Vec<MarkedHook>,
     /// Why it may not be.
     pub refusals: Vec<Refusal>,
 }
@@ -57,6 +60,10 @@ impl<'d> Closure<'d> {
             closure.replaced.push(Replacement { old, new, reason });
             queue.push(new);
         }
+        let marked = hooks::of(program);
+        closure.refusals.extend(marked.refusals);
+        queue.extend(marked.hooks.iter().map(|hook| hook.function));
+        closure.hooks = marked.hooks;
         while let Some(atom) = queue.pop() {
             if closure.carried.contains(&atom) {
                 continue;
@@ -167,6 +174,9 @@ fn defined<'d>(
     let unit = &program.units[new.unit];
     let target = unit.pair.new.atom(new.atom);
     let label = || unit.pair.new.label(new.atom);
+    if hooks::is_of_header(&unit.pair.new, new.atom) {
+        return Ok(Destination::Carried(new));
+    }
     let old = program.old_of(new);
     // Nobody but the compiler indexes its own tables, and it takes their start.
     let own_table = target.is_private() && link.at == 0 && link.site.role == Role::Address;

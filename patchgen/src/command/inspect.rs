@@ -99,6 +99,9 @@ fn table(bundle: &Bundle) -> String {
             .map(|anchor| format!("`{}`", anchor.name));
         line(format!("anchors: {}", names.collect::<Vec<_>>().join(", ")));
     }
+    for hook in &manifest.hooks {
+        line(format!("{} hook: `{}`", hook.phase, hook.function));
+    }
     if !manifest.quiesce.is_empty() {
         line(format!(
             "must be on no stack, too: {}",
@@ -151,7 +154,7 @@ fn added(bundle: &Bundle) -> Vec<String> {
     let added = symbols.filter_map(|symbol| {
         let definition = symbol.definition?;
         let kind = bundle.sections[definition.section.0].kind;
-        let new = !matches!(kind, SectionKind::OldCode | SectionKind::OldReadOnly);
+        let new = kind.is_placed();
         new.then(|| {
             format!(
                 "  {:<32} {:>6} bytes  {}",

@@ -15,6 +15,9 @@ pub(crate) const UNCHANGED: u8 = 3;
 /// No patch is possible.
 pub(crate) const REFUSED: u8 = 4;
 
+/// What the sources of fixes include.
+const HEADER: &str = include_str!("../../include/livepatch.h");
+
 /// Make a live patch from old and new object files.
 #[derive(Debug, Parser)]
 #[command(
@@ -38,6 +41,9 @@ pub(crate) struct Command {
 enum Verb {
     /// Show what a bundle changes.
     Inspect(Inspect),
+    /// Print `livepatch.h`, the header for hooks and shadow variables in the source of a fix.
+    #[command(after_help = "Example:\n  patchgen header >livepatch.h")]
+    Header,
 }
 
 /// OLD and NEW are each an object file, an archive (`.a`), or a directory of objects, paired by relative path.
@@ -85,6 +91,10 @@ struct Inspect {
 pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
     match (&command.verb, &command.make) {
         (Some(Verb::Inspect(inspect)), _) => inspect::run(inspect),
+        (Some(Verb::Header), _) => {
+            print!("{HEADER}");
+            Ok(DONE)
+        }
         (None, Some(make)) => make::run(make),
         (None, None) => anyhow::bail!("nothing to do: see `patchgen --help`"),
     }

@@ -6,10 +6,14 @@
 //!
 //! Pure but for the queries of [`Linkage`].
 
+#[cfg(test)]
+mod tests;
+
 use crate::link::Resolution;
 use crate::prove::Evidence;
-use livepatch_bundle::{Bundle, Reference, RunAddr, Scope, SymbolKind};
+use livepatch_bundle::{Bundle, Reference, RunAddr, Scope, SymbolId, SymbolKind};
 use livepatch_match::Via;
+use std::collections::{HashMap, HashSet};
 use thiserror::Error;
 
 /// What the module's tables say about a name.
@@ -96,11 +100,18 @@ pub enum ResolveError {
     },
 }
 
+impl ResolveError {
+    /// Whether two sources speak against each other, which casts doubt on everything.
+    fn is_contradiction(&self) -> bool {
+        matches!(self, Self::Disagree { .. })
+    }
+}
+
 /// Resolves every undefined symbol of `bundle`. The result has one entry for each symbol; those that the bundle defines
-/// stay empty.
+/// stay empty, and so do those without an answer to which nothing that is placed refers.
 ///
 /// # Errors
-/// Every symbol whose sources contradict each other.
+/// Every symbol whose sources contradict each other, and every needed one that cannot be told.
 pub fn resolve(
     bundle: &Bundle,
     evidence: &[Evidence],
@@ -108,16 +119,17 @@ pub fn resolve(
 ) -> Result<Vec<Resolution>, Vec<ResolveError>> {
     let mut resolutions = vec![Resolution::default(); bundle.symbols.len()];
     let mut errors = Vec::new();
+    let names = bundle.names();
+    let needed = needed(bundle);
+    let said: HashMap<(SymbolId, Via), u64> = evidence
+        .iter()
+        .map(|e| ((e.symbol, e.via), e.value))
+        .collect();
     for reference in &bundle.manifest.references {
-        let Some(symbol) = bundle.symbol(&reference.symbol) else {
+        let Some(symbol) = names.get(&reference.symbol) else {
             continue;
         };
-        let spoken = |via: Via| {
-            evidence
-                .iter()
-                .find(|e| e.symbol == symbol && e.via == via)
-                .map(|e| e.value)
-        };
+        let spoken = |via: Via| said.get(&(symbol, via)).copied();
         let question = Question {
             reference,
             linkage,
@@ -125,7 +137,11 @@ pub fn resolve(
         };
         match question.answer() {
             Ok(resolution) => resolutions[symbol.0] = resolution,
-            Err(error) => errors.push(error),
+            Err(error) if error.is_contradiction() || needed.contains(&symbol) => {
+                errors.push(error);
+            }
+            // Only old code, which is compared and not linked, refers to it.
+            Err(_) => {}
         }
     }
     if errors.is_empty() {
@@ -133,6 +149,18 @@ pub fn resolve(
     } else {
         Err(errors)
     }
+}
+
+/// The symbols that code or data to be placed refers to.
+fn needed(bundle: &Bundle) -> HashSet<SymbolId> {
+    let placed = bundle
+        .sections
+        .iter()
+        .filter(|section| section.kind.is_placed());
+    placed
+        .flat_map(|section| &section.relocations)
+        .map(|reloc| reloc.symbol)
+        .collect()
 }
 
 struct Question<'a> {

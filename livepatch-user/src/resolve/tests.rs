@@ -1,0 +1,282 @@
+use super::*;
+use crate::testing::{manifest, section};
+use livepatch_bundle::{Reloc, RelocKind, SectionKind, Symbol};
+
+const CODE: RunAddr = RunAddr(0x5555_0000_1000);
+const ELSEWHERE: RunAddr = RunAddr(0x7fff_0000_2000);
+const SLOT: RunAddr = RunAddr(0x5555_0000_4000);
+const SUBJECT: SymbolId = SymbolId(0);
+
+/// A program that knows one thing.
+#[derive(Default)]
+struct Fake {
+    named: Vec<Named>,
+    slots: Slots,
+    global: Option<Global>,
+    preemptible: bool,
+    tls_offset: Option<i64>,
+}
+
+impl Linkage for Fake {
+    fn named(&self, _: &Reference) -> Vec<Named> {
+        self.named.clone()
+    }
+    fn slots(&self, _: &str) -> Slots {
+        self.slots
+    }
+    fn global(&self, _: &str) -> Option<Global> {
+        self.global
+    }
+    fn preemptible(&self, _: &str) -> bool {
+        self.preemptible
+    }
+    fn tls_offset(&self) -> Option<i64> {
+        self.tls_offset
+    }
+    fn tls_module(&self) -> Option<u64> {
+        Some(1)
+    }
+}
+
+fn at(value: RunAddr) -> Named {
+    Named {
+        value,
+        tls: false,
+        ifunc: false,
+    }
+}
+
+/// `f`, a function that the old objects define, seen by all.
+fn reference() -> Reference {
+    Reference {
+        symbol: "f".into(),
+        name: "f".into(),
+        scope: Scope::Global,
+        kind: SymbolKind::Function,
+        size: 0,
+        defined: true,
+        source: None,
+        located: vec![],
+    }
+}
+
+/// A bundle whose code of this kind refers to `reference`.
+fn bundle(reference: Reference, from: SectionKind) -> Bundle {
+    let reloc = Reloc {
+        offset: 1,
+        kind: RelocKind::Plt32,
+        symbol: SUBJECT,
+        addend: -4,
+    };
+    let mut manifest = manifest();
+    let name = reference.symbol.clone();
+    manifest.references.push(reference);
+    Bundle {
+        manifest,
+        sections: vec![section(".text.new", from, vec![0; 8], vec![reloc])],
+        symbols: vec![Symbol {
+            name,
+            kind: SymbolKind::Unknown,
+            definition: None,
+        }],
+    }
+}
+
+fn says(via: Via, value: RunAddr) -> Evidence {
+    Evidence {
+        symbol: SUBJECT,
+        via,
+        value: value.0,
+    }
+}
+
+fn answer(
+    reference: Reference,
+    evidence: &[Evidence],
+    program: &Fake,
+) -> Result<Resolution, Vec<ResolveError>> {
+    let bundle = bundle(reference, SectionKind::Code);
+    resolve(&bundle, evidence, program).map(|mut all| all.remove(0))
+}
+
+#[test]
+fn running_code_alone_tells_where_a_function_is() {
+    let known = answer(reference(), &[says(Via::Branch, CODE)], &Fake::default()).unwrap();
+    assert_eq!((known.branch, known.address), (Some(CODE), Some(CODE)));
+}
+
+#[test]
+fn a_call_through_the_plt_of_an_import_does_not_tell_its_address() {
+    let import = Reference {
+        defined: false,
+        ..reference()
+    };
+    let known = answer(import, &[says(Via::Branch, CODE)], &Fake::default()).unwrap();
+    assert_eq!((known.branch, known.address), (Some(CODE), None));
+}
+
+#[test]
+fn a_call_in_a_library_of_what_others_may_define_does_not_tell_its_address() {
+    let program = Fake {
+        named: vec![at(CODE)],
+        global: Some(Global::Address(ELSEWHERE)),
+        preemptible: true,
+        ..Fake::default()
+    };
+    let known = answer(reference(), &[], &program).unwrap();
+    assert_eq!(known.address, Some(ELSEWHERE));
+}
+
+#[test]
+fn code_and_table_that_disagree_are_refused() {
+    let program = Fake {
+        named: vec![at(ELSEWHERE)],
+        ..Fake::default()
+    };
+    let errors = answer(reference(), &[says(Via::Direct, CODE)], &program).unwrap_err();
+    assert!(matches!(
+        errors[..],
+        [ResolveError::Disagree { running: CODE, .. }]
+    ));
+}
+
+#[test]
+fn code_tells_which_of_several_of_one_name_is_meant() {
+    let program = Fake {
+        named: vec![at(ELSEWHERE), at(CODE)],
+        ..Fake::default()
+    };
+    let local = Reference {
+        scope: Scope::Local,
+        ..reference()
+    };
+    let known = answer(local.clone(), &[says(Via::Branch, CODE)], &program).unwrap();
+    assert_eq!(known.address, Some(CODE));
+    let errors = answer(local, &[], &program).unwrap_err();
+    assert!(matches!(
+        errors[..],
+        [ResolveError::Ambiguous { count: 2, .. }]
+    ));
+}
+
+#[test]
+fn what_only_compared_code_refers_to_may_stay_unknown_but_not_contradicted() {
+    let program = Fake {
+        named: vec![at(ELSEWHERE), at(CODE)],
+        ..Fake::default()
+    };
+    let local = Reference {
+        scope: Scope::Local,
+        ..reference()
+    };
+    let old = bundle(local, SectionKind::OldCode);
+    assert_eq!(
+        resolve(&old, &[], &program),
+        Ok(vec![Resolution::default()])
+    );
+
+    let program = Fake {
+        named: vec![at(ELSEWHERE)],
+        ..Fake::default()
+    };
+    let old = bundle(reference(), SectionKind::OldCode);
+    assert!(resolve(&old, &[says(Via::Direct, CODE)], &program).is_err());
+}
+
+#[test]
+fn a_new_import_is_found_in_the_loaders_order() {
+    let import = Reference {
+        defined: false,
+        ..reference()
+    };
+    let program = Fake {
+        global: Some(Global::Address(ELSEWHERE)),
+        ..Fake::default()
+    };
+    let known = answer(import, &[], &program).unwrap();
+    assert_eq!(
+        (known.branch, known.address),
+        (Some(ELSEWHERE), Some(ELSEWHERE))
+    );
+}
+
+#[test]
+fn a_function_chosen_at_load_time_is_where_it_is_bound_or_refused() {
+    let import = Reference {
+        defined: false,
+        ..reference()
+    };
+    let program = |bound| Fake {
+        global: Some(Global::Ifunc(bound)),
+        ..Fake::default()
+    };
+    let known = answer(import.clone(), &[], &program(Some(ELSEWHERE))).unwrap();
+    assert_eq!(known.branch, Some(ELSEWHERE));
+    let errors = answer(import.clone(), &[], &program(None)).unwrap_err();
+    assert!(matches!(errors[..], [ResolveError::Unbound { .. }]));
+
+    let by_slot = Fake {
+        slots: Slots {
+            address: Some(SLOT),
+            ..Slots::default()
+        },
+        ..program(None)
+    };
+    assert_eq!(answer(import, &[], &by_slot).unwrap().slot, Some(SLOT));
+}
+
+#[test]
+fn the_resolver_of_an_own_ifunc_is_not_the_function() {
+    let program = Fake {
+        named: vec![Named {
+            ifunc: true,
+            ..at(CODE)
+        }],
+        ..Fake::default()
+    };
+    assert_eq!(answer(reference(), &[], &program).unwrap().address, None);
+}
+
+#[test]
+fn a_copied_variable_lives_in_the_executable() {
+    let variable = Reference {
+        kind: SymbolKind::Object,
+        defined: false,
+        ..reference()
+    };
+    let program = Fake {
+        slots: Slots {
+            copy: Some(SLOT),
+            ..Slots::default()
+        },
+        global: Some(Global::Address(ELSEWHERE)),
+        ..Fake::default()
+    };
+    assert_eq!(answer(variable, &[], &program).unwrap().address, Some(SLOT));
+}
+
+#[test]
+fn a_thread_local_variable_is_its_block_and_its_offset() {
+    let variable = Reference {
+        kind: SymbolKind::Tls,
+        ..reference()
+    };
+    let program = Fake {
+        named: vec![Named {
+            tls: true,
+            ..at(RunAddr(0x10))
+        }],
+        tls_offset: Some(-0x40),
+        ..Fake::default()
+    };
+    let known = answer(variable.clone(), &[], &program).unwrap();
+    assert_eq!(
+        (known.tp_offset, known.dtp_offset),
+        (Some(-0x30), Some(0x10))
+    );
+    assert_eq!(known.tls_module, Some(1));
+
+    let spoken = says(Via::TpOff, RunAddr((-0x38_i64).cast_unsigned()));
+    let known = answer(variable, &[spoken], &Fake::default()).unwrap();
+    assert_eq!(known.tp_offset, Some(-0x38));
+}
