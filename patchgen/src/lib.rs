@@ -22,6 +22,7 @@ pub mod anchors;
 pub mod checks;
 pub mod closure;
 pub mod compare;
+mod copies;
 pub mod correlate;
 pub mod emit;
 pub mod generate;
