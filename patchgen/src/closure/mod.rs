@@ -65,6 +65,9 @@ impl<'d> Closure<'d> {
         queue.extend(marked.hooks.iter().map(|hook| hook.function));
         closure.hooks = marked.hooks;
         while let Some(atom) = queue.pop() {
+            if closure.carried.contains(&atom) {
+                continue;
+            }
             for member in whole(program, atom) {
                 if closure.carried.insert(member) {
                     closure.follow(program, member, &mut queue);
@@ -138,7 +141,7 @@ fn destination<'d>(
             if let Some(new) = program.new_global(target.name) {
                 return defined(program, from, new, link);
             }
-            if target.kind == AtomKind::Common && !is_known_common(program, target.name) {
+            if target.kind == AtomKind::Common && !program.has_common(target.name) {
                 return Err(refuse(format!(
                     "it uses the new common symbol `{}`",
                     target.name
@@ -161,20 +164,13 @@ fn destination<'d>(
     }
 }
 
-/// Whether an old object has a common symbol of this name.
-fn is_known_common(program: &Program<'_>, name: &str) -> bool {
-    program.units.iter().any(|unit| {
-        let mut atoms = unit.pair.old.atoms.iter();
-        atoms.any(|atom| atom.kind == AtomKind::Common && atom.name == name)
-    })
-}
-
 fn defined<'d>(
     program: &Program<'d>,
     from: NewAtom,
     new: NewAtom,
     link: &Link,
 ) -> Result<Destination<'d>, Refusal> {
+    let new = program.representative(new);
     let unit = &program.units[new.unit];
     let target = unit.pair.new.atom(new.atom);
     let label = || unit.pair.new.label(new.atom);
