@@ -319,7 +319,8 @@ impl Reversal<'_> {
         let patch = self.patch();
         let range = |(start, end)| AddressRange { start, end };
         let addresses = PatchAddresses {
-            ranges: searched(patch).into_iter().map(range).collect(),
+            ranges: vec![range(patch.range())],
+            unwind: of_unwinders(patch).map(range).to_vec(),
             code: vec![range(patch.code())],
             entries: patch.entries().collect(),
         };
@@ -421,16 +422,11 @@ impl Reversal<'_> {
     }
 }
 
-/// The addresses that live data must not hold: all but the prelude and the unwind records, to which only unwinders
-/// point, until they are told otherwise.
-fn searched(patch: &Installed) -> Vec<(RunAddr, RunAddr)> {
+/// The prelude and the unwind records: only unwinders point there, until they are told otherwise.
+fn of_unwinders(patch: &Installed) -> [(RunAddr, RunAddr); 2] {
     let at = |offset: u64| RunAddr(patch.prelude.base.0 + offset);
-    let (_, end) = patch.range();
-    let (unwind, len) = patch.record.unwind;
-    match len {
-        0 => vec![(patch.code().0, end)],
-        len => vec![(patch.code().0, at(unwind)), (at(unwind + len), end)],
-    }
+    let (start, len) = patch.record.unwind;
+    [(at(0), patch.code().0), (at(start), at(start + len))]
 }
 
 /// A stopped thread as the search for pointers wants it. Its extended registers are searched only if it ran: no

@@ -16,6 +16,8 @@ use std::io;
 pub struct PatchAddresses {
     /// Everything that is mapped for it.
     pub ranges: Vec<AddressRange>,
+    /// Parts of `ranges` that no pointer of the program's leads to, only those of unwinders.
+    pub unwind: Vec<AddressRange>,
     /// Its code, in `ranges`.
     pub code: Vec<AddressRange>,
     /// The first addresses of its functions. Other addresses in `code` can only be return addresses and the like.
@@ -122,7 +124,7 @@ impl<'a> Search<'a> {
         let room = usize::try_from(limits.in_stop).unwrap_or(usize::MAX);
         Ok(Self {
             memory,
-            needles: Needles::new(&patch.ranges, &guards),
+            needles: Needles::new(&without(&patch.ranges, &patch.unwind), &guards),
             areas: Areas::new(maps, &patch.ranges),
             patch,
             limits,
@@ -275,4 +277,25 @@ pub(super) fn maps(memory: &ProcessMemory) -> Result<Vec<Mapping>, Incomplete> {
 fn guard(memory: &ProcessMemory, thread_pointer: RunAddr) -> Option<u64> {
     const POINTER_GUARD: i64 = 0x30;
     memory.read_u64(thread_pointer.offset(POINTER_GUARD)).ok()
+}
+
+/// What is left of `ranges`.
+fn without(ranges: &[AddressRange], taken: &[AddressRange]) -> Vec<AddressRange> {
+    let mut left = ranges.to_vec();
+    for hole in taken {
+        let cut = |range: AddressRange| {
+            let below = AddressRange {
+                end: range.end.min(hole.start),
+                ..range
+            };
+            let above = AddressRange {
+                start: range.start.max(hole.end),
+                ..range
+            };
+            [below, above]
+        };
+        left = left.into_iter().flat_map(cut).collect();
+        left.retain(|range| range.start < range.end);
+    }
+    left
 }

@@ -246,6 +246,7 @@ mod tests {
             end: RunAddr(end),
         };
         let patch = PatchAddresses {
+            unwind: vec![],
             ranges: vec![range(0x1000, 0x3000)],
             code: vec![range(0x1000, 0x2000)],
             entries: vec![RunAddr(0x1000), RunAddr(0x1040)],

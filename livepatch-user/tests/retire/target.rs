@@ -95,6 +95,7 @@ impl Program {
             end: self.patch.offset(16 * 4096),
         };
         PatchAddresses {
+            unwind: vec![],
             ranges: vec![whole],
             code: vec![whole],
             entries: Vec::new(),

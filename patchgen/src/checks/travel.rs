@@ -102,6 +102,7 @@ fn is_ordinary_section(name: &str) -> bool {
         ".sdata",
         ".tm_clone_table",
         ".livepatch.shadow",
+        ".gcc_except_table",
     ];
     families.iter().any(|family| {
         name.strip_prefix(family)

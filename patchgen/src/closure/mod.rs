@@ -4,9 +4,10 @@
 mod neighbours;
 
 use crate::hooks::{self, MarkedHook};
-use crate::object::{AtomId, AtomKind, FunctionId, Link, Role};
+use crate::object::{AtomId, AtomKind, FunctionId, Link, Role, Site};
 use crate::program::{Fate, NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
+use livepatch_bundle::RelocKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a field of new code or data leads to.
@@ -40,6 +41,8 @@ pub struct Closure<'d> {
     pub carried: BTreeSet<NewAtom>,
     /// By carried atom: where each of its references leads.
     pub destinations: BTreeMap<NewAtom, Vec<Destination<'d>>>,
+    /// By carried function: the personality routine that handles exceptions in it.
+    pub personalities: BTreeMap<NewAtom, Destination<'d>>,
     /// What runs in the target when the patch comes and goes.
     pub hooks: Vec<MarkedHook>,
     /// Why it may not be.
@@ -92,6 +95,43 @@ impl<'d> Closure<'d> {
             }
         }
         self.destinations.insert(from, destinations);
+        self.follow_handler(program, from, queue);
+    }
+
+    /// The personality routine is referred to, the exception table travels.
+    fn follow_handler(&mut self, program: &Program<'d>, from: NewAtom, queue: &mut Vec<NewAtom>) {
+        let object = &program.units[from.unit].pair.new;
+        let frame = object.frames.get(&from.atom);
+        let Some(handler) = frame.and_then(|frame| frame.handler) else {
+            return;
+        };
+        queue.extend(handler.table.map(|(atom, _)| NewAtom {
+            unit: from.unit,
+            atom,
+        }));
+        let link = Link {
+            offset: 0,
+            kind: RelocKind::GotPcRel,
+            target: handler.personality,
+            addend: 0,
+            at: 0,
+            loose: false,
+            site: Site {
+                start: 0,
+                end: 0,
+                role: Role::Data,
+                size: 0,
+            },
+        };
+        match destination(program, from, &link) {
+            Ok(destination) => {
+                if let Destination::Carried(atom) = destination {
+                    queue.push(atom);
+                }
+                self.personalities.insert(from, destination);
+            }
+            Err(refusal) => self.refusals.push(refusal),
+        }
     }
 }
 

@@ -104,6 +104,7 @@ impl Aligner<'_, '_> {
         };
         for (old, new) in old.pieces.iter().zip(&new.pieces) {
             self.piece(*old, *new, &mut aligned)?;
+            self.handlers(*old, *new, &mut aligned)?;
         }
         Ok(aligned)
     }
@@ -139,6 +140,33 @@ impl Aligner<'_, '_> {
         pairs.push(alignment.lengths);
         out.maps.push(Map::Pairs(pairs));
         Ok(())
+    }
+
+    /// Who handles exceptions, and how, is to be judged like any other reference.
+    fn handlers(&self, old: AtomId, new: AtomId, out: &mut Aligned) -> Result<(), String> {
+        let handler = |object: &Object<'_>, id| object.frames.get(&id).and_then(|f| f.handler);
+        let pair = (handler(&self.pair.old, old), handler(&self.pair.new, new));
+        let (one, other) = match pair {
+            (None, None) => return Ok(()),
+            (Some(one), Some(other)) => (one, other),
+            _ => return Err("it handles exceptions, or does no more".to_owned()),
+        };
+        let reference = |old, new| Reference {
+            at: 0,
+            old: (old, 0),
+            new: (new, 0),
+            size: 0,
+        };
+        out.references
+            .push(reference(one.personality, other.personality));
+        match (one.table, other.table) {
+            (None, None) => Ok(()),
+            (Some((one, _)), Some((other, _))) => {
+                out.references.push(reference(one, other));
+                Ok(())
+            }
+            _ => Err("it handles exceptions, or does no more".to_owned()),
+        }
     }
 
     /// The alignment of two pieces that differ in line numbers only.

@@ -112,6 +112,7 @@ fn noun(atom: &Atom<'_>) -> &'static str {
         AtomKind::String => "string",
         AtomKind::JumpTable => "switch",
         AtomKind::Constant => "constant",
+        AtomKind::ExceptionTable => "exceptions",
         _ => "literal",
     }
 }

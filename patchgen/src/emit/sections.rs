@@ -2,9 +2,10 @@
 
 use super::table::{Key, Table, is_pooled};
 use super::{Patch, shorts, unwind};
-use crate::object::{Atom, AtomId, AtomKind, Object};
+use crate::object::{Atom, AtomId, AtomKind, Object, exceptions};
 use crate::program::{NewAtom, OldAtom};
 use livepatch_bundle::{Definition, Reloc, RelocKind, Section, SectionId, SectionKind};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The largest alignment that a bundle knows.
@@ -194,7 +195,11 @@ impl<'d> Builder<'_, 'd> {
         let widened = shorts::code(atom)
             .ok()
             .filter(|_| new && !atom.shorts.is_empty());
-        let bytes = widened.as_deref().unwrap_or(atom.bytes);
+        let contents = match atom.kind {
+            AtomKind::ExceptionTable if new => exceptions::contents(atom),
+            _ => Cow::Borrowed(atom.bytes),
+        };
+        let bytes = widened.as_deref().unwrap_or(&contents);
         let size = if new || atom.kind != AtomKind::Literal {
             atom.size.max(bytes.len() as u64)
         } else {

@@ -120,7 +120,9 @@ impl<'d> Table<'d> {
 }
 
 fn references<'d>(patch: &Patch<'_, 'd>, quiesce: &BTreeSet<OldAtom>) -> BTreeSet<Key<'d>> {
+    let personalities = patch.closure.personalities.values();
     let destinations = patch.closure.destinations.values().flatten();
+    let destinations = destinations.chain(personalities);
     let origins = patch.proof.origins.values().flatten();
     let pieces = patch.proof.copies.iter().filter(|copy| {
         patch.program.units[copy.unit]

@@ -12,9 +12,11 @@ use super::literals::{Part, cut, has_literals, starts};
 use super::model::{Atom, AtomId, AtomKind, Object};
 use super::order::Order;
 use super::raw::{ObjectError, Place, Section, Symbol, Tables};
-use super::{code, functions, strings, unwind};
+use super::{code, exceptions, functions, strings, unwind};
 use livepatch_bundle::{Scope, SymbolKind};
 use object::elf;
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Reads an object file.
 ///
@@ -45,6 +47,7 @@ fn carve(tables: Tables<'_>) -> Result<Object<'_>, ObjectError> {
         externals,
     };
     linker.link_all(&mut atoms, &decoded.escapes);
+    exceptions::through_slots(&mut atoms);
     let (frames, flaws) = unwind::frames(&linker, &atoms);
     let mut object = Object {
         order: Order::of(&atoms),
@@ -150,8 +153,13 @@ impl<'d> Carver<'_, 'd> {
     /// Strings, mergeable constants, literals and jump tables.
     fn nameless(&mut self, resolver: &Resolver<'_, '_>, gaps: Vec<(usize, u64, u64)>) {
         let starts = starts(resolver);
+        let tables = exceptions::starts(resolver);
         for (index, start, end) in gaps {
             let section = &self.tables.sections[index];
+            if exceptions::is_table(section) {
+                self.exception_tables(index, start..end, &tables[index]);
+                continue;
+            }
             if section.has(elf::SHF_MERGE)
                 && let Some(parts) = strings::cut(section)
             {
@@ -174,6 +182,25 @@ impl<'d> Carver<'_, 'd> {
                 atom.continues = !begins && run != Some(id);
                 self.atoms.push(atom);
             }
+        }
+    }
+
+    /// The exception tables that begin in a stretch; what lies between them is padding.
+    fn exception_tables(&mut self, section: usize, gap: Range<u64>, starts: &BTreeSet<u64>) {
+        let own: Vec<u64> = starts.range(gap.clone()).copied().collect();
+        let ends = own.iter().skip(1).copied().chain([gap.end]);
+        for (start, end) in own.iter().copied().zip(ends) {
+            let mut atom = self.atom(section, AtomKind::ExceptionTable, start, end);
+            match exceptions::length(atom.bytes) {
+                Some(len) => {
+                    atom.bytes = &atom.bytes[..len];
+                    atom.size = len as u64;
+                }
+                None => atom
+                    .flaws
+                    .push("its exception table is in a form that is not understood".to_owned()),
+            }
+            self.atoms.push(atom);
         }
     }
 

@@ -37,6 +37,8 @@ pub enum AtomKind {
     Literal,
     /// Addresses inside a function that a `switch` jumps to.
     JumpTable,
+    /// What a function catches and cleans up.
+    ExceptionTable,
     /// Defined in another file.
     Undefined,
     /// A number.
@@ -51,7 +53,7 @@ impl AtomKind {
     pub fn is_anonymous(self) -> bool {
         matches!(
             self,
-            Self::String | Self::Constant | Self::Literal | Self::JumpTable
+            Self::String | Self::Constant | Self::Literal | Self::JumpTable | Self::ExceptionTable
         )
     }
 
@@ -325,6 +327,7 @@ impl fmt::Display for AtomKind {
             Self::String => "string",
             Self::Constant | Self::Literal => "literal",
             Self::JumpTable => "jump table",
+            Self::ExceptionTable => "exception table",
             Self::Undefined => "undefined symbol",
             Self::Absolute => "absolute symbol",
             Self::Common => "common symbol",

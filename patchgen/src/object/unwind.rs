@@ -7,6 +7,7 @@
 //!
 //! Only what gcc and clang write for x86-64 is understood: 32-bit lengths and PC-relative 4-byte addresses.
 
+use super::exceptions::{DIRECT, THROUGH_SLOT, slot_content};
 use super::link::Linker;
 use super::model::{Atom, AtomId};
 use super::raw::{Place, Relocation, Section};
@@ -20,8 +21,23 @@ pub struct Frame<'d> {
     pub cie: &'d [u8],
     /// The whole record of the FDE.
     pub fde: &'d [u8],
-    /// What keeps it from being carried along: an exception table, an encoding that is not understood.
+    /// Who handles exceptions in it.
+    pub handler: Option<Handler>,
+    /// What keeps it from being carried along: an encoding that is not understood.
     pub flaw: Option<&'static str>,
+}
+
+/// Who handles exceptions that meet a piece of code. All pointers have four bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handler {
+    /// The personality routine.
+    pub personality: AtomId,
+    /// In the CIE: offsets of the encoding of the pointer to it, and of that pointer.
+    pub pointer: (usize, usize),
+    /// In the CIE: offset of the encoding of pointers to exception tables, if its records have any.
+    pub tables: Option<usize>,
+    /// The exception table, and the offset of the pointer to it in the FDE.
+    pub table: Option<(AtomId, usize)>,
 }
 
 /// Offset of the field with the start of the code in an FDE.
@@ -105,12 +121,72 @@ impl<'d> Reader<'_, '_, 'd> {
             .binary_search_by_key(&cie_at, |record| record.0)
             .ok();
         let cie = cie.map(|index| records[index]);
-        let flaw = match cie {
-            None => Some("its unwind information is malformed"),
-            Some(cie) => self.flaw(record, cie, atom),
+        let handler = cie.map_or(Err(MALFORMED), |cie| self.handler(record, cie));
+        let flaw = match (cie, &handler) {
+            (_, Err(flaw)) => Some(*flaw),
+            (None, _) => Some(MALFORMED),
+            (Some(cie), Ok(_)) => self.flaw(record, cie, atom),
         };
-        let cie = cie.map_or(&[][..], |cie| cie.1);
-        Some((atom, Frame { cie, fde, flaw }))
+        let frame = Frame {
+            cie: cie.map_or(&[][..], |cie| cie.1),
+            fde,
+            handler: handler.ok().flatten(),
+            flaw,
+        };
+        Some((atom, frame))
+    }
+
+    /// Who handles exceptions, from the augmentations of both records.
+    fn handler(
+        &self,
+        (fde_at, fde): Record<'d>,
+        (cie_at, cie): Record<'d>,
+    ) -> Result<Option<Handler>, &'static str> {
+        let augmentation = augmentation(cie).ok_or(ENCODING)?;
+        let Some(pointer) = augmentation.personality else {
+            return Ok(None);
+        };
+        let slot = self.target((cie_at + pointer.1) as u64).ok_or(ENCODING)?;
+        let personality = match cie[pointer.0] {
+            THROUGH_SLOT => slot_content(self.atoms, slot.0, slot.1),
+            DIRECT => Some(slot.0).filter(|_| slot.1 == 0),
+            _ => None,
+        };
+        // Length of the augmentation, then the pointer.
+        let field = TABLE + 1;
+        let table = match self.target((fde_at + field) as u64) {
+            Some((table, 0)) if augmentation.tables.is_some() && fde[TABLE] == 4 => {
+                Some((table, field))
+            }
+            Some(_) => return Err(ENCODING),
+            None => None,
+        };
+        Ok(Some(Handler {
+            personality: personality.ok_or(ENCODING)?,
+            pointer,
+            tables: augmentation.tables,
+            table,
+        }))
+    }
+
+    /// Where the field at `offset` leads.
+    fn target(&self, offset: u64) -> Option<(AtomId, i64)> {
+        let relocations = &self.section.relocations;
+        let index = relocations
+            .binary_search_by_key(&offset, |entry| entry.offset)
+            .ok()?;
+        let lead = self.linker.resolver.lead(self.index, index)?;
+        match lead.place {
+            Place::Section(section) => {
+                let found = self.linker.layout.find(section, lead.offset)?;
+                let start = self.atoms[found.0 as usize].start.cast_signed();
+                Some((found, lead.offset.wrapping_sub(start)))
+            }
+            _ => {
+                let entry = &relocations[index];
+                Some((self.linker.externals[entry.symbol]?, entry.addend))
+            }
+        }
     }
 
     /// The atom whose code begins where the field at `offset` leads.
@@ -130,14 +206,18 @@ impl<'d> Reader<'_, '_, 'd> {
 
     fn flaw(&self, fde: Record<'d>, cie: Record<'d>, atom: AtomId) -> Option<&'static str> {
         let atom = &self.atoms[atom.0 as usize];
-        let [start] = self.fields(fde) else {
-            return Some("it has an exception table, which patches cannot carry yet");
-        };
-        if !self.fields(cie).is_empty() {
-            return Some("it has an exception table, which patches cannot carry yet");
+        let known = augmentation(cie.1);
+        let start = self.fields(fde).first()?;
+        if start.number != elf::R_X86_64_PC32.0
+            || known.as_ref().map(|known| known.addresses) != Some(PCREL_SDATA4)
+        {
+            return Some(ENCODING);
         }
-        if start.number != elf::R_X86_64_PC32.0 || encoding(cie.1) != Some(PCREL_SDATA4) {
-            return Some("its unwind information is in an encoding that is not understood");
+        let handled = known.is_some_and(|known| known.personality.is_some());
+        if self.fields(fde).len() > 1 + usize::from(handled)
+            || self.fields(cie).len() != usize::from(handled)
+        {
+            return Some(ENCODING);
         }
         if word(fde.1, 12).map(u64::from) != Some(atom.size) {
             return Some("its unwind information covers more or less than the function");
@@ -155,26 +235,58 @@ impl<'d> Reader<'_, '_, 'd> {
     }
 }
 
-/// `DW_EH_PE_pcrel | DW_EH_PE_sdata4`.
-const PCREL_SDATA4: u8 = 0x1b;
+const ENCODING: &str = "its unwind information is in an encoding that is not understood";
+const MALFORMED: &str = "its unwind information is malformed";
 
-/// The encoding of addresses in the FDEs of a CIE whose augmentation has no other data: `zR`, `zRS`, `zRB`.
-fn encoding(cie: &[u8]) -> Option<u8> {
+/// Offset of the length of the augmentation in an FDE.
+const TABLE: usize = 16;
+
+/// `DW_EH_PE_pcrel | DW_EH_PE_sdata4`.
+pub const PCREL_SDATA4: u8 = 0x1b;
+
+/// What a CIE says about the pointers of its FDEs, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Augmentation {
+    /// The encoding of addresses.
+    addresses: u8,
+    /// Offsets of the encoding of the pointer to the personality routine, and of the pointer.
+    personality: Option<(usize, usize)>,
+    /// Offset of the encoding of pointers to exception tables.
+    tables: Option<usize>,
+}
+
+/// Reads an augmentation of the letters `zPLRSB`, whose pointers have four bytes.
+fn augmentation(cie: &[u8]) -> Option<Augmentation> {
     let text = cie.get(9..)?;
     let end = text.iter().position(|byte| *byte == 0)?;
-    let [b'z', b'R', rest @ ..] = &text[..end] else {
-        return None;
-    };
-    if !rest.iter().all(|letter| b"SB".contains(letter)) {
-        return None;
-    }
-    // Code and data alignment factors, return address register and augmentation length: LEB128, one byte each here.
-    let mut numbers = text.get(end + 1..)?;
+    let letters = text[..end].strip_prefix(b"z")?;
+    let mut at = 9 + end + 1;
+    // Code and data alignment factors, return address register and augmentation length: LEB128.
     for _ in 0..4 {
-        let last = numbers.iter().position(|byte| byte & 0x80 == 0)?;
-        numbers = &numbers[last + 1..];
+        at += cie.get(at..)?.iter().position(|byte| byte & 0x80 == 0)? + 1;
     }
-    numbers.first().copied()
+    let mut found = Augmentation::default();
+    for letter in letters {
+        match letter {
+            b'P' => {
+                matches!(cie.get(at)?, &DIRECT | &THROUGH_SLOT).then_some(())?;
+                found.personality = Some((at, at + 1));
+                at += 5;
+            }
+            b'L' => {
+                matches!(cie.get(at)?, &DIRECT | &PCREL_SDATA4).then_some(())?;
+                found.tables = Some(at);
+                at += 1;
+            }
+            b'R' => {
+                found.addresses = *cie.get(at)?;
+                at += 1;
+            }
+            b'S' | b'B' => {}
+            _ => return None,
+        }
+    }
+    (at <= cie.len()).then_some(found)
 }
 
 #[cfg(test)]
@@ -187,12 +299,24 @@ mod tests {
     ];
 
     #[test]
-    fn the_encoding_of_addresses_is_found() {
-        assert_eq!(encoding(&CIE), Some(PCREL_SDATA4));
+    fn augmentations_are_read() {
+        let plain = augmentation(&CIE).expect("understood");
+        assert_eq!((plain.addresses, plain.personality), (PCREL_SDATA4, None));
         let mut with_personality = CIE;
         with_personality[10] = b'P';
-        assert_eq!(encoding(&with_personality), None);
-        assert_eq!(encoding(&CIE[..12]), None);
+        assert_eq!(augmentation(&with_personality), None);
+        assert_eq!(augmentation(&CIE[..12]), None);
+        let handled = [
+            28, 0, 0, 0, 0, 0, 0, 0, 1, b'z', b'P', b'L', b'R', 0, 1, 0x78, 16, 7, 0x9b, 0, 0, 0,
+            0, 0x1b, 0x1b, 12, 7, 8, 0x90, 1, 0, 0,
+        ];
+        let found = augmentation(&handled).expect("understood");
+        let wanted = Augmentation {
+            addresses: PCREL_SDATA4,
+            personality: Some((18, 19)),
+            tables: Some(23),
+        };
+        assert_eq!(found, wanted);
     }
 
     #[test]

@@ -1,0 +1,19 @@
+// New code catches, changes and throws on, from a function split into a hot and a cold piece.
+struct Step { long by; };
+__attribute__((noipa)) static void inner() { throw Step{1}; }
+__attribute__((noipa)) static void middle() {
+    try {
+        inner();
+    } catch (Step &step) {
+        step.by += 10;
+        throw;
+    }
+}
+long answer(long x) {
+    try {
+        middle();
+    } catch (const Step &step) {
+        return x + step.by;
+    }
+    return -1;
+}

@@ -1,0 +1,17 @@
+// The initialiser of a static local throws the first time: the guard is released, and the next call tries again.
+long tries;
+__attribute__((noipa)) static long begin() {
+    if (tries++ == 0) throw 1;
+    return 6;
+}
+__attribute__((noipa)) static long count() {
+    static long value = begin();
+    return value + 1;
+}
+long answer(long x) {
+    try {
+        return x + count();
+    } catch (int) {
+        return -x;
+    }
+}
