@@ -4,8 +4,20 @@ use anyhow::{Result, ensure};
 use livepatch_tests::case::{apply, apply_with, start};
 use livepatch_tests::program::Program;
 use livepatch_tests::snapshot::{Extent, Snapshot};
-use livepatch_tests::target::Target;
-use livepatch_tests::tools::{Finished, livepatch, patchgen};
+use livepatch_tests::target::{Target, dying};
+use livepatch_tests::tools::{
+    Finished, livepatch, patchgen, run, target_directory, tests_directory,
+};
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a server may take to start or to answer; a guard against hanging.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 fn revert(target: &Target, name: &str) -> Result<Finished> {
     livepatch(["revert", "--pid", &target.pid_text(), name])?.expect(0)
@@ -69,4 +81,93 @@ fn patches_share_a_shadow_variable_until_the_last_one_goes() -> Result<()> {
     apply(&target, &program)?;
     check_answer(&mut target, "answer 40", "41")?;
     target.check_undisturbed()
+}
+
+/// `samples/kvd`, running; killed with the test.
+struct Kvd {
+    process: Child,
+    port: u16,
+}
+
+impl Kvd {
+    /// Builds the sample below `build` and starts the server.
+    fn start(build: &Path) -> Result<Self> {
+        let sources = tests_directory().join("../samples/kvd");
+        let mut make = Command::new("make");
+        make.args(["--silent", "-C"]).arg(sources);
+        run(make.arg(format!("BUILD={}", build.display())))?.expect(0)?;
+        let port_file = build.join("port");
+        fs::remove_file(&port_file).ok();
+        let process = dying(build.join("kvd"))
+            .args(["--port", "0", "--workers", "2", "--port-file"])
+            .arg(&port_file)
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut server = Self { process, port: 0 };
+        let begin = Instant::now();
+        while server.port == 0 {
+            ensure!(begin.elapsed() < PATIENCE, "the server does not start");
+            let text = fs::read_to_string(&port_file).unwrap_or_default();
+            server.port = text.trim().parse().unwrap_or(0);
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(server)
+    }
+
+    fn pid(&self) -> String {
+        self.process.id().to_string()
+    }
+
+    fn client(&self) -> Result<BufReader<TcpStream>> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(BufReader::new(stream))
+    }
+
+    /// Whether the client is trusted after it has shown so many wrong tokens and the right one.
+    fn trusts(client: &mut BufReader<TcpStream>, wrong: usize) -> Result<bool> {
+        let tokens = vec!["wrong"; wrong];
+        let mut answer = String::new();
+        for token in tokens.into_iter().chain(["correct-horse-battery-staple"]) {
+            writeln!(client.get_mut(), "AUTH {token}")?;
+            answer.clear();
+            client.read_line(&mut answer)?;
+        }
+        Ok(answer == "+OK\r\n")
+    }
+}
+
+impl Drop for Kvd {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn open_connections_get_a_field_more() -> Result<()> {
+    let build = target_directory().join("built/kvd_token_guessing");
+    let server = Kvd::start(&build)?;
+    let mut early = server.client()?;
+    ensure!(Kvd::trusts(&mut early, 9)?, "the bug is gone");
+    let fix = build.join("fixes/05-token-guessing");
+    let bundle = build.join("guessing.lpatch");
+    patchgen([
+        fix.join("old").as_os_str(),
+        fix.join("new").as_os_str(),
+        "-o".as_ref(),
+        bundle.as_os_str(),
+    ])?
+    .expect(0)?;
+    let bundle = bundle.display().to_string();
+    livepatch(["apply", "--pid", &server.pid(), &bundle])?.expect(0)?;
+    ensure!(Kvd::trusts(&mut early, 4)?, "four are allowed");
+    ensure!(!Kvd::trusts(&mut early, 5)?, "five are not");
+    ensure!(Kvd::trusts(&mut server.client()?, 0)?, "others may");
+    livepatch(["revert", "--pid", &server.pid()])?.expect(0)?;
+    ensure!(Kvd::trusts(&mut early, 9)?, "the fix is still there");
+    livepatch(["apply", "--pid", &server.pid(), &bundle])?.expect(0)?;
+    ensure!(Kvd::trusts(&mut early, 0)?, "an old count came back");
+    Ok(())
 }

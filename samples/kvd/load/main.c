@@ -14,7 +14,7 @@ static const char usage_text[] =
     "  run                     ask without pause, verify every answer, print the figures at the end;\n"
     "                          exit status 1 when an answer failed or the rate was too low\n"
     "  probe BUG               print `fixed` (exit status 0) or `vulnerable` (1); BUG is echo-length,\n"
-    "                          ttl-overflow, token-prefix or oversized-line\n"
+    "                          ttl-overflow, token-prefix, oversized-line or token-guessing\n"
     "  send LINE...            send the lines over one connection and print each answer\n"
     "options:\n"
     "  -a, --address ADDRESS   of the server (default 127.0.0.1)\n"

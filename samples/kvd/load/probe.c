@@ -129,6 +129,24 @@ static enum verdict probe_oversized_line(const struct server *server, bool verbo
     return length > 0 && strcmp(reply, "-ERR line too long\r\n") == 0 ? PROBE_FIXED : PROBE_ERROR;
 }
 
+static enum verdict probe_token_guessing(const struct server *server, bool verbose)
+{
+    enum verdict verdict = PROBE_ERROR;
+    int client = client_connect(server);
+    long length = 1;
+    for (int guess = 0; guess < 6 && length > 0; guess++)
+        length = client_askf(client, reply, "AUTH wrong-%d\r\n", guess);
+    if (length > 0 && client_askf(client, reply, "AUTH %s\r\n", server->token) > 0) {
+        verdict = strcmp(reply, "+OK\r\n") == 0 ? PROBE_VULNERABLE : PROBE_FIXED;
+        if (verbose) {
+            printf("ask  AUTH with six wrong tokens and the right one\n");
+            show("got", reply, strlen(reply));
+        }
+    }
+    close(client);
+    return verdict;
+}
+
 enum verdict probe(const struct server *server, const char *bug, bool verbose)
 {
     static enum verdict (*const probes[BUGS])(const struct server *server, bool verbose) = {
@@ -136,6 +154,7 @@ enum verdict probe(const struct server *server, const char *bug, bool verbose)
         [BUG_TTL_OVERFLOW] = probe_ttl_overflow,
         [BUG_TOKEN_PREFIX] = probe_token_prefix,
         [BUG_OVERSIZED_LINE] = probe_oversized_line,
+        [BUG_TOKEN_GUESSING] = probe_token_guessing,
     };
     for (int i = 0; i < BUGS; i++)
         if (strcmp(bug, bug_names[i]) == 0)

@@ -10,6 +10,7 @@ const char *const bug_names[BUGS] = {
     [BUG_TTL_OVERFLOW] = "ttl-overflow",
     [BUG_TOKEN_PREFIX] = "token-prefix",
     [BUG_OVERSIZED_LINE] = "oversized-line",
+    [BUG_TOKEN_GUESSING] = "token-guessing",
 };
 
 #define LONG_TTL 86400
@@ -116,12 +117,12 @@ static const struct step {
     {ask_set, 1u << BUG_TTL_OVERFLOW},
     {ask_get, 0},
     {ask_echo, 1u << BUG_ECHO_LENGTH},
-    {ask_right_token, 1u << BUG_TOKEN_PREFIX},
+    {ask_right_token, 1u << BUG_TOKEN_PREFIX | 1u << BUG_TOKEN_GUESSING},
     {ask_expire, 1u << BUG_TTL_OVERFLOW},
     {ask_ttl, 0},
     {ask_add, 0},
     {ask_echo, 1u << BUG_ECHO_LENGTH},
-    {ask_wrong_token, 1u << BUG_TOKEN_PREFIX},
+    {ask_wrong_token, 1u << BUG_TOKEN_PREFIX | 1u << BUG_TOKEN_GUESSING},
     {ask_add_again, 0},
     {ask_del, 0},
     {ask_missing, 0},

@@ -11,7 +11,7 @@
 #define REQUEST_SIZE 2048
 
 /* The bugs that ../fixes repairs. */
-enum bug { BUG_ECHO_LENGTH, BUG_TTL_OVERFLOW, BUG_TOKEN_PREFIX, BUG_OVERSIZED_LINE, BUGS };
+enum bug { BUG_ECHO_LENGTH, BUG_TTL_OVERFLOW, BUG_TOKEN_PREFIX, BUG_OVERSIZED_LINE, BUG_TOKEN_GUESSING, BUGS };
 
 extern const char *const bug_names[BUGS];
 
