@@ -12,6 +12,7 @@ mod bundle;
 mod error;
 mod file;
 mod format;
+mod hook;
 mod manifest;
 mod problem;
 mod reader;
@@ -26,6 +27,7 @@ pub use bundle::{
 };
 pub use error::{BundleError, JsonError};
 pub use file::write_file;
+pub use hook::{Hook, Phase};
 pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};
 pub use problem::Problem;
 pub use reader::read;

@@ -4,7 +4,7 @@
 //! to be found, and which unchanged functions (*anchors*) travel only so that their running code tells where
 //! things are in a program without symbols.
 
-use crate::{BuildId, LinkAddr, SymbolKind};
+use crate::{BuildId, Hook, LinkAddr, SymbolKind};
 use serde::{Deserialize, Serialize};
 
 /// The version of this layout. Readers refuse any other.
@@ -40,6 +40,9 @@ pub struct Manifest {
     /// Bundle symbols of running functions that, too, may be on no stack at commit (`--quiesce`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quiesce: Vec<String>,
+    /// Functions of the patch that run in the target when it is applied or reverted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
     /// Things that the author should know, as `patchgen` printed them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

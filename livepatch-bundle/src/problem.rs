@@ -1,6 +1,7 @@
 //! The ways in which a bundle can break the rules of the model.
 
-use crate::{RelocKind, SCHEMA, format};
+use crate::verify::MAX_HOOKS;
+use crate::{Phase, RelocKind, SCHEMA, format};
 use std::fmt;
 use thiserror::Error;
 
@@ -201,6 +202,20 @@ pub enum Problem {
     #[error("{} is to be quiescent, but is not a reference to the running program", quoted(.symbol))]
     Quiesce {
         /// The symbol.
+        symbol: String,
+    },
+    /// More hooks than a patch may have.
+    #[error("{count} hooks, more than {MAX_HOOKS}")]
+    TooManyHooks {
+        /// How many.
+        count: usize,
+    },
+    /// A hook that is no function of the patch.
+    #[error("{phase} hook {} is no function of the patch", quoted(.symbol))]
+    Hook {
+        /// When it runs.
+        phase: Phase,
+        /// The symbol in [`crate::Hook::function`].
         symbol: String,
     },
     /// Control characters in a text for people.

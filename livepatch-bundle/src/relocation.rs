@@ -83,6 +83,7 @@ kinds! {
     Abs32S = 11, "R_X86_64_32S", 4, Absolute;
     Abs16 = 12, "R_X86_64_16", 2, Absolute;
     Abs8 = 14, "R_X86_64_8", 1, Absolute;
+    Pc8 = 15, "R_X86_64_PC8", 1, PcRelative;
     DtpOff64 = 17, "R_X86_64_DTPOFF64", 8, DtpOff;
     TpOff64 = 18, "R_X86_64_TPOFF64", 8, TpOff;
     TlsGd = 19, "R_X86_64_TLSGD", 4, TlsGd;

@@ -15,6 +15,7 @@ pub(crate) fn manifest() -> Manifest {
         anchors: vec![],
         references: vec![],
         quiesce: vec![],
+        hooks: vec![],
         warnings: vec![],
     }
 }

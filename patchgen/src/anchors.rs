@@ -175,8 +175,7 @@ fn references<'d>(program: &Program<'d>, anchor: Anchor) -> BTreeSet<Origin<'d>>
         };
         object
             .atom(*piece)
-            .links
-            .iter()
+            .references()
             .map(move |link| (from, link))
     });
     links

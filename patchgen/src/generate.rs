@@ -77,6 +77,11 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
     if !refusals.is_empty() {
         return Ok(Outcome::Refused(refusals));
     }
+    if let (true, Some(hook)) = (closure.replaced.is_empty(), closure.hooks.first()) {
+        let reason = "it is a hook, and no function changes: there is nothing to apply";
+        let refusal = Refusal::new(&program, hook.function, reason.to_owned());
+        return Ok(Outcome::Refused(vec![refusal]));
+    }
     if closure.replaced.is_empty() {
         return Ok(Outcome::Unchanged);
     }

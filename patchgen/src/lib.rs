@@ -7,6 +7,7 @@
 //! | compare   | [`compare`]              | which mean something else?                            |
 //! | join      | [`program`], [`globals`] | who defines what, over all objects?                   |
 //! | closure   | [`closure`]              | what must travel, and what is referred to?            |
+//! | hooks     | [`hooks`]                | what shall run in the target besides?                 |
 //! | types     | [`types`]                | does live data still look as the new code takes it?   |
 //! | refuse    | [`checks`], [`refusal`]  | what speaks against it?                               |
 //! | prove     | [`proof`], [`anchors`]   | what shows that the running code is the old code?     |
@@ -23,11 +24,13 @@ pub mod build;
 pub mod checks;
 pub mod closure;
 pub mod compare;
+mod copies;
 pub mod correlate;
 pub mod disasm;
 pub mod emit;
 pub mod generate;
 pub mod globals;
+pub mod hooks;
 pub mod input;
 pub mod object;
 pub mod pair;

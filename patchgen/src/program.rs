@@ -1,11 +1,12 @@
 //! All object pairs together: who defines which global symbol, and what becomes of each new function.
 
 use crate::compare::Comparison;
+use crate::copies::Copies;
 use crate::correlate::Correlation;
 use crate::globals::Globals;
-use crate::object::{AtomId, FunctionId};
+use crate::object::{AtomId, AtomKind, FunctionId};
 use crate::pair::Pair;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// A pair with what is known about it.
 #[derive(Debug)]
@@ -70,6 +71,9 @@ pub struct Program<'d> {
     new_globals: Globals<'d, NewAtom>,
     /// Global functions and variables that another object defines now.
     moved: BTreeMap<NewAtom, OldAtom>,
+    copies: Copies<'d>,
+    /// Names of the old objects' common symbols.
+    commons: HashSet<&'d str>,
 }
 
 impl<'d> Program<'d> {
@@ -81,7 +85,12 @@ impl<'d> Program<'d> {
         let news = units.iter().map(|unit| &unit.pair.new);
         let new_globals = Globals::of(news, |unit, atom| NewAtom { unit, atom });
         let moved = moved(&units, &old_globals, &new_globals);
+        let copies = Copies::of(&units);
+        let atoms = units.iter().flat_map(|unit| &unit.pair.old.atoms);
+        let commons = atoms.filter(|atom| atom.kind == AtomKind::Common);
         Self {
+            commons: commons.map(|atom| atom.name).collect(),
+            copies,
             units,
             old_globals,
             new_globals,
@@ -111,6 +120,19 @@ impl<'d> Program<'d> {
     #[must_use]
     pub fn moved_from(&self, new: NewAtom) -> Option<OldAtom> {
         self.moved.get(&new).copied()
+    }
+
+    /// Whether an old object has a common symbol of this name.
+    #[must_use]
+    pub fn has_common(&self, name: &str) -> bool {
+        self.commons.contains(name)
+    }
+
+    /// The atom that stands for all of its kind: several objects may hold copies of an inline function of C++, of which
+    /// one runs.
+    #[must_use]
+    pub fn representative(&self, new: NewAtom) -> NewAtom {
+        self.copies.representative(&self.units, new)
     }
 
     /// The old atom that correlates with a new one of the same pair.
@@ -150,6 +172,13 @@ impl<'d> Program<'d> {
         let mut changed = Vec::new();
         for (unit, analysed) in self.units.iter().enumerate() {
             for (function, _) in analysed.pair.new.enumerate_functions() {
+                let new = NewAtom {
+                    unit,
+                    atom: analysed.pair.new.function(function).entry(),
+                };
+                if self.representative(new) != new {
+                    continue;
+                }
                 if let Fate::Changed(old, reason) = self.fate(unit, function) {
                     changed.push((unit, function, old, reason));
                 }

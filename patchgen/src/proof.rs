@@ -42,9 +42,8 @@ impl<'d> Proof<'d> {
             if !self.copies.insert(from) {
                 continue;
             }
-            let links = &program.units[unit].pair.old.atom(from.atom).links;
+            let links = program.units[unit].pair.old.atom(from.atom).references();
             let origins: Vec<_> = links
-                .iter()
                 .map(|link| origin(program, from, function, link))
                 .collect();
             queue.extend(origins.iter().filter_map(|origin| match origin {

@@ -16,6 +16,7 @@
 //! | `Refused`    | patchgen refuses; standard error has this text                                  |
 //! | `Refusals`   | how many reasons it gives                                                       |
 //! | `Unchanged`  | no functional change                                                            |
+//! | `Hook`       | a phase and the function that runs in it; exactly these                         |
 //! | `Warning`    | the manifest has a warning with this text                                       |
 
 mod support;
@@ -203,6 +204,13 @@ fn patched(directives: &Directives, run: &Run, output: &Path) -> Vec<String> {
                 bundle.manifest.anchors
             ));
         }
+    }
+    let hooks = bundle.manifest.hooks.iter();
+    let hooks: Vec<String> = hooks
+        .map(|hook| format!("{} {}", hook.phase, hook.function))
+        .collect();
+    if hooks != directives.lines("Hook") {
+        problems.push(format!("hooks are {hooks:?}"));
     }
     for text in directives.lines("Warning") {
         if !bundle

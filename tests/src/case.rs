@@ -14,7 +14,9 @@ use std::process::Command;
 /// With what went otherwise than the case's directives say.
 pub fn run_case(name: &str) -> Result<()> {
     let program = Program::build(&format!("cases/{name}"), &format!("cases/{name}"))?;
-    let made = program.patchgen("old.c", "new.c", "fix.lpatch")?;
+    let (old, new) = (program.version("old"), program.version("new"));
+    let made = program.patchgen(&old, &new, "fix.lpatch")?;
+    program.check_old()?;
     match &program.directives.outcome {
         Outcome::NoChange => {
             made.expect(3)?;
@@ -66,11 +68,7 @@ fn check_patched(program: &Program) -> Result<()> {
     apply(&target, program)?;
     target.check_undisturbed()?;
     answers(&mut target, program, &directives.output).context("with the patch")?;
-    let list = livepatch(["list", "--pid", &target.pid_text()])?.expect(0)?;
-    ensure!(
-        list.stdout.contains("fix"),
-        "the patch is not listed: {list}"
-    );
+    check_listed(&target)?;
     revert(&mut target, program)?;
     let after = Snapshot::take(target.pid())?;
     before
@@ -81,12 +79,26 @@ fn check_patched(program: &Program) -> Result<()> {
     target.end()
 }
 
+/// Fails unless `livepatch list` shows the patch.
+///
+/// # Errors
+/// When it does not.
+pub fn check_listed(target: &Target) -> Result<()> {
+    let list = livepatch(["list", "--pid", &target.pid_text()])?.expect(0)?;
+    let shown = list.stdout.contains("fix");
+    ensure!(shown, "the patch is not listed: {list}");
+    Ok(())
+}
+
 /// How often a revert is repeated while a word left on a stack holds the patch's memory.
 const REVERTS_MAX: usize = 5;
 
 /// Reverts. A string of the patch that the program printed may still be on its stack: then the memory is retired, and goes
 /// once the program has used its stack otherwise.
-fn revert(target: &mut Target, program: &Program) -> Result<()> {
+///
+/// # Errors
+/// When it fails, or the memory stays.
+pub fn revert(target: &mut Target, program: &Program) -> Result<()> {
     for _ in 0..REVERTS_MAX {
         let reverted = livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
         if !reverted.stdout.contains("its memory stays") {

@@ -9,8 +9,12 @@
 #![forbid(unsafe_code)]
 
 pub mod case;
+mod compile;
 pub mod directives;
+pub mod form;
+pub mod matrix;
 pub mod program;
+pub mod random;
 pub mod servers;
 pub mod snapshot;
 pub mod target;

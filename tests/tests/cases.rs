@@ -1,4 +1,4 @@
-//! Every directory of `tests/cases` that has a `new.c` is a test of that name.
+//! Every directory of `tests/cases` is a test of that name.
 
 use libtest_mimic::{Arguments, Trial};
 use livepatch_tests::case::run_case;
@@ -9,8 +9,9 @@ fn main() -> anyhow::Result<()> {
     let mut trials = Vec::new();
     for entry in std::fs::read_dir(tests_directory().join("cases"))? {
         let directory = entry?.path();
-        if !directory.join("new.c").exists() {
-            anyhow::bail!("`{}` has no `new.c`", directory.display());
+        let has = |suffix: &str| directory.join(format!("new.{suffix}")).exists();
+        if !["c", "cc", "rs"].into_iter().any(has) {
+            anyhow::bail!("`{}` has no new version", directory.display());
         }
         let name = directory.file_name().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();

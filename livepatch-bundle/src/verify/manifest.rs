@@ -6,6 +6,9 @@ use crate::{
 };
 use std::collections::{HashMap, HashSet};
 
+/// More hooks than any patch has: each may take seconds.
+pub(crate) const MAX_HOOKS: usize = 64;
+
 pub(super) fn check(bundle: &Bundle, problems: &mut Problems) {
     let manifest = &bundle.manifest;
     head(manifest, problems);
@@ -19,6 +22,7 @@ pub(super) fn check(bundle: &Bundle, problems: &mut Problems) {
             symbol: symbol.clone(),
         });
     }
+    hooks(&index, problems);
 }
 
 /// Symbols and references by name.
@@ -190,6 +194,30 @@ fn functions(index: &Index<'_>, problems: &mut Problems) {
     for anchor in &manifest.anchors {
         problems.unless(anchor.new.is_none(), || Problem::AnchorWithNewCode {
             function: anchor.name.clone(),
+        });
+    }
+}
+
+/// Every hook is a function of the patch, and is listed once in its phase.
+fn hooks(index: &Index<'_>, problems: &mut Problems) {
+    let hooks = &index.bundle.manifest.hooks;
+    problems.unless(hooks.len() <= MAX_HOOKS, || Problem::TooManyHooks {
+        count: hooks.len(),
+    });
+    let mut seen = HashSet::new();
+    for hook in hooks {
+        let code = index.defined_in(&hook.function);
+        problems.unless(matches!(code, Some((SectionKind::Code, 1..))), || {
+            Problem::Hook {
+                phase: hook.phase,
+                symbol: hook.function.clone(),
+            }
+        });
+        problems.unless(seen.insert((hook.phase, &hook.function)), || {
+            Problem::Duplicate {
+                what: "hook",
+                name: hook.function.clone(),
+            }
         });
     }
 }

@@ -3,6 +3,8 @@
 mod contents;
 mod manifest;
 
+pub(crate) use manifest::MAX_HOOKS;
+
 use crate::{Bundle, BundleError, Problem};
 
 /// How many problems are told one by one: a hostile file could have millions.

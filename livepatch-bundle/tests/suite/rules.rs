@@ -222,6 +222,18 @@ const MANIFEST: &[Break] = &[
         |b| b.manifest.quiesce.push("counter".into()),
         "`counter` is to be quiescent, but is not a reference",
     ),
+    (
+        |b| b.manifest.hooks[0].function = "counter".into(),
+        "pre-apply hook `counter` is no function of the patch",
+    ),
+    (
+        |b| b.manifest.hooks.push(b.manifest.hooks[0].clone()),
+        "hook `answer.new` exists twice",
+    ),
+    (
+        |b| b.manifest.hooks = vec![b.manifest.hooks[0].clone(); 65],
+        "65 hooks, more than 64",
+    ),
 ];
 
 fn reference(symbol: &str) -> Reference {

@@ -1,8 +1,9 @@
 //! Bundles to test with: a small fixed one, and arbitrary valid ones.
 
 use livepatch_bundle::{
-    BuildId, Bundle, Definition, Function, LinkAddr, Located, Manifest, Module, Piece, Reference,
-    Reloc, RelocKind, SCHEMA, Scope, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
+    BuildId, Bundle, Definition, Function, Hook, LinkAddr, Located, Manifest, Module, Phase, Piece,
+    Reference, Reloc, RelocKind, SCHEMA, Scope, Section, SectionId, SectionKind, Symbol, SymbolId,
+    SymbolKind,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -118,6 +119,10 @@ fn manifest() -> Manifest {
             reference("puts"),
         ],
         quiesce: vec!["answer".into()],
+        hooks: vec![Hook {
+            phase: Phase::PreApply,
+            function: "answer.new".into(),
+        }],
         warnings: vec!["two\nlines".into()],
     }
 }
@@ -251,6 +256,7 @@ fn build(plan: &Plan) -> Bundle {
             functions: vec![],
             references: vec![],
             quiesce: vec![],
+            hooks: vec![],
             ..manifest()
         },
         sections: vec![],

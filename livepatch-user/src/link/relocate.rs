@@ -269,6 +269,7 @@ fn encode(kind: RelocKind, value: i64) -> Option<[u8; 8]> {
         RelocKind::Abs32 | RelocKind::Size32 => u32::try_from(value).is_ok(),
         RelocKind::Abs16 => i16::try_from(value).is_ok() || u16::try_from(value).is_ok(),
         RelocKind::Abs8 => i8::try_from(value).is_ok() || u8::try_from(value).is_ok(),
+        RelocKind::Pc8 => i8::try_from(value).is_ok(),
         _ if kind.width() == 4 => i32::try_from(value).is_ok(),
         _ => true,
     };

@@ -3,6 +3,7 @@
 use super::error::{ReleaseError, StopError};
 use super::timed::TimedWaits;
 use super::tracee::{self, Arrival, Cause, Seized, StoppedThread};
+use super::urgency::Urgency;
 use crate::process::{Pid, ProcessMemory, Tid, activity};
 use crate::sys::ptrace;
 use std::io;
@@ -17,6 +18,7 @@ pub(crate) struct Lone {
     pub(crate) pid: Pid,
     pub(crate) thread: StoppedThread,
     released: bool,
+    _urgency: Urgency,
 }
 
 impl Lone {
@@ -29,6 +31,7 @@ impl Lone {
     ) -> Result<Option<Self>, StopError> {
         let pid = memory.pid();
         let timed = TimedWaits::observe(pid, &[(tid, activity(pid, tid))], memory);
+        let urgency = Urgency::begin();
         if tracee::seize(pid, tid, options)? != Seized::Yes {
             return Ok(None);
         }
@@ -57,7 +60,18 @@ impl Lone {
             pid,
             thread,
             released: false,
+            _urgency: urgency,
         }))
+    }
+
+    /// A thread that somebody else stopped and lets go.
+    pub(crate) fn of_stop(pid: Pid, thread: StoppedThread) -> Self {
+        Self {
+            pid,
+            thread,
+            released: true,
+            _urgency: Urgency::begin(),
+        }
     }
 
     /// Lets the thread go.

@@ -19,6 +19,7 @@ mod timings;
 mod tracee;
 mod undertaker;
 mod unread;
+mod urgency;
 
 pub use error::{ReleaseError, StopError};
 pub use hold::{Stopped, stop};

@@ -4,6 +4,7 @@
 
 pub mod pagescan;
 pub mod ptrace;
+pub mod scheduler;
 pub mod task;
 pub mod vm;
 pub mod wait;

@@ -66,25 +66,25 @@ fn tail_calls(object: &Object<'_>, entry: AtomId, name: &str) -> Option<String> 
 /// Functions that were split off changed ones and did not change: whoever is in them is in the changed one, too.
 #[must_use]
 pub fn split_off(program: &Program<'_>, closure: &Closure<'_>) -> BTreeSet<OldAtom> {
+    let replaced: BTreeSet<OldAtom> = closure.replaced.iter().map(|one| one.old).collect();
+    let label = |atom: &OldAtom| program.units[atom.unit].pair.old.atom(atom.atom).name;
+    let parents: BTreeSet<(usize, &str)> = replaced
+        .iter()
+        .map(|atom| (atom.unit, label(atom)))
+        .collect();
+    let units: BTreeSet<usize> = replaced.iter().map(|atom| atom.unit).collect();
     let mut found = BTreeSet::new();
-    for replaced in &closure.replaced {
-        let object = &program.units[replaced.old.unit].pair.old;
-        let parent = object.atom(replaced.old.atom);
-        for (atom, part) in object
-            .enumerate()
-            .filter(|(_, atom)| atom.kind == AtomKind::Function)
-        {
-            let split = names::part_parent(part.name) == Some(parent.name);
-            let unit = replaced.old.unit;
-            let entry = object
-                .owner(atom)
-                .is_some_and(|f| object.function(f).entry() == atom);
-            let stays = !closure
-                .replaced
-                .iter()
-                .any(|one| one.old == OldAtom { unit, atom });
-            if split && entry && stays {
-                found.insert(OldAtom { unit, atom });
+    for unit in units {
+        let object = &program.units[unit].pair.old;
+        for function in &object.functions {
+            let old = OldAtom {
+                unit,
+                atom: function.entry(),
+            };
+            let parent = names::part_parent(label(&old));
+            let split = parent.is_some_and(|parent| parents.contains(&(unit, parent)));
+            if split && !replaced.contains(&old) {
+                found.insert(old);
             }
         }
     }

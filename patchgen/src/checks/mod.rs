@@ -8,7 +8,7 @@ pub use advice::{split_off, warnings};
 
 use crate::closure::Closure;
 use crate::object::AtomKind;
-use crate::program::Program;
+use crate::program::{NewAtom, Program};
 use crate::refusal::Refusal;
 use crate::target::Image;
 use livepatch_bundle::Scope;
@@ -31,6 +31,13 @@ pub fn refusals(program: &Program<'_>, closure: &Closure<'_>, allowed: &[String]
     found
 }
 
+/// Whether it is a variable that every object which uses it defines.
+fn is_shared(program: &Program<'_>, new: NewAtom) -> bool {
+    let object = &program.units[new.unit].pair.new;
+    let atom = object.atom(new.atom);
+    atom.kind == AtomKind::Data && object.sections[atom.section].has(object::elf::SHF_GROUP)
+}
+
 /// New variables that the targets have already, defined by objects that were not given: a second copy would
 /// have a life of its own.
 #[must_use]
@@ -38,6 +45,11 @@ pub fn doubled(program: &Program<'_>, closure: &Closure<'_>, targets: &[Image]) 
     let mut found = Vec::new();
     for new in &closure.carried {
         let atom = program.units[new.unit].pair.new.atom(new.atom);
+        if is_shared(program, *new) && targets.is_empty() {
+            let reason = "other objects may have this variable, too (COMDAT), so that it may run already: \
+                          `--target` tells";
+            found.push(Refusal::new(program, *new, reason.to_owned()));
+        }
         let defines = |image: &Image| {
             let names = atom.globals.iter();
             names

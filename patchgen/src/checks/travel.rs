@@ -1,10 +1,10 @@
 //! What speaks against carrying an atom, or replacing a function.
 
 use crate::emit::shorts;
-use crate::object::AtomKind;
+use crate::object::{AtomId, AtomKind, Object, code_view};
 use crate::program::{NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
-use object::elf;
+use livepatch_match::falls_through;
 
 /// What speaks against carrying an atom.
 pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
@@ -31,12 +31,10 @@ pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
             "assembly code defines `{label}` inside it, at +{at:#x}"
         )));
     }
-    let section = &object.sections[atom.section];
-    if section.has(elf::SHF_GROUP) && !atom.kind.is_anonymous() {
-        found.push(refusal(
-            "it is in a COMDAT group: any object's copy of it may run".to_owned(),
-        ));
+    if atom.kind == AtomKind::Function {
+        found.extend(runs_off(object, new.atom).map(refusal));
     }
+    let section = &object.sections[atom.section];
     if !atom.kind.is_code() && !is_ordinary_section(section.name) {
         let name = section.name;
         found.push(refusal(format!(
@@ -44,6 +42,18 @@ pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
         )));
     }
     found
+}
+
+/// Whether control may go on from the last instruction into what followed in the object file and does not in the patch.
+fn runs_off(object: &Object<'_>, id: AtomId) -> Option<String> {
+    let atom = object.atom(id);
+    let fields = code_view::fields(atom, id);
+    match falls_through(&code_view::code(atom.bytes, &fields)) {
+        Ok(false) => None,
+        Ok(true) => Some("its code runs on past its end".to_owned()),
+        // What cannot be decoded is a flaw already.
+        Err(error) => atom.flaws.is_empty().then(|| error.to_string()),
+    }
 }
 
 /// What speaks against replacing a function.
@@ -91,6 +101,7 @@ fn is_ordinary_section(name: &str) -> bool {
         ".lbss",
         ".sdata",
         ".tm_clone_table",
+        ".livepatch.shadow",
     ];
     families.iter().any(|family| {
         name.strip_prefix(family)

@@ -3,6 +3,7 @@
 
 mod neighbours;
 
+use crate::hooks::{self, MarkedHook};
 use crate::object::{AtomId, AtomKind, FunctionId, Link, Role};
 use crate::program::{Fate, NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
@@ -39,6 +40,8 @@ pub struct Closure<'d> {
     pub carried: BTreeSet<NewAtom>,
     /// By carried atom: where each of its references leads.
     pub destinations: BTreeMap<NewAtom, Vec<Destination<'d>>>,
+    /// What runs in the target when the patch comes and goes.
+    pub hooks: Vec<MarkedHook>,
     /// Why it may not be.
     pub refusals: Vec<Refusal>,
 }
@@ -57,7 +60,14 @@ impl<'d> Closure<'d> {
             closure.replaced.push(Replacement { old, new, reason });
             queue.push(new);
         }
+        let marked = hooks::of(program);
+        closure.refusals.extend(marked.refusals);
+        queue.extend(marked.hooks.iter().map(|hook| hook.function));
+        closure.hooks = marked.hooks;
         while let Some(atom) = queue.pop() {
+            if closure.carried.contains(&atom) {
+                continue;
+            }
             for member in whole(program, atom) {
                 if closure.carried.insert(member) {
                     closure.follow(program, member, &mut queue);
@@ -131,7 +141,7 @@ fn destination<'d>(
             if let Some(new) = program.new_global(target.name) {
                 return defined(program, from, new, link);
             }
-            if target.kind == AtomKind::Common && !is_known_common(program, target.name) {
+            if target.kind == AtomKind::Common && !program.has_common(target.name) {
                 return Err(refuse(format!(
                     "it uses the new common symbol `{}`",
                     target.name
@@ -154,23 +164,19 @@ fn destination<'d>(
     }
 }
 
-/// Whether an old object has a common symbol of this name.
-fn is_known_common(program: &Program<'_>, name: &str) -> bool {
-    program.units.iter().any(|unit| {
-        let mut atoms = unit.pair.old.atoms.iter();
-        atoms.any(|atom| atom.kind == AtomKind::Common && atom.name == name)
-    })
-}
-
 fn defined<'d>(
     program: &Program<'d>,
     from: NewAtom,
     new: NewAtom,
     link: &Link,
 ) -> Result<Destination<'d>, Refusal> {
+    let new = program.representative(new);
     let unit = &program.units[new.unit];
     let target = unit.pair.new.atom(new.atom);
     let label = || unit.pair.new.label(new.atom);
+    if hooks::is_of_header(&unit.pair.new, new.atom) {
+        return Ok(Destination::Carried(new));
+    }
     let old = program.old_of(new);
     // Nobody but the compiler indexes its own tables, and it takes their start.
     let own_table = target.is_private() && link.at == 0 && link.site.role == Role::Address;

@@ -141,6 +141,9 @@ fn table(bundle: &Bundle) -> String {
             .map(|anchor| format!("`{}`", anchor.name));
         line(format!("anchors: {}", names.collect::<Vec<_>>().join(", ")));
     }
+    for hook in &manifest.hooks {
+        line(format!("{} hook: `{}`", hook.phase, hook.function));
+    }
     if !manifest.quiesce.is_empty() {
         line(format!(
             "must be on no stack, too: {}",

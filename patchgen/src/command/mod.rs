@@ -16,6 +16,9 @@ pub(crate) const UNCHANGED: u8 = 3;
 /// No patch is possible.
 pub(crate) const REFUSED: u8 = 4;
 
+/// What the sources of fixes include.
+const HEADER: &str = include_str!("../../include/livepatch.h");
+
 /// Make a live patch from old and new object files.
 #[derive(Debug, Parser)]
 #[command(
@@ -45,6 +48,9 @@ enum Verb {
     /// Work in a copy of a source tree; for `patchgen build`.
     #[command(hide = true)]
     Inside(Inside),
+    /// Print `livepatch.h`, the header for hooks and shadow variables in the source of a fix.
+    #[command(after_help = "Example:\n  patchgen header >livepatch.h")]
+    Header,
 }
 
 /// OLD and NEW are each an object file, an archive (`.a`), or a directory of objects, paired by relative path.
@@ -162,6 +168,10 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
         (Some(Verb::Build(arguments)), _) => build::run(arguments),
         (Some(Verb::Inspect(inspect)), _) => inspect::run(inspect),
         (Some(Verb::Inside(arguments)), _) => build::run_inside(arguments),
+        (Some(Verb::Header), _) => {
+            print!("{HEADER}");
+            Ok(DONE)
+        }
         (None, Some(make)) => make::run(make),
         (None, None) => anyhow::bail!("nothing to do: see `patchgen --help`"),
     }

@@ -2,10 +2,11 @@
 
 use super::lines::blanked;
 use crate::correlate::Correlation;
+use crate::object::code_view::{code, fields};
 use crate::object::lines::Lines;
 use crate::object::{Atom, AtomId, FunctionId, Link, Object};
 use crate::pair::Pair;
-use livepatch_match::{Alignment, Code, Field, RefPair, Target, align};
+use livepatch_match::{Alignment, Field, RefPair, Target, align};
 use std::cell::OnceCell;
 
 /// A place in an atom.
@@ -133,7 +134,10 @@ impl Aligner<'_, '_> {
             out.references
                 .push(reference_of(self.pair, (old, new), reference)?);
         }
-        out.maps.push(Map::Pairs(alignment.instructions));
+        let mut pairs = alignment.instructions;
+        // Jumps to the end, which `__builtin_unreachable()` leaves behind, are alike, too.
+        pairs.push(alignment.lengths);
+        out.maps.push(Map::Pairs(pairs));
         Ok(())
     }
 
@@ -166,50 +170,20 @@ fn is_same_code(left: &Atom<'_>, right: &Atom<'_>) -> bool {
             .all(|(a, b)| (a.offset, a.kind, a.site.role) == (b.offset, b.kind, b.site.role))
 }
 
-fn code<'a>(bytes: &'a [u8], fields: &'a [Field]) -> Code<'a> {
-    Code {
-        bytes,
-        base: 0,
-        fields: Some(fields),
-    }
-}
-
-fn fields(atom: &Atom<'_>, id: AtomId) -> Vec<Field> {
-    let links = atom.links.iter();
-    links
-        .map(|link| Field {
-            offset: link.offset,
-            kind: link.kind,
-            symbol: link.target.0,
-            addend: link.addend,
-            inside: link.target == id,
-        })
-        .collect()
-}
-
 fn reference_of(
     pair: &Pair<'_>,
     (old, new): (AtomId, AtomId),
     reference: &RefPair,
 ) -> Result<Reference, String> {
-    let spot = |target: Target, own: AtomId, object: &Object<'_>, at: u64| match target {
+    let spot = |target: Target, own: AtomId, object: &Object<'_>| match target {
         Target::Symbol { symbol, offset } if (symbol as usize) < object.atoms.len() => {
             Some((AtomId(symbol), offset))
         }
         Target::Inside(offset) => i64::try_from(offset).ok().map(|offset| (own, offset)),
-        Target::Outside(_) => {
-            let mut shorts = object.atom(own).shorts.iter();
-            let short = shorts.find(|short| short.site.start == at)?;
-            Some((short.target, short.at))
-        }
         _ => None,
     };
-    let spots = spot(reference.target, old, &pair.old, reference.at).zip(spot(
-        reference.other,
-        new,
-        &pair.new,
-        reference.at_other,
-    ));
+    let other = spot(reference.other, new, &pair.new);
+    let spots = spot(reference.target, old, &pair.old).zip(other);
     let unclear = || {
         format!(
             "the instruction at +{:#x} refers to no symbol",

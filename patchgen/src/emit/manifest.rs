@@ -4,7 +4,7 @@ use super::Patch;
 use super::table::{Key, Table};
 use crate::object::{AtomId, AtomKind, FunctionId};
 use crate::program::OldAtom;
-use livepatch_bundle::{Function, Manifest, Piece, Reference, SCHEMA, Scope, SymbolKind};
+use livepatch_bundle::{Function, Hook, Manifest, Piece, Reference, SCHEMA, Scope, SymbolKind};
 use std::collections::BTreeSet;
 
 /// The manifest, without what only a target can tell.
@@ -39,6 +39,15 @@ pub(super) fn of<'d>(
         quiesce: quiesce
             .iter()
             .map(|atom| table.name(Key::Running(*atom)).to_owned())
+            .collect(),
+        hooks: patch
+            .closure
+            .hooks
+            .iter()
+            .map(|hook| Hook {
+                phase: hook.phase,
+                function: table.name(Key::New(hook.function)).to_owned(),
+            })
             .collect(),
         warnings: patch.warnings.clone(),
     }

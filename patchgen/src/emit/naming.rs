@@ -10,7 +10,7 @@
 
 use super::Patch;
 use super::table::Key;
-use crate::object::{Atom, AtomKind, Object};
+use crate::object::{Atom, AtomKind, FunctionId, Object};
 use std::collections::HashSet;
 
 /// Gives out names, each once.
@@ -18,14 +18,21 @@ pub(super) struct Namer<'p, 'd> {
     patch: &'p Patch<'p, 'd>,
     taken: HashSet<String>,
     nameless: usize,
+    /// Old functions that are replaced: unit and function.
+    replaced: HashSet<(usize, FunctionId)>,
 }
 
 impl<'p, 'd> Namer<'p, 'd> {
     pub(super) fn new(patch: &'p Patch<'p, 'd>) -> Self {
+        let replaced = patch.closure.replaced.iter().filter_map(|one| {
+            let object = &patch.program.units[one.old.unit].pair.old;
+            Some((one.old.unit, object.owner(one.old.atom)?))
+        });
         Self {
             patch,
             taken: HashSet::new(),
             nameless: 0,
+            replaced: replaced.collect(),
         }
     }
 
@@ -64,11 +71,9 @@ impl<'p, 'd> Namer<'p, 'd> {
             Key::Old(_) => "@old",
             Key::Running(atom) => {
                 let object = &self.patch.program.units[atom.unit].pair.old;
-                let replaced = self.patch.closure.replaced.iter().any(|replaced| {
-                    replaced.old.unit == atom.unit
-                        && object.owner(replaced.old.atom).is_some()
-                        && object.owner(replaced.old.atom) == object.owner(atom.atom)
-                });
+                let owner = object.owner(atom.atom);
+                let replaced =
+                    owner.is_some_and(|owner| self.replaced.contains(&(atom.unit, owner)));
                 if replaced { "@running" } else { "" }
             }
             _ => "",

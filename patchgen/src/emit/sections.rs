@@ -4,7 +4,7 @@ use super::table::{Key, Table, is_pooled};
 use super::{Patch, shorts, unwind};
 use crate::object::{Atom, AtomId, AtomKind, Object};
 use crate::program::{NewAtom, OldAtom};
-use livepatch_bundle::{Definition, Reloc, Section, SectionId, SectionKind};
+use livepatch_bundle::{Definition, Reloc, RelocKind, Section, SectionId, SectionKind};
 use std::collections::HashMap;
 
 /// The largest alignment that a bundle knows.
@@ -152,6 +152,34 @@ impl<'d> Builder<'_, 'd> {
         section.size = size;
     }
 
+    /// The relocations of an atom, its references leading to `keys`. Old code stays as it is, there to be compared; new code
+    /// reaches by stubs what is near no more.
+    fn relocations(&self, atom: &Atom<'_>, new: bool, keys: &[Key<'d>]) -> Vec<Reloc> {
+        let links = atom
+            .links
+            .iter()
+            .map(|link| (link.offset, link.kind, link.addend));
+        let shorts = atom.shorts.iter().enumerate().map(|(index, short)| {
+            if new {
+                let (offset, addend) = shorts::field(atom, index, short);
+                (offset, RelocKind::Pc32, addend)
+            } else {
+                (short.offset, short.kind, short.addend)
+            }
+        });
+        let fields = links.chain(shorts).zip(keys);
+        let mut relocations: Vec<Reloc> = fields
+            .map(|((offset, kind, addend), key)| Reloc {
+                offset,
+                kind,
+                symbol: self.table.id(*key),
+                addend,
+            })
+            .collect();
+        relocations.sort_by_key(|reloc| reloc.offset);
+        relocations
+    }
+
     fn put(
         &mut self,
         section: usize,
@@ -161,25 +189,8 @@ impl<'d> Builder<'_, 'd> {
         keys: &[Key<'d>],
     ) {
         let atom = object.atom(id);
-        let links = atom
-            .links
-            .iter()
-            .map(|link| (link.offset, link.kind, link.addend));
-        let shorts = atom.shorts.iter().enumerate().map(|(index, short)| {
-            let (offset, addend) = shorts::field(atom, index, short);
-            (offset, short.kind, addend)
-        });
-        // Old code stays as it is: it is there to be compared.
         let new = matches!(key, Key::New(_));
-        let fields = links.chain(shorts.take_while(|_| new)).zip(keys);
-        let relocations: Vec<Reloc> = fields
-            .map(|((offset, kind, addend), key)| Reloc {
-                offset,
-                kind,
-                symbol: self.table.id(*key),
-                addend,
-            })
-            .collect();
+        let relocations = self.relocations(atom, new, keys);
         let widened = shorts::code(atom)
             .ok()
             .filter(|_| new && !atom.shorts.is_empty());

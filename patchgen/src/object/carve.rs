@@ -10,6 +10,7 @@ use super::extents::{Extent, Stretch, stretches};
 use super::link::{Layout, Linker, Resolver, entries};
 use super::literals::{Part, cut, has_literals, starts};
 use super::model::{Atom, AtomId, AtomKind, Object};
+use super::order::Order;
 use super::raw::{ObjectError, Place, Section, Symbol, Tables};
 use super::{code, functions, strings, unwind};
 use livepatch_bundle::{Scope, SymbolKind};
@@ -46,6 +47,7 @@ fn carve(tables: Tables<'_>) -> Result<Object<'_>, ObjectError> {
     linker.link_all(&mut atoms, &decoded.escapes);
     let (frames, flaws) = unwind::frames(&linker, &atoms);
     let mut object = Object {
+        order: Order::of(&atoms),
         atoms,
         frames,
         flaws,
@@ -103,7 +105,7 @@ impl<'d> Carver<'_, 'd> {
         atom.name = first.name;
         atom.symbol_kind = symbol_kind(first);
         atom.scope = scope(first);
-        atom.weak = first.bind == elf::STB_WEAK;
+        atom.weak = is_weak(first);
         atom.indirect = extent
             .symbols
             .iter()
@@ -189,7 +191,7 @@ impl<'d> Carver<'_, 'd> {
             atom.name = symbol.name;
             atom.symbol_kind = symbol_kind(symbol);
             atom.scope = scope(symbol);
-            atom.weak = symbol.bind == elf::STB_WEAK;
+            atom.weak = is_weak(symbol);
             atom.globals = globals(std::iter::once(symbol));
             externals[index] = Some(AtomId(self.atoms.len() as u32));
             self.atoms.push(atom);
@@ -234,6 +236,12 @@ fn symbol_kind(symbol: &Symbol<'_>) -> SymbolKind {
         elf::STT_TLS => SymbolKind::Tls,
         _ => SymbolKind::Unknown,
     }
+}
+
+/// Whether the symbol gives way to others of its name. Of unique ones (`STB_GNU_UNIQUE`, what inline functions of C++
+/// share) the first counts, too.
+fn is_weak(symbol: &Symbol<'_>) -> bool {
+    matches!(symbol.bind, elf::STB_WEAK | elf::STB_GNU_UNIQUE)
 }
 
 fn scope(symbol: &Symbol<'_>) -> Scope {

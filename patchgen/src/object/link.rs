@@ -175,9 +175,19 @@ impl<'d> Linker<'_, 'd> {
         let found = found.ok_or_else(|| format!("+{:#x} leads out of the section", site.start))?;
         let at = place.wrapping_sub(atoms[found.0 as usize].start.cast_signed());
         let addend = at.wrapping_sub((site.end - field).cast_signed());
+        let kind = match escape.width {
+            1 => RelocKind::Pc8,
+            4 => RelocKind::Pc32,
+            _ => {
+                return Err(format!(
+                    "the jump at +{:#x} has an unusual width",
+                    site.start
+                ));
+            }
+        };
         Ok(Link {
             offset: field,
-            kind: RelocKind::Pc32,
+            kind,
             target: found,
             addend,
             at,

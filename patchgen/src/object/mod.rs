@@ -6,6 +6,7 @@
 
 mod carve;
 mod code;
+pub mod code_view;
 pub mod debug;
 mod extents;
 mod functions;
@@ -14,6 +15,7 @@ mod link;
 mod literals;
 mod model;
 pub mod names;
+mod order;
 pub mod raw;
 mod strings;
 mod unwind;

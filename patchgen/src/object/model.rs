@@ -2,7 +2,7 @@
 
 use super::raw::{Section, Symbol};
 use super::unwind::Frame;
-use super::{Site, names};
+use super::{Site, names, order::Order};
 use livepatch_bundle::{RelocKind, Scope, SymbolKind};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -231,6 +231,8 @@ pub struct Object<'d> {
     pub frames: BTreeMap<AtomId, Frame<'d>>,
     /// What is wrong with the object as a whole.
     pub flaws: Vec<String>,
+    /// Atoms by section and start.
+    pub(super) order: Order,
 }
 
 impl<'d> Object<'d> {
@@ -284,6 +286,16 @@ impl<'d> Object<'d> {
         self.sections
             .get(self.atom(id).section)
             .map_or("", |section| section.name)
+    }
+
+    /// The atoms right before and right after one in its section.
+    #[must_use]
+    pub fn neighbours(&self, id: AtomId) -> (Option<AtomId>, Option<AtomId>) {
+        let beside = |other: Option<AtomId>| {
+            other.filter(|other| self.atom(*other).section == self.atom(id).section)
+        };
+        let (before, after) = self.order.beside(id);
+        (beside(before), beside(after))
     }
 
     /// How the atom is aligned: as its section, as far as its offset keeps to it.

@@ -38,7 +38,8 @@ pub(crate) fn compile(directory: &Path, source: &Path, version: &str, flags: &[&
     std::fs::copy(source, directory.join("case.c")).expect("readable");
     let mut gcc = Command::new("gcc");
     gcc.current_dir(directory)
-        .args(["-O2", "-g", "-ffunction-sections", "-fdata-sections"]);
+        .args(["-O2", "-g", "-ffunction-sections", "-fdata-sections", "-I"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"));
     let result = run(gcc.args(flags).args(["-c", "case.c", "-o"]).arg(&object));
     assert_eq!(result.status, 0, "{}: {}", source.display(), result.stderr);
     object

@@ -1,0 +1,3 @@
+long part(long x);
+long fresh(long x);
+long answer(long x) { return part(x) + fresh(8); }

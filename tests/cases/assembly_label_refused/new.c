@@ -1,0 +1,4 @@
+long answer(long x) {
+    __asm__ volatile("inner_label: nop");
+    return x + 2;
+}

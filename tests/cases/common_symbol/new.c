@@ -1,0 +1,2 @@
+long count;
+long answer(long x) { return x + ++count + 100; }

@@ -1,0 +1,3 @@
+inline __attribute__((noinline)) long shared(long x) { return x * 3 + 7; }
+long elsewhere(long x);
+long elsewhere(long x) { return shared(x); }

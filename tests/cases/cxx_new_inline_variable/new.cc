@@ -1,0 +1,2 @@
+inline long shared = 2;
+long answer(long x) { return x + ++shared; }

@@ -1,0 +1,1 @@
+void __fentry__(void) {}

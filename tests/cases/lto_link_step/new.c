@@ -1,0 +1,4 @@
+long part(long x);
+static long state = 3;
+__attribute__((noipa)) static long helper(long x) { return x + state + 7; }
+long answer(long x) { return helper(x) + part(x) - x; }

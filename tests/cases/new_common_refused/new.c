@@ -1,0 +1,2 @@
+long fresh;
+long answer(long x) { return x + ++fresh; }

@@ -1,0 +1,7 @@
+// No-operations before each entry, too: they belong to no function.
+//#Cflags: -O2 -fpatchable-function-entry=16,16
+//#OldHas: __patchable_function_entries
+//#ExpectBefore: 41
+//#ExpectOutput: 45
+__attribute__((noipa)) static long step(long x) { return x + 1; }
+long answer(long x) { return step(x); }

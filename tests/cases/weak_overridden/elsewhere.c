@@ -1,0 +1,2 @@
+long hook(long x);
+long hook(long x) { return x + 100; }
