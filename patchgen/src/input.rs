@@ -57,7 +57,7 @@ pub struct PairBytes {
 }
 
 /// Object files by name.
-type Objects = BTreeMap<String, Vec<u8>>;
+pub type Objects = BTreeMap<String, Vec<u8>>;
 
 /// Reads OLD and NEW.
 ///
@@ -121,7 +121,7 @@ fn objects(path: &Path) -> Result<(&'static str, Objects), InputError> {
     }
     let bytes = fs::read(path).map_err(io)?;
     if bytes.starts_with(b"!<arch>\n") || bytes.starts_with(b"!<thin>\n") {
-        return Ok((ARCHIVE, archive(path, &bytes)?));
+        return Ok((ARCHIVE, members(path, &bytes)?));
     }
     let name = path
         .file_name()
@@ -151,7 +151,10 @@ fn directory(path: &Path, prefix: &str, found: &mut Objects) -> Result<(), Input
 }
 
 /// The members of an archive; of several with one name the second is `name#2`.
-fn archive(path: &Path, bytes: &[u8]) -> Result<Objects, InputError> {
+///
+/// # Errors
+/// When the archive is malformed, or thin.
+pub fn members(path: &Path, bytes: &[u8]) -> Result<Objects, InputError> {
     let wrong = |source| InputError::Archive {
         path: path.to_owned(),
         source,
@@ -173,6 +176,26 @@ fn archive(path: &Path, bytes: &[u8]) -> Result<Objects, InputError> {
         found.insert(name, member.data(bytes).map_err(wrong)?.to_vec());
     }
     Ok(found)
+}
+
+/// The files that a thin archive stands for.
+///
+/// # Errors
+/// When the archive is malformed.
+pub fn thin_members(path: &Path, bytes: &[u8]) -> Result<Vec<PathBuf>, InputError> {
+    let wrong = |source| InputError::Archive {
+        path: path.to_owned(),
+        source,
+    };
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let archive = ArchiveFile::parse(bytes).map_err(wrong)?;
+    archive
+        .members()
+        .map(|member| {
+            let name = member.map_err(wrong)?.name();
+            Ok(directory.join(String::from_utf8_lossy(name).as_ref()))
+        })
+        .collect()
 }
 
 #[cfg(test)]

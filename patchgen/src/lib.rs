@@ -14,16 +14,19 @@
 //! | emit      | [`emit`]                 | how is it written down?                               |
 //! | locate    | [`target`]               | where is all that in the program that runs?           |
 //!
-//! [`generate`](generate::generate) runs them all. Bytes in, values out: only [`input`] and [`target::Image`] read files.
+//! [`generate`](generate::generate) runs them all; [`build`] makes the objects before. Bytes in, values out: only [`input`],
+//! [`build`] and [`target::Image`] read files. [`disasm`] shows what came out.
 
 #![forbid(unsafe_code)]
 
 pub mod anchors;
+pub mod build;
 pub mod checks;
 pub mod closure;
 pub mod compare;
 mod copies;
 pub mod correlate;
+pub mod disasm;
 pub mod emit;
 pub mod generate;
 pub mod globals;

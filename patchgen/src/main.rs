@@ -12,10 +12,7 @@ fn main() -> ExitCode {
     match command::run(&command) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            eprintln!("patchgen: {error}");
-            for cause in error.chain().skip(1) {
-                eprintln!("  caused by: {cause}");
-            }
+            command::complain(&error);
             ExitCode::from(command::ERROR)
         }
     }

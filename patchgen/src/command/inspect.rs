@@ -1,11 +1,14 @@
 //! `patchgen inspect BUNDLE`.
 
 use super::{DONE, Inspect};
-use anyhow::Context;
+use anyhow::{Context, bail};
 use livepatch_bundle::{Bundle, Function, SectionKind, read};
+use patchgen::disasm::terminal::Style;
+use patchgen::disasm::{self, html, terminal};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::IsTerminal as _;
 
 pub(super) fn run(inspect: &Inspect) -> anyhow::Result<u8> {
     let path = inspect.bundle.display();
@@ -13,10 +16,49 @@ pub(super) fn run(inspect: &Inspect) -> anyhow::Result<u8> {
     let bundle = read(&bytes).with_context(|| format!("`{path}` is no bundle that can be used"))?;
     if inspect.json {
         println!("{:#}", json(&bundle));
+    } else if inspect.disasm || inspect.html.is_some() {
+        return disassemble(inspect, &bundle);
     } else {
         print!("{}", table(&bundle));
     }
     Ok(DONE)
+}
+
+/// Columns where the terminal does not say.
+const WIDTH: usize = 120;
+
+fn disassemble(inspect: &Inspect, bundle: &Bundle) -> anyhow::Result<u8> {
+    let pieces = disasm::listing(bundle).context("capstone cannot be used")?;
+    if let Some(path) = &inspect.html {
+        let title = format!("patch {}", bundle.manifest.name);
+        fs::write(path, html::render(&title, &pieces))
+            .with_context(|| format!("cannot write `{}`", path.display()))?;
+    } else {
+        print!("{}", terminal::render(&pieces, style(inspect)));
+    }
+    let count: usize = pieces
+        .iter()
+        .map(|piece| piece.disagreements().count())
+        .sum();
+    if count > 0 {
+        bail!("iced-x86 and capstone disagree about {count} instruction(s), marked in the listing");
+    }
+    Ok(DONE)
+}
+
+fn style(inspect: &Inspect) -> Style {
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok();
+    let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let plain = std::env::var_os("NO_COLOR").is_some() || !std::io::stdout().is_terminal();
+    Style {
+        width: inspect
+            .width
+            .or_else(terminal)
+            .or_else(columns)
+            .unwrap_or(WIDTH)
+            .max(20),
+        colours: !plain,
+    }
 }
 
 fn json(bundle: &Bundle) -> serde_json::Value {

@@ -1,6 +1,6 @@
 //! `patchgen OLD NEW -o FILE`.
 
-use super::{DONE, Make, REFUSED, UNCHANGED};
+use super::{Choices, DONE, Make, REFUSED, UNCHANGED};
 use anyhow::{Context, bail};
 use livepatch_bundle::{Bundle, write_file};
 use patchgen::emit::Labels;
@@ -21,13 +21,9 @@ pub(super) fn run(make: &Make) -> anyhow::Result<u8> {
         }
     }
     let options = Options {
-        labels: Labels {
-            name: name(make)?,
-            description: make.description.clone(),
-            quiesce: make.quiesce.clone(),
-        },
-        allow_data: make.allow_data.clone(),
-        allow_layout: make.allow_layout.clone(),
+        labels: labels(&make.choices, &make.output)?,
+        allow_data: make.choices.allow_data.clone(),
+        allow_layout: make.choices.allow_layout.clone(),
         targets: make
             .target
             .iter()
@@ -35,20 +31,25 @@ pub(super) fn run(make: &Make) -> anyhow::Result<u8> {
             .collect::<Result<_, _>>()?,
     };
     let pairs = input::read(&make.old, &make.new)?;
-    match generate(&pairs, &options)? {
+    conclude(generate(&pairs, &options)?, &make.output)
+}
+
+/// Writes the bundle, or tells why there is none; returns the exit status.
+pub(super) fn conclude(outcome: Outcome, output: &Path) -> anyhow::Result<u8> {
+    match outcome {
         Outcome::Patch(bundle) => {
-            write_file(&bundle, &make.output)
-                .with_context(|| format!("cannot write `{}`", make.output.display()))?;
-            report(&bundle, &make.output);
+            write_file(&bundle, output)
+                .with_context(|| format!("cannot write `{}`", output.display()))?;
+            report(&bundle, output);
             Ok(DONE)
         }
         Outcome::Unchanged => {
-            remove_stale(&make.output)?;
+            remove_stale(output)?;
             eprintln!("patchgen: no functional change: nothing to patch");
             Ok(UNCHANGED)
         }
         Outcome::Refused(refusals) => {
-            remove_stale(&make.output)?;
+            remove_stale(output)?;
             eprintln!("patchgen: refused, for {} reason(s):", refusals.len());
             for refusal in refusals {
                 eprintln!("  {refusal}");
@@ -76,12 +77,21 @@ fn report(bundle: &Bundle, output: &Path) {
     }
 }
 
+/// What the author calls the patch.
+pub(super) fn labels(choices: &Choices, output: &Path) -> anyhow::Result<Labels> {
+    Ok(Labels {
+        name: name(choices, output)?,
+        description: choices.description.clone(),
+        quiesce: choices.quiesce.clone(),
+    })
+}
+
 /// The patch's name: as told, or after the output.
-fn name(make: &Make) -> anyhow::Result<String> {
-    let name = match &make.name {
+fn name(choices: &Choices, output: &Path) -> anyhow::Result<String> {
+    let name = match &choices.name {
         Some(name) => name.clone(),
         None => {
-            let stem = make.output.file_stem().unwrap_or_default();
+            let stem = output.file_stem().unwrap_or_default();
             stem.to_string_lossy().into_owned()
         }
     };
@@ -100,7 +110,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 }
 
 /// Removes what an earlier run wrote, lest it is taken for the result of this one.
-fn remove_stale(output: &Path) -> anyhow::Result<()> {
+pub(super) fn remove_stale(output: &Path) -> anyhow::Result<()> {
     match fs::remove_file(output) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
             Err(error).with_context(|| format!("cannot remove the stale `{}`", output.display()))

@@ -1,5 +1,6 @@
 //! Arguments, and what is done for them.
 
+mod build;
 mod inspect;
 mod make;
 
@@ -28,6 +29,7 @@ const HEADER: &str = include_str!("../../include/livepatch.h");
     after_help = "Exit status: 0 bundle written, 1 error, 2 usage, 3 no functional change (no bundle), \
                   4 refused (all reasons on standard error).\n\nExample:\n  \
                   patchgen build.old/ build.new/ -o fix.lpatch --target /usr/sbin/daemon\n  \
+                  patchgen build --source daemon-1.2 --patch fix.diff -- make -j2\n  \
                   patchgen inspect fix.lpatch"
 )]
 pub(crate) struct Command {
@@ -39,8 +41,13 @@ pub(crate) struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Make a patch from a source tree, a diff and a build command.
+    Build(Build),
     /// Show what a bundle changes.
     Inspect(Inspect),
+    /// Work in a copy of a source tree; for `patchgen build`.
+    #[command(hide = true)]
+    Inside(Inside),
     /// Print `livepatch.h`, the header for hooks and shadow variables in the source of a fix.
     #[command(after_help = "Example:\n  patchgen header >livepatch.h")]
     Header,
@@ -60,6 +67,13 @@ struct Make {
     /// Repeat for several. Default: all is found when the patch is applied.
     #[arg(long, value_name = "FILE")]
     target: Vec<PathBuf>,
+    #[command(flatten)]
+    choices: Choices,
+}
+
+/// What the author of a patch decides.
+#[derive(Debug, Args)]
+struct Choices {
     /// What `livepatch list` and `revert` call the patch. Default: the output's file name without extension.
     #[arg(long)]
     name: Option<String>,
@@ -80,6 +94,51 @@ struct Make {
     allow_layout: Vec<String>,
 }
 
+/// Builds the tree twice at its own path, in copies that lie over it in a mount namespace of their own, once with the
+/// patch; takes the objects that changed and makes the bundle. The tree itself, the compiler and debug files stay untouched.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: as `patchgen`, and 5 the patch does not apply, 6 the build failed, 7 the build does not \
+                        make the target (or several: name one with `--link`).\n\nExample:\n  \
+                        patchgen build --source ~/daemon-1.2 --patch CVE-2024-1.diff --target /usr/sbin/daemon -- make -j2"
+)]
+struct Build {
+    /// The source tree that the running program was built from, not built yet.
+    #[arg(long, value_name = "DIR")]
+    source: PathBuf,
+    /// The fix, as `diff -u` or `git diff` writes it. Repeat for several; they are applied in this order.
+    #[arg(long, value_name = "FILE", required = true)]
+    patch: Vec<PathBuf>,
+    /// The executable or shared library that runs: its link is followed, and the old objects are checked against it.
+    /// Default: what the build links, if only one thing changes.
+    #[arg(long, value_name = "FILE")]
+    target: Option<PathBuf>,
+    /// Which of the programs and libraries that the build links, by its path within the tree. Overrides what
+    /// `--target` is called.
+    #[arg(long, value_name = "PATH")]
+    link: Option<PathBuf>,
+    /// Write the bundle here. Default: the patch's file name with `.lpatch`, in the current directory.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Copies and objects go into a directory made here, and removed at the end; it takes twice the space of a build.
+    /// Default: the directory for temporary files.
+    #[arg(long, value_name = "DIR")]
+    work: Option<PathBuf>,
+    /// Keep the working directory, with what both builds made in `old` and `new`.
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    choices: Choices,
+    /// The build command; it runs in the tree and must build everything.
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Inside {
+    job: PathBuf,
+}
+
 #[derive(Debug, Args)]
 struct Inspect {
     /// The bundle.
@@ -87,6 +146,17 @@ struct Inspect {
     /// Print JSON: the manifest, sections and symbols.
     #[arg(long)]
     json: bool,
+    /// Show old and new code side by side: `|` changed, `<` removed, `>` added. Each instruction is decoded by iced-x86
+    /// and by capstone; where they disagree, both are shown and the exit status is 1.
+    #[arg(long, conflicts_with = "json")]
+    disasm: bool,
+    /// Write the same as a page that needs nothing else.
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    html: Option<PathBuf>,
+    /// Columns of the listing. Default: as wide as the terminal, or `COLUMNS`, or 120; below 72 old and new stand one below
+    /// the other.
+    #[arg(long)]
+    width: Option<usize>,
 }
 
 /// Does what the command says.
@@ -95,12 +165,22 @@ struct Inspect {
 /// When files cannot be read or written.
 pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
     match (&command.verb, &command.make) {
+        (Some(Verb::Build(arguments)), _) => build::run(arguments),
         (Some(Verb::Inspect(inspect)), _) => inspect::run(inspect),
+        (Some(Verb::Inside(arguments)), _) => build::run_inside(arguments),
         (Some(Verb::Header), _) => {
             print!("{HEADER}");
             Ok(DONE)
         }
         (None, Some(make)) => make::run(make),
         (None, None) => anyhow::bail!("nothing to do: see `patchgen --help`"),
+    }
+}
+
+/// Prints an error with its causes.
+pub(crate) fn complain(error: &anyhow::Error) {
+    eprintln!("patchgen: {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  caused by: {cause}");
     }
 }

@@ -1,0 +1,255 @@
+//! `patchgen build` with small projects of several build systems.
+
+mod support;
+
+use livepatch_bundle::Bundle;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::{Run, read_bundle, run};
+use tempfile::TempDir;
+
+/// A project in a directory of its own.
+struct Project {
+    directory: TempDir,
+}
+
+impl Project {
+    fn new(system: &str) -> Self {
+        let directory = tempfile::tempdir().expect("writable");
+        let projects = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects");
+        let tree = directory.path().join("tree");
+        fs::create_dir(&tree).expect("writable");
+        for from in ["common", system].map(|name| projects.join(name)) {
+            for entry in fs::read_dir(from).expect("readable") {
+                let path = entry.expect("readable").path();
+                fs::copy(&path, tree.join(path.file_name().expect("named"))).expect("writable");
+            }
+        }
+        fs::rename(tree.join("fix.diff"), directory.path().join("fix.diff")).expect("writable");
+        Self { directory }
+    }
+
+    fn tree(&self) -> PathBuf {
+        self.path("tree")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs `patchgen build` with these options and this build script.
+    fn build(&self, options: &[&str], script: &str) -> Run {
+        let work = self.path("work");
+        fs::create_dir_all(&work).expect("writable");
+        run(Command::new(env!("CARGO_BIN_EXE_patchgen"))
+            .current_dir(self.directory.path())
+            .args([
+                "build",
+                "--source",
+                "tree",
+                "--patch",
+                "fix.diff",
+                "-o",
+                "fix.lpatch",
+            ])
+            .arg("--work")
+            .arg(work)
+            .args(options)
+            .args(["--", "sh", "-ec", script]))
+    }
+
+    /// Builds a copy of the tree at its own path, as the user did it; returns that copy of what was made.
+    fn installed(&self, script: &str, made: &str) -> PathBuf {
+        let kept = self.path("kept");
+        let copied = run(Command::new("cp").arg("-a").arg(self.tree()).arg(&kept));
+        assert_eq!(copied.status, 0, "{}", copied.stderr);
+        let built = run(Command::new("sh")
+            .args(["-ec", script])
+            .current_dir(self.tree()));
+        assert_eq!(built.status, 0, "{}{}", built.stdout, built.stderr);
+        let installed = self.path("installed");
+        fs::create_dir_all(&installed).expect("writable");
+        let installed = installed.join(Path::new(made).file_name().expect("named"));
+        fs::copy(self.tree().join(made), &installed).expect("made");
+        fs::remove_dir_all(self.tree()).expect("writable");
+        fs::rename(kept, self.tree()).expect("writable");
+        installed
+    }
+
+    fn bundle(&self) -> Bundle {
+        read_bundle(&self.path("fix.lpatch"))
+    }
+
+    /// Every file below a directory with its mode and the digest of its contents.
+    fn state(&self) -> BTreeMap<PathBuf, String> {
+        let mut found = BTreeMap::new();
+        let mut left = vec![self.tree(), PathBuf::from("/usr/bin/gcc")];
+        while let Some(path) = left.pop() {
+            let metadata = fs::metadata(&path).expect("there");
+            if metadata.is_dir() {
+                let entries = fs::read_dir(&path).expect("readable");
+                left.extend(entries.map(|entry| entry.expect("readable").path()));
+            } else {
+                let digest = hex::encode(Sha256::digest(fs::read(&path).expect("readable")));
+                let times = metadata.modified().expect("told");
+                found.insert(
+                    path,
+                    format!("{digest} {:?} {times:?}", metadata.permissions()),
+                );
+            }
+        }
+        found
+    }
+}
+
+/// Builds with each system; the target is what the same commands made before, stripped.
+fn check(system: &str, script: &str, made: &str) {
+    let project = Project::new(system);
+    let target = project.installed(script, made);
+    let stripped = run(Command::new("strip").arg(&target));
+    assert_eq!(stripped.status, 0, "{}", stripped.stderr);
+    let before = project.state();
+    let target = target.to_str().expect("plain");
+    let found = project.build(&["--target", target], script);
+    assert_eq!(found.status, 0, "{}{}", found.stdout, found.stderr);
+    assert_eq!(before, project.state(), "the tree changed");
+    let left = fs::read_dir(project.path("work"))
+        .expect("readable")
+        .count();
+    assert_eq!(left, 0, "the work is left");
+    let bundle = project.bundle();
+    let names: Vec<&str> = bundle
+        .manifest
+        .functions
+        .iter()
+        .map(|one| one.name.as_str())
+        .collect();
+    assert_eq!(names, ["parse"]);
+    assert_eq!(bundle.manifest.modules.len(), 1);
+    let unchecked = |warning: &String| warning.contains("not checked");
+    assert!(!bundle.manifest.warnings.iter().any(unchecked));
+}
+
+#[test]
+fn make_with_an_absolute_compiler_and_an_archive() {
+    check("make", "make -j2", "program");
+}
+
+#[test]
+fn make_with_ccache() {
+    let script =
+        "export CCACHE_DIR=\"$PWD/cache\"; sed -i 's,/usr/bin/gcc,ccache gcc,' Makefile; make";
+    check("make", script, "program");
+}
+
+#[test]
+fn cmake_with_a_shared_library() {
+    check(
+        "cmake",
+        "cmake -B out . && cmake --build out",
+        "out/libparse.so",
+    );
+}
+
+#[test]
+fn meson_with_a_thin_archive() {
+    check("meson", "meson setup out && ninja -C out", "out/program");
+}
+
+#[test]
+fn autotools_with_libtool() {
+    let script = "autoreconf -fi && ./configure && make";
+    check("autotools", script, ".libs/libparse.so.0.0.0");
+}
+
+#[test]
+fn without_a_target_the_only_program_that_changes_is_taken() {
+    let project = Project::new("make");
+    let found = project.build(&[], "make");
+    assert_eq!(found.status, 0, "{}{}", found.stdout, found.stderr);
+    assert!(
+        found.stderr.contains("program`: 1 of 3 objects changed"),
+        "{}",
+        found.stderr
+    );
+}
+
+#[test]
+fn a_source_of_the_program_itself_may_change() {
+    let project = Project::new("make");
+    let text = "--- main.c\n+++ main.c\n@@ -3,3 +3,3 @@\n \n-int main(void) {\n+int main(int count, char **words) {\n     struct state state = {0, 0};\n";
+    fs::write(project.path("fix.diff"), text).expect("writable");
+    let found = project.build(&[], "make");
+    assert_eq!(found.status, 3, "{}{}", found.stdout, found.stderr);
+    fs::write(project.path("fix.diff"), text.replace("{0, 0}", "{0, 0}; ")).expect("writable");
+    assert_eq!(project.build(&[], "make").status, 5);
+}
+
+#[test]
+fn what_goes_wrong_is_told() {
+    let project = Project::new("make");
+    let fails = |options: &[&str], script: &str, status: i32, text: &str| {
+        fs::write(project.path("fix.lpatch"), "stale").expect("writable");
+        let found = project.build(options, script);
+        assert_eq!(
+            found.status, status,
+            "{text}: {}{}",
+            found.stdout, found.stderr
+        );
+        assert!(found.stderr.contains(text), "{text}: {}", found.stderr);
+        assert!(
+            !project.path("fix.lpatch").exists(),
+            "{text}: the stale bundle is left"
+        );
+    };
+    fails(
+        &[],
+        "make; exit 3",
+        6,
+        "the build of the old source failed with exit status: 3",
+    );
+    fails(
+        &[],
+        "grep -q 'return -1' parse.c && exit 1; make",
+        6,
+        "the build of the new source failed",
+    );
+    fails(
+        &[],
+        "true",
+        7,
+        "the build of the old source linked nothing: is the tree built already?",
+    );
+    fails(
+        &["--target", "/bin/true"],
+        "make",
+        7,
+        "no program or library that the build links is `/bin/true`; it links: `",
+    );
+    fails(
+        &[],
+        "sed -i s/twice.c/parse.c/g Makefile; make",
+        7,
+        "choose one of these with `--link`",
+    );
+    let program = project.path("program");
+    let other = project.path("other.c");
+    fs::write(&other, "int main(void) { return 0; }").expect("writable");
+    let compiled = run(Command::new("gcc").arg(&other).arg("-o").arg(&program));
+    assert_eq!(compiled.status, 0, "{}", compiled.stderr);
+    let program = program.to_str().expect("plain");
+    fails(&["--target", program], "make", 4, "`parse` in ");
+    let fix = fs::read_to_string(project.path("fix.diff")).expect("there");
+    fs::write(
+        project.path("fix.diff"),
+        fix.replace("limit(strtol", "bound(strtol"),
+    )
+    .expect("writable");
+    fails(&[], "make", 5, "does not apply to the source");
+    let comment = "--- a/twice.c\n+++ b/twice.c\n@@ -1,3 +1,4 @@\n #include \"parse.h\"\n \n+/* twofold */\n int twice(int number) { return 2 * number; }\n";
+    fs::write(project.path("fix.diff"), comment).expect("writable");
+    fails(&[], "make", 3, "no functional change");
+}
