@@ -26,7 +26,13 @@ impl<'d> Copies<'d> {
         for (index, unit) in units.iter().enumerate() {
             for (id, atom) in unit.pair.new.enumerate() {
                 if let Some(name) = name(atom) {
-                    let (rank, new) = (rank(unit, id), NewAtom { unit: index, atom: id });
+                    let (rank, new) = (
+                        rank(unit, id),
+                        NewAtom {
+                            unit: index,
+                            atom: id,
+                        },
+                    );
                     let entry = copies.0.entry(name).or_insert((rank, new));
                     if rank < entry.0 {
                         *entry = (rank, new);

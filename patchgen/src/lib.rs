@@ -24,6 +24,7 @@ pub mod compare;
 mod copies;
 pub mod correlate;
 pub mod emit;
+mod escape;
 pub mod generate;
 pub mod globals;
 pub mod hooks;

@@ -52,7 +52,9 @@ fn main() -> Result<()> {
     for (cell, result) in cells.iter().zip(results) {
         let (verdict, complaint) = judge(cell, result, &table);
         if !arguments.bless || matches!(verdict, Verdict::Failed(_)) {
-            wrong.extend(complaint.map(|complaint| format!("{} {}: {complaint}", cell.case, cell.form)));
+            wrong.extend(
+                complaint.map(|complaint| format!("{} {}: {complaint}", cell.case, cell.form)),
+            );
         }
         shown.set(cell, &verdict);
         if arguments.bless {
@@ -65,7 +67,10 @@ fn main() -> Result<()> {
         fs::write(Table::path(), table.text()).context("write the table")?;
     }
     let gone = table.others(&names);
-    wrong.extend(gone.into_iter().map(|case| format!("{case}: there is no such case any more")));
+    wrong.extend(
+        gone.into_iter()
+            .map(|case| format!("{case}: there is no such case any more")),
+    );
     summary(cells.len(), &shown, &wrong)
 }
 
@@ -149,7 +154,13 @@ fn summary(count: usize, shown: &Table, wrong: &[String]) -> Result<()> {
     println!(
         "{count} cells: {} patched and reverted, {} without change, {} refused by patchgen, {} by livepatch, {} failed, \
          {} no valid programs, {} not asked",
-        of('P'), of('='), of('g'), of('a'), of('!'), of('.'), of('-')
+        of('P'),
+        of('='),
+        of('g'),
+        of('a'),
+        of('!'),
+        of('.'),
+        of('-')
     );
     if wrong.is_empty() {
         println!("matrix: ok");

@@ -118,7 +118,11 @@ impl Compile<'_> {
         let mut compiler = Command::new("rustc");
         compiler
             .current_dir(self.directory)
-            .args(["--edition=2021", "--crate-type=staticlib", "--crate-name=patch"])
+            .args([
+                "--edition=2021",
+                "--crate-type=staticlib",
+                "--crate-name=patch",
+            ])
             .args(["--emit=obj=patch.o,link=libpatch.a", "-Ccodegen-units=1"])
             .args(self.flags_of(source))
             .arg("patch.rs");

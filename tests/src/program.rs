@@ -204,7 +204,9 @@ impl Program {
     /// # Errors
     /// When it lacks something, or was not compiled yet.
     pub fn check_old(&self) -> Result<()> {
-        let listing = run(Command::new("readelf").arg("-WrsS").arg(self.path("old/patch.o")))?;
+        let listing = run(Command::new("readelf")
+            .arg("-WrsS")
+            .arg(self.path("old/patch.o")))?;
         for text in &self.directives.old_has {
             ensure!(
                 listing.stdout.contains(text),
@@ -285,7 +287,10 @@ impl Program {
         }
         let mut linker = compile.linker(directives.link.link_flags());
         if directives.pack == Pack::LinkStep {
-            linker.args(["-save-temps", "-flto=1"]).args(&directives.cflags).args(flags);
+            linker
+                .args(["-save-temps", "-flto=1"])
+                .args(&directives.cflags)
+                .args(flags);
         }
         linker
             .arg("-pthread")

@@ -147,8 +147,15 @@ fn destination<'d>(
                     target.name
                 )));
             }
-            let old = program.old_global(target.name);
-            Ok(old.map_or(Destination::External(target.name), Destination::Running))
+            // A symbol of another crate may have another hash in its name now.
+            let correlation = &program.units[from.unit].correlation;
+            let known = correlation.old_of(link.target).map(|old| {
+                let old = program.units[from.unit].pair.old.atom(old);
+                old.name
+            });
+            let name = known.unwrap_or(target.name);
+            let old = program.old_global(name);
+            Ok(old.map_or(Destination::External(name), Destination::Running))
         }
         AtomKind::Absolute => Err(refuse(format!(
             "it uses the absolute symbol `{}`",

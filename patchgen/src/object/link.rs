@@ -178,7 +178,12 @@ impl<'d> Linker<'_, 'd> {
         let kind = match escape.width {
             1 => RelocKind::Pc8,
             4 => RelocKind::Pc32,
-            _ => return Err(format!("the jump at +{:#x} has an unusual width", site.start)),
+            _ => {
+                return Err(format!(
+                    "the jump at +{:#x} has an unusual width",
+                    site.start
+                ));
+            }
         };
         Ok(Link {
             offset: field,
