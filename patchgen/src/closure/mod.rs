@@ -188,7 +188,7 @@ fn defined<'d>(
     // Nobody but the compiler indexes its own tables, and it takes their start.
     let own_table = target.is_private() && link.at == 0 && link.site.role == Role::Address;
     let firm = !link.loose || own_table || target.kind.is_anonymous();
-    if !firm && !neighbours::are_firm(program, new) {
+    if !firm && !neighbours::are_firm(program, from, new) {
         let section = unit.pair.new.section_name(new.atom);
         let reason = format!(
             "it cannot be told whether it refers to `{}` or to what is beside it in `{section}`: compile old and new \

@@ -69,7 +69,10 @@ impl Maker<'_> {
         for local in 0..LOCALS {
             result = mix(result, Expr::Local(local));
         }
-        if let Some(before) = index.checked_sub(1).filter(|before| *before < unit.functions.len()) {
+        if let Some(before) = index
+            .checked_sub(1)
+            .filter(|before| *before < unit.functions.len())
+        {
             let call = self.call(unit, before, Scope { depth: 0, ..scope });
             result = mix(result, call);
         }
