@@ -1,10 +1,12 @@
 //! `livepatch apply` and `livepatch check`.
 
-use crate::commit::{StopTheWorld, Strategy};
+use crate::arena;
+use crate::commit::{Standing, StopTheWorld, Strategy};
 use crate::error::Error;
 use crate::exchange::Run;
 use crate::fit::{Fit, Patch, fit, overwritten};
 use crate::hands::borrow;
+use crate::hooks::Hooks;
 use crate::image::Images;
 use crate::install::{InstallError, Mapped, install};
 use crate::installed::{Installed, State, redirect_exchange};
@@ -15,9 +17,11 @@ use crate::process::Pid;
 use crate::record::Record;
 use crate::release::discard;
 use crate::report::{Applied, Fits, Outcome, Replaced, Report};
+use crate::revert::undo;
 use crate::session::Session;
 use crate::stack::stack_check;
-use livepatch_bundle::RunAddr;
+use crate::status::Status;
+use livepatch_bundle::{Phase, RunAddr};
 use livepatch_match::{Code, text_branches_into};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +37,8 @@ pub struct Options {
     pub bytes_only: bool,
     /// Whether nothing is to be written.
     pub dry_run: bool,
+    /// How long a hook may take.
+    pub hook_time: Duration,
 }
 
 /// Applies `patch` to the process.
@@ -58,7 +64,7 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
     if is_applied(pid, &patches, patch)? {
         return Ok(report(Outcome::AlreadyApplied));
     }
-    let fit = fit(&session, &images, &patches, patch)?;
+    let mut fit = fit(&session, &images, &patches, patch)?;
     let likely = fit.places.first().copied().ok_or(InstallError::NoPlace)?;
     let record = fit.plan.record(likely)?;
     if options.bytes_only {
@@ -68,16 +74,58 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
         fit.plan.image(likely)?;
         return Ok(report(Outcome::WouldApply(fits(&fit, &record))));
     }
-    let mapped = place(&session, name, &fit)?;
     let context = Context {
         session: &session,
         images: &images,
         patches: &patches,
         options,
     };
-    match switch(&context, &fit, mapped) {
-        Ok(applied) => Ok(report(Outcome::Applied(applied))),
-        Err((error, runs)) => Err(take_out(&session, &images, mapped, &runs, error)),
+    let arena = arena::prepare(&session, &patches, fit.plan.needs())?;
+    if let Some(ready) = &arena {
+        fit.plan.set_arena(&ready.recorded);
+    }
+    let applied = bring_in(&context, name, &fit);
+    if let (Err(error), Some(ready)) = (&applied, &arena)
+        && error.status() != Status::Broken
+    {
+        ready.undo(&session);
+    }
+    Ok(report(Outcome::Applied(applied?)))
+}
+
+/// Places the patch and makes the switch, or leaves nothing behind.
+fn bring_in(context: &Context<'_>, name: &str, fit: &Fit<'_>) -> Result<Applied, Error> {
+    let Context {
+        session, images, ..
+    } = *context;
+    let mapped = place(session, name, fit)?;
+    match switch(context, fit, mapped) {
+        Ok(applied) => settle(context, name, fit, applied),
+        Err((error, runs)) => Err(take_out(session, images, mapped, &runs, error)),
+    }
+}
+
+/// Runs the hooks after the switch; if one says no, takes the patch back.
+fn settle(
+    context: &Context<'_>,
+    name: &str,
+    fit: &Fit<'_>,
+    applied: Applied,
+) -> Result<Applied, Error> {
+    let record = fit.plan.record(applied.base)?;
+    let hooks = context.hooks(applied.base, &record);
+    let Err(aborted) = hooks.run(Phase::PostApply) else {
+        return Ok(applied);
+    };
+    let (pid, source) = (context.session.pid(), Box::new(aborted.error));
+    match undo(pid, name, context.options) {
+        Ok(()) => Err(*source),
+        Err(why) => Err(Error::Broken {
+            state: format!(
+                "`{name}` is in force in process {pid} although a hook failed: it could not be taken back: {why}"
+            ),
+            source,
+        }),
     }
 }
 
@@ -142,7 +190,24 @@ struct Context<'a> {
     options: &'a Options,
 }
 
-/// Compares what was mapped with what was linked, and makes the switch. On failure also tells which runs were touched.
+impl<'a> Context<'a> {
+    /// The hooks of the patch that was placed at `base`.
+    fn hooks<'r>(&self, base: RunAddr, record: &'r Record) -> Hooks<'r>
+    where
+        'a: 'r,
+    {
+        Hooks {
+            session: self.session,
+            images: self.images,
+            patches: self.patches,
+            base,
+            record,
+            time: self.options.hook_time,
+        }
+    }
+}
+
+/// Compares what was mapped with what was linked, runs the hooks before the switch, and makes it. On failure also tells which runs were touched.
 fn switch(
     context: &Context<'_>,
     fit: &Fit<'_>,
@@ -186,13 +251,26 @@ fn switch(
         symbolize: &symbolize,
         timeout: options.timeout,
     };
-    match strategy.switch(&runs, &mut |_| {}) {
+    let hooks = context.hooks(mapped.base, &record);
+    if let Err(aborted) = hooks.run(Phase::PreApply) {
+        if aborted.succeeded > 0 {
+            hooks.make_up(Phase::PostRevert);
+        }
+        return Err((aborted.error, runs));
+    }
+    let in_stop = &mut |standing: &[Standing]| hooks.run_in_stop(Phase::AtApply, standing);
+    match strategy.switch(&runs, in_stop) {
         Ok(stop) => Ok(Applied {
             fits: fits(fit, &record),
             base: mapped.base,
             stop,
         }),
-        Err(error) => Err((error.into(), runs)),
+        Err(error) => {
+            if hooks.has(Phase::PreApply) && !error.is_broken() {
+                hooks.make_up(Phase::PostRevert);
+            }
+            Err((error.into(), runs))
+        }
     }
 }
 
@@ -232,7 +310,7 @@ fn take_out(
             crate::stop::StopError::Gone(_) | crate::stop::StopError::Replaced(_)
         ))
     );
-    if gone || error.status() == crate::status::Status::Broken {
+    if gone || error.status() == Status::Broken {
         return error;
     }
     match discard(session, images, mapped, runs.iter().flat_map(Run::pages)) {

@@ -1,7 +1,9 @@
 //! Why a command on a process failed, with the exit status and what to do next.
 
+use crate::arena::ArenaError;
 use crate::commit::CommitError;
 use crate::exchange::ExchangeError;
+use crate::hooks::HookFailure;
 use crate::install::InstallError;
 use crate::plan::{PlanError, Problems};
 use crate::process::{Pid, TargetError};
@@ -10,7 +12,7 @@ use crate::record::RecordError;
 use crate::remote::RemoteError;
 use crate::resolve::ResolveError;
 use crate::status::Status;
-use livepatch_bundle::{BundleError, RunAddr};
+use livepatch_bundle::{BundleError, Phase, RunAddr};
 use std::io;
 use thiserror::Error;
 
@@ -89,6 +91,36 @@ pub enum Error {
     /// No thread of the process could be borrowed.
     #[error(transparent)]
     Remote(#[from] RemoteError),
+    /// No thread sleeps where a function may be called on it.
+    #[error("no thread of process {pid} comes to sleep where functions can be called")]
+    NoSafeThread {
+        /// The process.
+        pid: Pid,
+        /// Why, thread by thread.
+        source: RemoteError,
+    },
+    /// A hook said no, crashed or overran.
+    #[error("the {phase} hook `{hook}` of `{patch}` in process {pid} {failure}")]
+    Hook {
+        /// The process.
+        pid: Pid,
+        /// The patch.
+        patch: String,
+        /// When it ran.
+        phase: Phase,
+        /// The hook.
+        hook: String,
+        /// What happened.
+        failure: HookFailure,
+    },
+    /// There is no memory for shadow variables.
+    #[error("process {pid} has no room for the patch's shadow variables")]
+    Arena {
+        /// The process.
+        pid: Pid,
+        /// Why.
+        source: ArenaError,
+    },
     /// An entry is not as expected.
     #[error("the entries in process {pid} are not as expected")]
     Entries {
@@ -192,7 +224,8 @@ impl Error {
             Self::Commit(error) if error.is_broken() => Status::Broken,
             Self::Broken { .. } => Status::Broken,
             Self::Commit(error) if error.is_busy() => Status::Busy,
-            Self::InUse { .. } => Status::Busy,
+            Self::InUse { .. } | Self::NoSafeThread { .. } => Status::Busy,
+            Self::Hook { failure, .. } if failure.is_broken() => Status::Broken,
             Self::NoModule { .. }
             | Self::Mismatch { .. }
             | Self::SeveralModules { .. }
@@ -205,6 +238,8 @@ impl Error {
             | Self::Covered { .. }
             | Self::Overwritten { .. }
             | Self::Record { .. }
+            | Self::Hook { .. }
+            | Self::Commit(CommitError::Vetoed(_))
             | Self::Install(InstallError::Forbidden(_)) => Status::Refused,
             _ => Status::Error,
         }

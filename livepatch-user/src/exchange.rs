@@ -117,6 +117,16 @@ impl Run {
         })
     }
 
+    /// The run that takes this one back.
+    #[must_use]
+    pub fn reversed(&self) -> Self {
+        Self {
+            address: self.address,
+            before: self.after.clone(),
+            after: self.before.clone(),
+        }
+    }
+
     /// The pages that the run touches.
     pub fn pages(&self) -> impl Iterator<Item = RunAddr> + use<> {
         let first = self.address.0 & !(PAGE - 1);

@@ -13,6 +13,7 @@ use crate::program::{Candidate, is_module};
 use crate::prove::{Program, Proof, ProveError, Proven, prove};
 use crate::record::{Record, RecordedModule, Redirect};
 use crate::resolve::resolve;
+use crate::rests::rests_on;
 use crate::session::Session;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::{Bundle, RunAddr};
@@ -67,12 +68,11 @@ pub fn fit<'a>(
     forbidden.extend(quiesced(patch.bundle, candidate.image(), &resolutions)?);
     let sites = sites(session, &candidate, patches, proof)?;
     let image = candidate.image();
-    let plan = Plan::new(
-        patch.bundle,
-        resolutions,
-        sites,
-        identity(patch, patches, image),
-    );
+    let identity = Identity {
+        rests_on: rests_on(patch.bundle, &resolutions, patches),
+        ..identity(patch, patches, image)
+    };
+    let plan = Plan::new(patch.bundle, resolutions, sites, identity);
     Ok(Fit {
         places: places(&session.taken(), image, plan.layout().len()),
         module: image.label(),
@@ -348,6 +348,7 @@ fn identity(patch: Patch<'_>, patches: &[Installed], image: &Image<'_>) -> Ident
             start: span.start,
             end: span.end,
         },
+        rests_on: Vec::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::install::Hands;
-use crate::process::Pid;
+use crate::process::{Pid, Tid};
 use crate::remote::{Borrowed, RemoteError};
 use crate::retire::RemoteSyscall;
 use crate::session::Session;
@@ -41,6 +41,12 @@ impl Loan<'_> {
     #[must_use]
     pub fn thread_pointer(&self) -> RunAddr {
         RunAddr(self.thread.registers().fs_base)
+    }
+
+    /// The thread's number.
+    #[must_use]
+    pub fn tid(&self) -> Tid {
+        self.thread.tid()
     }
 
     /// Gives the thread back as it was.

@@ -87,13 +87,6 @@ impl Installed {
             .map(|offset| RunAddr(self.prelude.base.0.wrapping_add(*offset)))
     }
 
-    /// The addresses of its unwind records.
-    #[must_use]
-    pub fn unwind(&self) -> (RunAddr, u64) {
-        let (offset, len) = self.record.unwind;
-        (RunAddr(self.prelude.base.0 + offset), len)
-    }
-
     /// The exchanges that take its jumps back.
     #[must_use]
     pub fn undo(&self) -> Vec<Exchange> {

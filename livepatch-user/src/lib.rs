@@ -4,6 +4,8 @@
 //! [`sys`], [`process`], [`stop`] and [`remote`] touch a process. All `unsafe` is in [`sys`].
 
 pub mod apply;
+pub mod arena;
+pub mod calls;
 pub mod cli;
 pub mod commit;
 pub mod entry;
@@ -12,6 +14,7 @@ pub mod exchange;
 pub mod fit;
 pub mod guardian;
 pub mod hands;
+pub mod hooks;
 pub mod image;
 pub mod install;
 pub mod installed;
@@ -29,6 +32,7 @@ pub mod release;
 pub mod remote;
 pub mod report;
 pub mod resolve;
+pub mod rests;
 pub mod retire;
 pub mod revert;
 pub mod session;

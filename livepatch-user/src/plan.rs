@@ -2,10 +2,11 @@
 //!
 //! Pure. What depends on where the patch will lie is computed for each place that is tried.
 
+use crate::arena::{Needs, RecordedArena};
 use crate::entry::{self, EntryError};
 use crate::link::{Image, Layout, LinkError, Resolution, link};
 use crate::prove::Proven;
-use crate::record::{Record, RecordedModule, Redirect};
+use crate::record::{Record, RecordedHook, RecordedModule, Redirect};
 use livepatch_bundle::{Bundle, RunAddr, SectionKind, Symbol, SymbolId};
 use thiserror::Error;
 
@@ -37,6 +38,7 @@ pub struct Plan<'a> {
     sites: Vec<Site>,
     template: Record,
     layout: Layout,
+    needs: Needs,
 }
 
 /// What the record says beside addresses.
@@ -50,6 +52,8 @@ pub struct Identity {
     pub applied_at: u64,
     /// The module.
     pub module: RecordedModule,
+    /// Sequence numbers of earlier patches whose code or data it uses.
+    pub rests_on: Vec<u64>,
 }
 
 /// Why a plan does not work at a place.
@@ -101,6 +105,7 @@ impl<'a> Plan<'a> {
         sites: Vec<Site>,
         identity: Identity,
     ) -> Self {
+        let needs = Needs::of(bundle);
         let template = Record {
             sequence: identity.sequence,
             name: bundle.manifest.name.clone(),
@@ -114,7 +119,14 @@ impl<'a> Plan<'a> {
             module: identity.module,
             functions: sites.iter().map(longest).collect(),
             entries: code_symbols(bundle).map(|_| u64::MAX >> 32).collect(),
+            hooks: hooks(bundle, |_| u64::MAX >> 32),
+            arena: needs.longest(),
+            rests_on: identity.rests_on,
         };
+        let mut resolutions = resolutions;
+        for (symbol, address) in needs.longest().iter().flat_map(|arena| needs.values(arena)) {
+            resolutions[symbol.0] = value(address);
+        }
         let layout = Layout::new(bundle, template.encode().len() as u64);
         Self {
             bundle,
@@ -122,7 +134,22 @@ impl<'a> Plan<'a> {
             sites,
             template,
             layout,
+            needs,
         }
+    }
+
+    /// What it needs of the arena.
+    #[must_use]
+    pub fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// Tells where the arena is. Until then every address in it is a placeholder.
+    pub fn set_arena(&mut self, arena: &RecordedArena) {
+        for (symbol, address) in self.needs.values(arena) {
+            self.resolutions[symbol.0] = value(address);
+        }
+        self.template.arena = Some(arena.clone());
     }
 
     /// Where things lie in the patch.
@@ -150,6 +177,7 @@ impl<'a> Plan<'a> {
             unwind: self.layout.unwind,
             functions,
             entries: self.entries(),
+            hooks: hooks(self.bundle, |symbol| self.offset(symbol)),
             ..self.template.clone()
         })
     }
@@ -171,11 +199,15 @@ impl<'a> Plan<'a> {
     }
 
     fn entries(&self) -> Vec<u64> {
-        let offset = |symbol| self.layout.address_of(self.bundle, symbol, RunAddr(0));
         code_symbols(self.bundle)
-            .filter_map(offset)
-            .map(|at| at.0)
+            .map(|symbol| self.offset(symbol))
             .collect()
+    }
+
+    /// The offset of a symbol that the patch defines.
+    fn offset(&self, symbol: SymbolId) -> u64 {
+        let at = self.layout.address_of(self.bundle, symbol, RunAddr(0));
+        at.expect("code that is placed has an address").0
     }
 
     fn redirects(&self, base: RunAddr) -> Result<Vec<Redirect>, PlanError> {
@@ -191,6 +223,28 @@ impl<'a> Plan<'a> {
             })
             .collect()
     }
+}
+
+/// A symbol that stands for a number.
+fn value(address: RunAddr) -> Resolution {
+    Resolution {
+        address: Some(address),
+        ..Resolution::default()
+    }
+}
+
+/// The bundle's hooks, with their offsets.
+fn hooks(bundle: &Bundle, offset: impl Fn(SymbolId) -> u64) -> Vec<RecordedHook> {
+    let hooks = bundle.manifest.hooks.iter();
+    hooks
+        .filter_map(|hook| {
+            Some(RecordedHook {
+                phase: hook.phase,
+                name: hook.function.clone(),
+                offset: offset(bundle.symbol(&hook.function)?),
+            })
+        })
+        .collect()
 }
 
 /// The functions that the bundle defines in code that is placed.

@@ -15,7 +15,8 @@
 //!
 //! The body is a [`Record`] in postcard encoding. Everything read back is hostile: the target may have written it.
 
-use livepatch_bundle::RunAddr;
+use crate::arena::RecordedArena;
+use livepatch_bundle::{Phase, RunAddr};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -23,7 +24,7 @@ use thiserror::Error;
 /// Length of the prelude in bytes.
 pub const PRELUDE_LEN: u64 = 256;
 /// The version of this layout.
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"\x7fLPATCH\0";
 /// Offset of the state word, which is rewritten when a patch is retired.
 pub const STATE_OFFSET: u64 = 12;
@@ -31,6 +32,8 @@ const REASON_OFFSET: usize = 72;
 const REASON_ROOM: usize = 180;
 /// No body is larger: 100,000 functions.
 const BODY_MAX: u32 = 64 << 20;
+/// No patch has more hooks.
+const HOOKS_MAX: usize = 64;
 
 /// What is known about an applied patch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +62,23 @@ pub struct Record {
     pub functions: Vec<Redirect>,
     /// Offsets of all its functions, new ones too.
     pub entries: Vec<u64>,
+    /// What runs when it comes and goes.
+    pub hooks: Vec<RecordedHook>,
+    /// What it uses of the arena for shadow variables.
+    pub arena: Option<RecordedArena>,
+    /// Sequence numbers of earlier patches whose code or data it uses.
+    pub rests_on: Vec<u64>,
+}
+
+/// A hook of an applied patch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedHook {
+    /// When it runs.
+    pub phase: Phase,
+    /// Its symbol.
+    pub name: String,
+    /// Offset of its code.
+    pub offset: u64,
 }
 
 /// Which mapping of which file was patched.
@@ -172,6 +192,8 @@ impl Record {
             && inside(self.code.0, self.code.1)
             && inside(self.unwind.0, self.unwind.1)
             && self.functions.iter().all(entry)
+            && self.hooks.len() <= HOOKS_MAX
+            && self.hooks.iter().all(|hook| inside(hook.offset, 1))
     }
 }
 
@@ -275,6 +297,13 @@ mod tests {
                 end: RunAddr(0x9000),
             },
             entries: vec![256],
+            hooks: vec![RecordedHook {
+                phase: Phase::PostRevert,
+                name: "tidy".into(),
+                offset: 300,
+            }],
+            arena: None,
+            rests_on: vec![1],
             functions: vec![Redirect {
                 name: "f".into(),
                 entry: RunAddr(0x2000),

@@ -4,10 +4,13 @@
 //! patch (a call-back, a string), which no stack check finds: then its memory stays, marked *retired*, and a later
 //! `revert` frees it.
 
+use crate::apply;
+use crate::arena;
 use crate::commit::{Standing, StopTheWorld, Strategy};
 use crate::error::Error;
 use crate::exchange::{Exchange, Run};
 use crate::hands::{Loan, borrow};
+use crate::hooks::Hooks;
 use crate::image::Images;
 use crate::install::{Hands, Mapped};
 use crate::installed::{Installed, State};
@@ -23,9 +26,10 @@ use crate::retire::{
 };
 use crate::session::Session;
 use crate::stack::stack_check;
+use crate::status::Status;
 use crate::sys::ptrace;
 use crate::unwind::ForbiddenRange;
-use livepatch_bundle::RunAddr;
+use livepatch_bundle::{Phase, RunAddr};
 use std::io;
 use std::time::Duration;
 
@@ -36,6 +40,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Whether threads may be inside the patch; its memory then stays.
     pub bytes_only: bool,
+    /// How long a hook may take.
+    pub hook_time: Duration,
 }
 
 /// Takes a patch back: the one named `name`, or the only one.
@@ -60,6 +66,7 @@ pub fn revert(pid: Pid, name: Option<&str>, options: Options) -> Result<Report, 
         patches: &patches,
         index,
         options,
+        may_refuse: true,
     };
     let reverted = reversal.run()?;
     Ok(Report {
@@ -68,6 +75,29 @@ pub fn revert(pid: Pid, name: Option<&str>, options: Options) -> Result<Report, 
         patch: patches[index].record.name.clone(),
         outcome: Outcome::Reverted(reverted),
     })
+}
+
+/// Takes a patch back that was just applied and must not stay; its own hooks are not asked. The caller holds the lock.
+///
+/// # Errors
+/// Why not; then it is in force.
+pub(crate) fn undo(pid: Pid, name: &str, options: &apply::Options) -> Result<(), Error> {
+    let session = Session::open(pid)?;
+    let images = session.images(&options.debug_dirs);
+    let patches = session.patches(&images).patches;
+    let reversal = Reversal {
+        session: &session,
+        images: &images,
+        patches: &patches,
+        index: choose(pid, &patches, Some(name))?,
+        options: Options {
+            timeout: options.timeout,
+            bytes_only: options.bytes_only,
+            hook_time: options.hook_time,
+        },
+        may_refuse: false,
+    };
+    reversal.run().map(drop)
 }
 
 /// The patch that is meant. One that is in force comes before one of which only memory is left.
@@ -107,6 +137,8 @@ struct Reversal<'a> {
     patches: &'a [Installed],
     index: usize,
     options: Options,
+    /// Whether its hooks may refuse.
+    may_refuse: bool,
 }
 
 impl Reversal<'_> {
@@ -122,12 +154,16 @@ impl Reversal<'_> {
                 pid: self.session.pid(),
                 source,
             })?;
-        let (stop, pointers) = self.switch(&runs)?;
+        let in_force = !is_left_over(&self.patch().state);
+        let (stop, pointers) = self.switch_with_hooks(&runs, in_force)?;
+        if in_force {
+            self.hooks().make_up(Phase::PostRevert);
+        }
         let pages = self.text_pages();
         let retired = self.reason_to_stay(&pointers);
         let freed_bytes = match &retired {
             Some(reason) => self.mark(reason)?,
-            None => discard(self.session, self.images, self.mapped(), pages.into_iter())?,
+            None => self.discard(pages)?,
         };
         Ok(Reverted {
             functions,
@@ -135,6 +171,45 @@ impl Reversal<'_> {
             freed_bytes,
             retired,
         })
+    }
+
+    /// The switch back between its hooks. When it fails after a hook ran, the hooks of the apply run again.
+    fn switch_with_hooks(&self, runs: &[Run], in_force: bool) -> Result<(Stop, Pointers), Error> {
+        let hooks = self.hooks();
+        let asked = in_force && self.may_refuse;
+        let before = match asked {
+            true => hooks.run(Phase::PreRevert),
+            false => Ok(()),
+        };
+        let (error, ran) = match before {
+            Err(aborted) => (aborted.error, aborted.succeeded > 0),
+            Ok(()) => match self.switch(runs, asked) {
+                Ok(switched) => return Ok(switched),
+                Err(error) => (error, asked && hooks.has(Phase::PreRevert)),
+            },
+        };
+        if ran && error.status() != Status::Broken {
+            hooks.make_up(Phase::PostApply);
+        }
+        Err(error)
+    }
+
+    fn hooks(&self) -> Hooks<'_> {
+        Hooks {
+            session: self.session,
+            images: self.images,
+            patches: self.patches,
+            base: self.patch().prelude.base,
+            record: &self.patch().record,
+            time: self.options.hook_time,
+        }
+    }
+
+    /// Gives back the patch's memory, and what only it used of the arena.
+    fn discard(&self, pages: Vec<RunAddr>) -> Result<u64, Error> {
+        let freed = discard(self.session, self.images, self.mapped(), pages.into_iter())?;
+        arena::release(self.session, self.patches, self.index);
+        Ok(freed)
     }
 
     /// What is to be written: nothing where no entry leads to the patch.
@@ -169,6 +244,8 @@ impl Reversal<'_> {
             .iter()
             .map(|redirect| redirect.site)
             .collect();
+        let sequence = self.patch().record.sequence;
+        let rests = |later: &Installed| later.record.rests_on.contains(&sequence);
         let over = |later: &&Installed| {
             !is_left_over(&later.state)
                 && later
@@ -176,6 +253,7 @@ impl Reversal<'_> {
                     .functions
                     .iter()
                     .any(|redirect| sites.contains(&redirect.site))
+                || rests(later)
         };
         self.patches[self.index + 1..]
             .iter()
@@ -190,7 +268,7 @@ impl Reversal<'_> {
         }
     }
 
-    fn switch(&self, runs: &[Run]) -> Result<(Stop, Pointers), Error> {
+    fn switch(&self, runs: &[Run], asked: bool) -> Result<(Stop, Pointers), Error> {
         let (start, end) = self.patch().code();
         let forbidden = match self.options.bytes_only {
             true => Vec::new(),
@@ -216,10 +294,15 @@ impl Reversal<'_> {
         let mut search = self.search();
         let mut ready = search.as_mut().ok();
         let mut capture = None;
+        let hooks = self.hooks();
         let stop = strategy.switch(runs, &mut |threads| {
+            if asked {
+                hooks.run_in_stop(Phase::AtRevert, threads)?;
+            }
             capture = ready
                 .take()
                 .map(|search| search.capture(threads.iter().map(as_state).collect()));
+            Ok(())
         })?;
         let pointers = match capture {
             Some(capture) => self.judge(capture),

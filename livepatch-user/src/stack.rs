@@ -2,6 +2,7 @@
 
 use crate::image::{Image, Images};
 use crate::installed::Installed;
+use crate::record::Record;
 use crate::unwind::{ForbiddenRange, ImageSpec, StackCheck, TableSource, Unwinder};
 use livepatch_bundle::RunAddr;
 use std::sync::Arc;
@@ -13,10 +14,24 @@ pub fn stack_check(
     patches: &[Installed],
     forbidden: Vec<ForbiddenRange>,
 ) -> StackCheck {
+    stack_check_with(images, patches, None, forbidden)
+}
+
+/// The same, of a process with a patch more.
+#[must_use]
+pub fn stack_check_with(
+    images: &Images<'_>,
+    patches: &[Installed],
+    placed: Option<(RunAddr, &Record)>,
+    forbidden: Vec<ForbiddenRange>,
+) -> StackCheck {
+    let known = patches
+        .iter()
+        .map(|patch| (patch.prelude.base, &patch.record));
     let specs = images
         .iter()
         .map(of_image)
-        .chain(patches.iter().map(of_patch))
+        .chain(known.chain(placed).map(of_patch))
         .collect();
     StackCheck::new(forbidden, Unwinder::new(specs))
 }
@@ -45,20 +60,18 @@ fn sections_of(image: &Image<'_>) -> Option<Arc<[u8]>> {
     image.file_bytes().map(Arc::from)
 }
 
-fn of_patch(patch: &Installed) -> ImageSpec {
-    let base = patch.prelude.base;
-    let (start, len) = patch.unwind();
+fn of_patch((base, record): (RunAddr, &Record)) -> ImageSpec {
+    let (offset, len) = record.unwind;
     let tables = match len {
         0 => TableSource::None,
         len => TableSource::EhFrame {
-            start,
+            start: RunAddr(base.0 + offset),
             len: len as usize,
         },
     };
-    let end = RunAddr(base.0 + patch.record.text_len);
     ImageSpec {
-        label: format!("livepatch:{}", patch.record.name),
-        code: vec![(base, end)],
+        label: format!("livepatch:{}", record.name),
+        code: vec![(base, RunAddr(base.0 + record.text_len))],
         bias: base.0,
         tables,
     }

@@ -9,6 +9,7 @@ use crate::program::{Program, Unit};
 use crate::proof::Proof;
 use crate::refusal::Refusal;
 use crate::target::{Image, locate};
+use crate::types;
 use crate::{anchors, checks};
 use livepatch_bundle::Bundle;
 use rayon::prelude::*;
@@ -42,6 +43,8 @@ pub struct Options {
     pub labels: Labels,
     /// Variables whose changed initial value is ignored.
     pub allow_data: Vec<String>,
+    /// Types whose changed layout is ignored.
+    pub allow_layout: Vec<String>,
     /// The executables or libraries that run.
     pub targets: Vec<Image>,
 }
@@ -68,7 +71,9 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
         .collect::<Result<_, GenerateError>>()?;
     let program = Program::new(units);
     let closure = Closure::of(&program);
-    let refusals = checks::refusals(&program, &closure, &options.allow_data);
+    let mut refusals = checks::refusals(&program, &closure, &options.allow_data);
+    let types = types::check(&program, &closure, &options.allow_layout);
+    refusals.extend(types.refusals);
     if !refusals.is_empty() {
         return Ok(Outcome::Refused(refusals));
     }
@@ -88,6 +93,8 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
         }
     }
     let anchors = anchors::choose(&program, &closure, &mut proof);
+    let mut warnings = checks::warnings(&program, &closure);
+    warnings.extend(types.advice);
     let patch = Patch {
         program: &program,
         closure: &closure,
@@ -95,7 +102,7 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
         anchors: &anchors,
         labels: &options.labels,
         quiesce: checks::split_off(&program, &closure),
-        warnings: checks::warnings(&program, &closure),
+        warnings,
     };
     let mut bundle = emit::bundle(&patch).map_err(GenerateError::Quiesce)?;
     let mut misfits = checks::doubled(&program, &closure, &options.targets);

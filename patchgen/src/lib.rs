@@ -8,6 +8,7 @@
 //! | join      | [`program`], [`globals`] | who defines what, over all objects?                   |
 //! | closure   | [`closure`]              | what must travel, and what is referred to?            |
 //! | hooks     | [`hooks`]                | what shall run in the target besides?                 |
+//! | types     | [`types`]                | does live data still look as the new code takes it?   |
 //! | refuse    | [`checks`], [`refusal`]  | what speaks against it?                               |
 //! | prove     | [`proof`], [`anchors`]   | what shows that the running code is the old code?     |
 //! | emit      | [`emit`]                 | how is it written down?                               |
@@ -35,3 +36,4 @@ pub mod program;
 pub mod proof;
 pub mod refusal;
 pub mod target;
+pub mod types;

@@ -12,6 +12,8 @@ use support::compile_text;
 const SOURCE: &str = "
     #include <assert.h>
     int puts(const char *);
+    struct node { struct node *next; int kind : 3, size : LIMIT; union { int i; float f; } value[LIMIT]; } list;
+    enum { ONE = LIMIT, TWO } last;
     static int counter; static const char *names[] = { \"a\", \"b\" };
     __thread int depth;
     static int __attribute__((noinline)) check(int x) { static int n; assert(x > LIMIT); return n += x; }
@@ -26,7 +28,7 @@ static OBJECTS: LazyLock<(Vec<u8>, Vec<u8>)> = LazyLock::new(|| {
             directory.path(),
             name,
             SOURCE,
-            &[flag, "-fno-asynchronous-unwind-tables", "-g1"],
+            &[flag, "-fno-asynchronous-unwind-tables", "-g"],
         );
         std::fs::read(path).expect("compiled")
     };

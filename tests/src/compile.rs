@@ -136,7 +136,9 @@ impl Compile<'_> {
             .current_dir(self.directory)
             .args(self.directives.link.compile_flags())
             .arg("-I")
-            .arg(self.source);
+            .arg(self.source)
+            .arg("-I")
+            .arg(tests_directory().join("../patchgen/include"));
         if language == Language::Cxx {
             let header = tests_directory().join("harness/cxx.h");
             compiler.arg("-include").arg(header).args(["-x", "c++"]);

@@ -50,6 +50,7 @@ pub fn run(options: &Options) -> Status {
                 timeout: switch.timeout,
                 bytes_only: switch.consistency == Consistency::Function,
                 dry_run: *dry_run,
+                hook_time: switch.hook_timeout,
             };
             apply_all(check, &options)
         }
@@ -59,6 +60,7 @@ pub fn run(options: &Options) -> Status {
                 timeout: std::time::Duration::ZERO,
                 bytes_only: false,
                 dry_run: true,
+                hook_time: std::time::Duration::ZERO,
             };
             apply_all(check, &options)
         }
@@ -119,6 +121,7 @@ fn revert_all(options: &Revert) -> Status {
     let how = revert::Options {
         timeout: options.switch.timeout,
         bytes_only: options.switch.consistency == Consistency::Function,
+        hook_time: options.switch.hook_timeout,
     };
     each(&options.pids, options.output, |pid| {
         revert(pid, options.name.as_deref(), how)

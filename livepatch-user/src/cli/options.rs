@@ -81,6 +81,9 @@ pub struct Switch {
     /// are checked; RISK: a thread may return into old code after it has called new code.
     #[arg(long, value_enum, default_value_t = Consistency::Stack)]
     pub consistency: Consistency,
+    /// How long each hook of the patch may run before it is given up; with a unit: ms, s, m.
+    #[arg(long, default_value = "5s", value_parser = duration, value_name = "TIME")]
+    pub hook_timeout: Duration,
 }
 
 /// What may be on a thread's stack at the switch.

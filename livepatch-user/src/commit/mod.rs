@@ -12,6 +12,7 @@ pub use text::{Text, TextError, exchange};
 use crate::exchange::Run;
 use crate::process::Pid;
 use crate::report::Stop;
+use crate::status::Status;
 use crate::stop::{ReleaseError, StopError, StoppedThread};
 use livepatch_bundle::RunAddr;
 use std::fmt;
@@ -20,15 +21,27 @@ use thiserror::Error;
 
 /// A way to make the switch.
 pub trait Strategy {
-    /// Exchanges `runs` when no thread is inside forbidden code, and calls `in_stop` with all threads before they go on.
+    /// Exchanges `runs` when no thread is inside forbidden code, and calls `in_stop` with all threads before they go on; if
+    /// that says no, the runs are exchanged back.
     ///
     /// # Errors
     /// [`CommitError`]; the target is as it was unless [`CommitError::is_broken`].
     fn switch(
         &mut self,
         runs: &[Run],
-        in_stop: &mut dyn FnMut(&[Standing]),
+        in_stop: &mut dyn FnMut(&[Standing]) -> Result<(), Veto>,
     ) -> Result<Stop, CommitError>;
+}
+
+/// A no that was said in the stop.
+#[derive(Debug, Error)]
+#[error("the switch was taken back in the stop")]
+pub struct Veto {
+    /// Whether to try again later.
+    pub again: bool,
+    /// Why.
+    #[source]
+    pub error: Box<crate::error::Error>,
 }
 
 /// A thread that stands at the switch.
@@ -64,6 +77,9 @@ pub enum CommitError {
         /// Why.
         source: TextError,
     },
+    /// Somebody said no in the stop.
+    #[error(transparent)]
+    Vetoed(#[from] Veto),
     /// The switch was made, but a thread could not be let go.
     #[error("the switch was made, but not every thread goes on")]
     Release(#[from] ReleaseError),
@@ -73,6 +89,9 @@ impl CommitError {
     /// Whether something changed that could not be undone.
     #[must_use]
     pub fn is_broken(&self) -> bool {
+        if let Self::Vetoed(veto) = self {
+            return veto.error.status() == Status::Broken;
+        }
         matches!(
             self,
             Self::Release(_)
@@ -86,6 +105,9 @@ impl CommitError {
     /// Whether waiting longer might have helped.
     #[must_use]
     pub fn is_busy(&self) -> bool {
+        if let Self::Vetoed(veto) = self {
+            return veto.again;
+        }
         matches!(
             self,
             Self::Busy { .. }

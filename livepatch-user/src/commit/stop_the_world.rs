@@ -1,7 +1,7 @@
 //! All threads are stopped, checked, and the entries written.
 
 use super::text::{Text, exchange};
-use super::{CommitError, Holder, Holders, Standing, Strategy};
+use super::{CommitError, Holder, Holders, Standing, Strategy, Veto};
 use crate::exchange::Run;
 use crate::memory::{Memory, Unreadable};
 use crate::process::{
@@ -38,7 +38,7 @@ impl Strategy for StopTheWorld<'_> {
     fn switch(
         &mut self,
         runs: &[Run],
-        in_stop: &mut dyn FnMut(&[Standing]),
+        in_stop: &mut dyn FnMut(&[Standing]) -> Result<(), Veto>,
     ) -> Result<Stop, CommitError> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -66,7 +66,7 @@ impl StopTheWorld<'_> {
     fn attempt(
         &mut self,
         runs: &[Run],
-        in_stop: &mut dyn FnMut(&[Standing]),
+        in_stop: &mut dyn FnMut(&[Standing]) -> Result<(), Veto>,
         attempt: u32,
     ) -> Result<Stop, CommitError> {
         let space = space_of(self.memory);
@@ -94,18 +94,24 @@ impl StopTheWorld<'_> {
             memory: self.memory,
             tid: stopped.threads().first().map(|thread| thread.tid),
         };
-        let exchanged = exchange(&text, runs);
+        let mut exchanged = exchange(&text, runs);
+        let mut vetoed = Ok(());
         if exchanged.is_ok() {
             let standing = stopped.threads().iter().zip(tops);
             let standing: Vec<_> = standing
                 .map(|(&thread, top)| Standing { thread, top })
                 .collect();
-            in_stop(&standing);
+            vetoed = in_stop(&standing);
+        }
+        if vetoed.is_err() {
+            let back: Vec<Run> = runs.iter().map(Run::reversed).collect();
+            exchanged = exchange(&text, &back);
         }
         let threads = stopped.threads().len();
         let timings = release(stopped)?;
-        match exchanged {
-            Ok(()) => Ok(Stop::new(timings, attempt, threads)),
+        match exchanged.and_then(|()| Ok(vetoed)) {
+            Ok(Err(veto)) => Err(veto.into()),
+            Ok(Ok(())) => Ok(Stop::new(timings, attempt, threads)),
             Err(source) => Err(CommitError::Text {
                 pid: self.target.pid,
                 source,

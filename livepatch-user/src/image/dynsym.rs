@@ -119,6 +119,12 @@ impl Image<'_> {
         hash.as_ref()
     }
 
+    /// Whether it exports a definition of the name.
+    #[must_use]
+    pub fn exports(&self, name: &str) -> bool {
+        self.definition(name, None).is_some()
+    }
+
     /// The exported definition of a name. Most images have none and tell so by their hash table, whereupon
     /// their symbols are not read.
     pub(super) fn definition(&self, name: &str, version: Option<&str>) -> Option<Index> {

@@ -2,12 +2,12 @@
 
 use super::drive::{ALL_SIGNALS, Place};
 use super::error::RemoteError;
-use super::fit::stop_if_fit;
+use super::fit::{Accept, prepare_in_stop, stop_if_fit};
 use super::scratch::Scratch;
 use super::{choose, gate};
 use crate::memory::Registers;
 use crate::process::{Mapping, Pid, ProcessMemory, Target, Tid, activity, threads};
-use crate::stop::{Lone, StopError};
+use crate::stop::{Lone, StopError, StoppedThread};
 use crate::sys::ptrace;
 use livepatch_bundle::RunAddr;
 use std::io;
@@ -26,6 +26,8 @@ pub struct Borrowed<'m> {
     /// Its extended registers, while they may have changed.
     pub(super) extended: Vec<u8>,
     pub(super) place: Place,
+    /// When the function that it runs must have returned.
+    pub(super) deadline: Option<Instant>,
     /// A tracee obeys only the thread that seized it.
     _not_send: PhantomData<*const ()>,
 }
@@ -41,13 +43,27 @@ impl<'m> Borrowed<'m> {
         maps: &[Mapping],
         deadline: Instant,
     ) -> Result<Self, RemoteError> {
+        Self::new_if(target, memory, maps, deadline, &mut |_| Ok(()))
+    }
+
+    /// As [`Self::new`], of the threads of which `accept` says that they will do, or why they will not at the moment.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn new_if(
+        target: &Target,
+        memory: &'m ProcessMemory,
+        maps: &[Mapping],
+        deadline: Instant,
+        accept: Accept<'_>,
+    ) -> Result<Self, RemoteError> {
         let pid = target.pid;
         loop {
             let tids = threads(pid).map_err(|_| StopError::Gone(pid))?;
             let activities: Vec<_> = tids.iter().map(|&tid| (tid, activity(pid, tid))).collect();
             let mut refusals = Vec::new();
             for tid in choose::candidates(&activities) {
-                match stop_if_fit(memory, tid, deadline)? {
+                match stop_if_fit(memory, tid, deadline, accept)? {
                     Ok(lone) => return Self::take(memory, maps, lone),
                     Err(unfit) => refusals.push((tid, unfit)),
                 }
@@ -61,6 +77,20 @@ impl<'m> Borrowed<'m> {
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Takes a thread that stands with all others, in a stop of the whole process, which keeps it afterwards.
+    ///
+    /// # Errors
+    /// When the thread is not fit.
+    pub fn in_stop(
+        memory: &'m ProcessMemory,
+        maps: &[Mapping],
+        thread: StoppedThread,
+    ) -> Result<Self, RemoteError> {
+        let lone = Lone::of_stop(memory.pid(), thread);
+        prepare_in_stop(memory, &lone)?;
+        Self::take(memory, maps, lone)
     }
 
     fn take(memory: &'m ProcessMemory, maps: &[Mapping], lone: Lone) -> Result<Self, RemoteError> {
@@ -81,6 +111,7 @@ impl<'m> Borrowed<'m> {
             gate,
             extended: Vec::new(),
             place: Place::Home,
+            deadline: None,
             _not_send: PhantomData,
         })
     }

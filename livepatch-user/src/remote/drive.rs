@@ -13,7 +13,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 /// How long a call on the thread may take, and how long the thread is waited for at the end.
-const CALL: Duration = Duration::from_secs(5);
+pub(super) const CALL: Duration = Duration::from_secs(5);
+
+/// How long a function that overran its time may still run on to get out of the allocator or the like.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Every signal; the kernel leaves `SIGKILL` and `SIGSTOP` out.
 pub(super) const ALL_SIGNALS: u64 = u64::MAX;
@@ -81,16 +84,45 @@ impl Borrowed<'_> {
                 Cause::Delivery(libc::SIGSTOP) => signal = libc::SIGSTOP,
                 Cause::Interrupt | Cause::GroupStop(_) => signal = 0,
                 Cause::Delivery(signal) => {
-                    return Err(self.astray(format!("it got signal {signal}")));
+                    let (pid, tid) = (self.pid(), self.tid());
+                    return Err(RemoteError::Crashed { pid, tid, signal });
                 }
             }
+        }
+    }
+
+    /// Lets the thread run on for a moment if it is where it must not be taken away from, as `may_leave` says of its
+    /// registers, for at most [`GRACE`].
+    pub(super) fn leave(
+        &mut self,
+        may_leave: &mut dyn FnMut(&Registers) -> bool,
+    ) -> Result<(), RemoteError> {
+        let end = Instant::now() + GRACE;
+        self.deadline = None;
+        loop {
+            if self.place == Place::Unknown {
+                let asked = ptrace::interrupt(self.tid());
+                asked.map_err(|source| self.failed("interrupt", source))?;
+                self.await_stop()?;
+            }
+            if may_leave(&self.look()?) || Instant::now() >= end {
+                return Ok(());
+            }
+            self.place = Place::Unknown;
+            let resumed = ptrace::cont_to_syscall(self.tid(), 0);
+            resumed.map_err(|source| self.failed("continue", source))?;
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
     /// Waits until the thread stands again.
     fn await_stop(&mut self) -> Result<Cause, RemoteError> {
         let (pid, tid) = (self.pid(), self.tid());
-        let arrival = stop::await_stop(pid, tid, Instant::now() + CALL)?;
+        let latest = Instant::now() + CALL;
+        let deadline = self
+            .deadline
+            .map_or(latest, |deadline| deadline.min(latest));
+        let arrival = stop::await_stop(pid, tid, deadline)?;
         match arrival {
             Arrival::Stopped(cause) => {
                 self.place = Place::Away;

@@ -69,6 +69,16 @@ pub enum RemoteError {
         /// What happened instead.
         what: String,
     },
+    /// What it ran caused a signal, which was not delivered.
+    #[error("thread {tid} of process {pid} went astray in a remote call: it got signal {signal}")]
+    Crashed {
+        /// The process.
+        pid: Pid,
+        /// The thread.
+        tid: Tid,
+        /// The signal's number.
+        signal: i32,
+    },
     /// The scratch memory could not be written.
     #[error("cannot write scratch memory of process {pid}")]
     Scratch {

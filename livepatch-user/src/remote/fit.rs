@@ -2,10 +2,13 @@
 
 use super::{RemoteError, choose, rseq};
 use crate::process::{Pid, ProcessMemory, Stat, Status, Tid};
-use crate::stop::{Cause, Lone, StopError, restart};
+use crate::stop::{Cause, Lone, StopError, StoppedThread, restart};
 use crate::sys::ptrace;
 use std::path::PathBuf;
 use std::time::Instant;
+
+/// Whether a thread that stands will do, or why it will not at the moment.
+pub(super) type Accept<'a> = &'a mut dyn FnMut(&StoppedThread) -> Result<(), &'static str>;
 
 /// Why a thread was not borrowed.
 pub(super) struct Unfit {
@@ -33,6 +36,7 @@ pub(super) fn stop_if_fit(
     memory: &ProcessMemory,
     tid: Tid,
     deadline: Instant,
+    accept: Accept<'_>,
 ) -> Result<Result<Lone, Unfit>, RemoteError> {
     let pid = memory.pid();
     let options = match options(pid, tid) {
@@ -48,7 +52,8 @@ pub(super) fn stop_if_fit(
         }
         Err(error) => return Err(error.into()),
     };
-    match unfit(memory, &lone) {
+    let reason = unfit(memory, &lone);
+    match reason.or_else(|| accept(&lone.thread).err().map(passing)) {
         None => Ok(Ok(lone)),
         Some(unfit) => {
             let (pid, tid) = (lone.pid, lone.thread.tid);
@@ -61,6 +66,25 @@ pub(super) fn stop_if_fit(
             Ok(Err(unfit))
         }
     }
+}
+
+/// Makes a thread that stands in a stop of the whole process ready to be borrowed.
+pub(super) fn prepare_in_stop(memory: &ProcessMemory, lone: &Lone) -> Result<(), RemoteError> {
+    let (pid, tid) = (lone.pid, lone.thread.tid);
+    let options = options(pid, tid).and_then(|options| match unfit(memory, lone) {
+        None => Ok(options),
+        Some(unfit) => Err(unfit),
+    });
+    let options = options.map_err(|unfit| RemoteError::NoThread {
+        pid,
+        reasons: format!("thread {tid} {}", unfit.reason),
+    })?;
+    ptrace::set_options(tid, ptrace::TRACE_EXEC | options).map_err(|source| RemoteError::Ptrace {
+        pid,
+        tid,
+        action: "set the options",
+        source,
+    })
 }
 
 /// The options to attach with; filters are suspended only where there are any, since that takes a privilege.

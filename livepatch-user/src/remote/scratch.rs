@@ -70,6 +70,23 @@ impl Borrowed<'_> {
         Ok(RunAddr(start))
     }
 
+    /// A stack of `len` bytes with a page below it that nobody may touch: its end, a multiple of 16.
+    pub(super) fn stack(&mut self, len: u64) -> Result<RunAddr, RemoteError> {
+        let whole = len.next_multiple_of(PAGE) + PAGE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let arguments = [0, whole, 0, flags.unsigned_abs().into(), u64::MAX, 0];
+        let start = self.syscall(libc::SYS_mmap, arguments)?;
+        self.scratch.push(Scratch {
+            start: RunAddr(start),
+            len: whole,
+            used: whole,
+        });
+        let protection = (libc::PROT_READ | libc::PROT_WRITE).unsigned_abs().into();
+        let arguments = [start + PAGE, whole - PAGE, protection, 0, 0, 0];
+        self.syscall(libc::SYS_mprotect, arguments)?;
+        Ok(RunAddr(start + whole))
+    }
+
     /// Unmaps all of it; the first failure is reported, the rest is unmapped all the same.
     pub(super) fn free_scratch(&mut self) -> Result<(), RemoteError> {
         let mut result = Ok(());

@@ -60,6 +60,15 @@ impl Lone {
         }))
     }
 
+    /// A thread that somebody else stopped and lets go.
+    pub(crate) fn of_stop(pid: Pid, thread: StoppedThread) -> Self {
+        Self {
+            pid,
+            thread,
+            released: true,
+        }
+    }
+
     /// Lets the thread go.
     pub(crate) fn release(&mut self) -> Result<(), ReleaseError> {
         if std::mem::replace(&mut self.released, true) {

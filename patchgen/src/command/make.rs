@@ -27,6 +27,7 @@ pub(super) fn run(make: &Make) -> anyhow::Result<u8> {
             quiesce: make.quiesce.clone(),
         },
         allow_data: make.allow_data.clone(),
+        allow_layout: make.allow_layout.clone(),
         targets: make
             .target
             .iter()

@@ -73,6 +73,11 @@ struct Make {
     /// the new code works with it.
     #[arg(long, value_name = "SYMBOL")]
     allow_data: Vec<String>,
+    /// Go on though the layout of this type changed. Risk: data that the running program already has keeps the old
+    /// layout, and the new code reads and writes it with the new one; sound only if no such data lives when the patch
+    /// is applied, or reverted.
+    #[arg(long, value_name = "TYPE")]
+    allow_layout: Vec<String>,
 }
 
 #[derive(Debug, Args)]

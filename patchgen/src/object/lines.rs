@@ -2,13 +2,9 @@
 //!
 //! Debug sections are not trusted for anything but telling a line number in an argument from another number.
 
+use super::debug::{self, SECTION_SHIFT};
 use super::model::Object;
-use super::raw::Place;
 use gimli::{DebugLine, DebugLineOffset, EndianSlice, LittleEndian};
-use livepatch_bundle::{Class, RelocKind};
-
-/// The section's number goes above the offset, to make an address of both.
-const SECTION_SHIFT: u32 = 40;
 
 /// Lines by place.
 #[derive(Debug, Default)]
@@ -23,10 +19,10 @@ impl Lines {
     pub fn of(object: &Object<'_>) -> Self {
         let mut rows = Vec::new();
         for section in &object.sections {
-            // Compressed sections hold something else than a line table.
-            let compressed = section.has(object::elf::SHF_COMPRESSED);
-            if section.name == ".debug_line" && !compressed {
-                let data = relocated(object, section);
+            if section.name != ".debug_line" {
+                continue;
+            }
+            if let Some(data) = debug::contents(object, section) {
                 // Rows up to the first malformed one are as good as any.
                 let _ = read(&data, &mut rows);
             }
@@ -51,39 +47,6 @@ impl Lines {
             .take_while(|(row, _)| row == last);
         *last >= base && rows.into_iter().any(|(_, at)| *at == line)
     }
-}
-
-/// The section's bytes with relocations applied: sections get addresses far from each other.
-fn relocated(object: &Object<'_>, section: &super::raw::Section<'_>) -> Vec<u8> {
-    let mut data = section.data.to_vec();
-    for entry in &section.relocations {
-        let Some(kind) = RelocKind::from_elf(entry.number) else {
-            continue;
-        };
-        let symbol = &object.symbols[entry.symbol];
-        let Place::Section(number) = symbol.place else {
-            continue;
-        };
-        let code = object.sections[number].is_code();
-        let base = if code {
-            (number as u64) << SECTION_SHIFT
-        } else {
-            0
-        };
-        let value = base
-            .wrapping_add(symbol.value)
-            .wrapping_add_signed(entry.addend);
-        let Ok(start) = usize::try_from(entry.offset) else {
-            continue;
-        };
-        let field = start
-            .checked_add(kind.width())
-            .and_then(|end| data.get_mut(start..end));
-        if let (Some(field), Class::Absolute) = (field, kind.class()) {
-            field.copy_from_slice(&value.to_le_bytes()[..kind.width()]);
-        }
-    }
-    data
 }
 
 fn read(data: &[u8], rows: &mut Vec<(u64, u64)>) -> gimli::Result<()> {

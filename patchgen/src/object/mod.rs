@@ -7,6 +7,7 @@
 mod carve;
 mod code;
 pub mod code_view;
+pub mod debug;
 mod extents;
 mod functions;
 pub mod lines;

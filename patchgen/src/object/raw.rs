@@ -64,6 +64,15 @@ impl Section<'_> {
         self.flags & flags.0 == flags.0
     }
 
+    /// The size of the contents that relocations are about: compressed sections are relocated when decompressed.
+    #[must_use]
+    pub fn full_size(&self) -> u64 {
+        match self.has(elf::SHF_COMPRESSED) {
+            true => super::debug::full_size(self.data).unwrap_or(self.size),
+            false => self.size,
+        }
+    }
+
     /// Whether the section is loaded.
     #[must_use]
     pub fn is_loaded(&self) -> bool {
@@ -314,7 +323,7 @@ fn read_relocations(
         }
         let symbol = entry.r_sym(LE, false) as usize;
         let offset = entry.r_offset(LE);
-        if symbol >= symbols.len() || offset >= section.size {
+        if symbol >= symbols.len() || offset >= section.full_size() {
             return Err(ObjectError::Malformed(format!(
                 "a relocation of `{}` at {offset:#x} is out of range",
                 section.name

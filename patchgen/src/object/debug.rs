@@ -1,0 +1,89 @@
+//! Debug sections as a debugger would see them: decompressed, and with relocations applied.
+//!
+//! Nothing here is trusted: what does not fit is left out, and no more is decompressed than the input allows.
+
+use super::model::Object;
+use super::raw::{Place, Section};
+use flate2::{Decompress, FlushDecompress, Status};
+use livepatch_bundle::{Class, RelocKind};
+use object::elf;
+use std::borrow::Cow;
+
+/// The number of a code section goes above the offset, to make an address of both.
+pub const SECTION_SHIFT: u32 = 40;
+
+/// The size of `Elf64_Chdr`, before compressed contents.
+const COMPRESSION_HEADER: usize = 24;
+
+/// No compression does better than this: deflate reaches 1032:1.
+const RATIO_MAX: u64 = 1032;
+
+/// The contents of a debug section; `None` when they are compressed in a way that is not understood.
+///
+/// Offsets into other debug sections are filled in as they are; addresses of code get the number of their section
+/// above [`SECTION_SHIFT`].
+#[must_use]
+pub fn contents<'d>(object: &Object<'d>, section: &Section<'d>) -> Option<Cow<'d, [u8]>> {
+    let mut data = if section.has(elf::SHF_COMPRESSED) {
+        Cow::Owned(decompressed(section.data)?)
+    } else {
+        Cow::Borrowed(section.data)
+    };
+    if !section.relocations.is_empty() {
+        relocate(object, section, data.to_mut());
+    }
+    Some(data)
+}
+
+/// The size of the section's contents when they are decompressed, as `Elf64_Chdr` says it.
+#[must_use]
+pub fn full_size(data: &[u8]) -> Option<u64> {
+    let field = data.get(8..16)?;
+    Some(u64::from_le_bytes(field.try_into().ok()?))
+}
+
+// Elf64_Chdr: ch_type (4), reserved (4), ch_size (8), ch_addralign (8)
+fn decompressed(data: &[u8]) -> Option<Vec<u8>> {
+    let kind = u32::from_le_bytes(data.get(..4)?.try_into().ok()?);
+    let size = full_size(data)?;
+    let packed = data.get(COMPRESSION_HEADER..)?;
+    let plausible = size <= (packed.len() as u64).saturating_mul(RATIO_MAX);
+    if kind != elf::ELFCOMPRESS_ZLIB.0 || !plausible {
+        return None;
+    }
+    let mut unpacked = Vec::with_capacity(usize::try_from(size).ok()?);
+    let status =
+        Decompress::new(true).decompress_vec(packed, &mut unpacked, FlushDecompress::Finish);
+    let whole = matches!(status, Ok(Status::StreamEnd)) && unpacked.len() as u64 == size;
+    whole.then_some(unpacked)
+}
+
+fn relocate(object: &Object<'_>, section: &Section<'_>, data: &mut [u8]) {
+    for entry in &section.relocations {
+        let Some(kind) = RelocKind::from_elf(entry.number) else {
+            continue;
+        };
+        let symbol = &object.symbols[entry.symbol];
+        let Place::Section(number) = symbol.place else {
+            continue;
+        };
+        let code = object.sections[number].is_code();
+        let base = if code {
+            (number as u64) << SECTION_SHIFT
+        } else {
+            0
+        };
+        let value = base
+            .wrapping_add(symbol.value)
+            .wrapping_add_signed(entry.addend);
+        let Ok(start) = usize::try_from(entry.offset) else {
+            continue;
+        };
+        let field = start
+            .checked_add(kind.width())
+            .and_then(|end| data.get_mut(start..end));
+        if let (Some(field), Class::Absolute) = (field, kind.class()) {
+            field.copy_from_slice(&value.to_le_bytes()[..kind.width()]);
+        }
+    }
+}

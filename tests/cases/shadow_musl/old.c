@@ -1,0 +1,6 @@
+// A shadow variable for each thread, linked: musl.
+//#Link: musl
+//#ExpectBefore: 40
+//#ExpectOutput: 41
+//#ExpectOutput: 42
+long answer(long x) { return x; }

@@ -1,0 +1,11 @@
+#include "livepatch.h"
+struct client { long id; } client;
+LIVEPATCH_SHADOW(long, calls);
+long answer(long x) {
+    long *n = livepatch_attach(calls, &client);
+    return n ? x + client.id + ++*n : -1;
+}
+long other(long x) {
+    long *n = livepatch_attach(calls, &client);
+    return n ? x * 2 + client.id + ++*n : -1;
+}
