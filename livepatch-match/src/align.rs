@@ -103,9 +103,7 @@ impl<'a> Walk<'a> {
     }
 
     fn skip_padding(&mut self) -> bool {
-        let seen = &mut self.places.padding;
-        let seen = (&mut seen.0, &mut seen.1);
-        self.entered && padding::skip(&mut self.left, &mut self.right, seen).is_some()
+        self.entered && padding::skip(&mut self.left, &mut self.right, &mut self.places).is_some()
     }
 
     fn compare(&mut self, left: Insn<'a>, right: Option<Insn<'a>>) -> Result<(), Mismatch> {

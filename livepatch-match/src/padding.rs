@@ -1,6 +1,7 @@
 //! Padding: no-operations that an assembler puts between instructions to align the next one.
 
 use crate::insn::Cursor;
+use crate::targets::{Pair, Places};
 use iced_x86::{Decoder, DecoderOptions, Mnemonic};
 
 /// How many of the bytes directly after a function are provably padding: `int3`, or no-operations in whole instructions.
@@ -61,13 +62,13 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Steps over the no-operations at both cursors where they differ only by padding, and tells where they lay, each one's
-/// offset. Those that are equal at the beginning and the end need no justification; the rest must align what follows.
-/// `None`, and nothing moved: not padding.
+/// Steps over the no-operations at both cursors where they differ only by padding, and notes where they lay. Those that are
+/// equal at the beginning and the end are instructions like others, to which `switch` may jump (`-O0`); the rest must align
+/// what follows. `None`, and nothing moved: not padding.
 pub(crate) fn skip(
     left: &mut Cursor<'_>,
     right: &mut Cursor<'_>,
-    seen: (&mut Vec<u64>, &mut Vec<u64>),
+    places: &mut Places,
 ) -> Option<()> {
     let (l, r) = (Run::at(left), Run::at(right));
     let equal = |pair: &(&&[u8], &&[u8])| pair.0 == pair.1;
@@ -83,9 +84,23 @@ pub(crate) fn skip(
     {
         return None;
     }
-    for (run, seen) in [(&l, seen.0), (&r, seen.1)] {
-        seen.extend((0..run.insns.len()).map(|index| run.offset(index) as u64));
+    let (l_len, r_len) = (l.insns.len(), r.insns.len());
+    let pair = |(index, other): (usize, usize)| {
+        let len = l.insns[index].len();
+        Pair {
+            at: (l.offset(index), r.offset(other)),
+            len: (len, len),
+            prefixes: 0,
+        }
+    };
+    places.pairs.extend((0..first).zip(0..first).map(pair));
+    let seen = &mut places.padding;
+    for (run, seen) in [(&l, &mut seen.0), (&r, &mut seen.1)] {
+        let rest = first..run.insns.len() - last;
+        seen.extend(rest.map(|index| run.offset(index) as u64));
     }
+    let ends = (l_len - last..l_len).zip(r_len - last..r_len);
+    places.pairs.extend(ends.map(pair));
     left.advance(l.end());
     right.advance(r.end());
     Some(())

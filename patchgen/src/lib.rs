@@ -28,6 +28,7 @@ mod copies;
 pub mod correlate;
 pub mod disasm;
 pub mod emit;
+mod escape;
 pub mod generate;
 pub mod globals;
 pub mod hooks;

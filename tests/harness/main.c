@@ -1,6 +1,7 @@
 /* The process that every case patches: five threads, four of them asleep in the kernel at the end of a
  * chain of calls. A line on stdin is handed to the worker thread, which lets the case answer it on stdout.
- * The line "eintr" is answered here, with the number of EINTRs that the sleepers have seen. */
+ * The line "eintr" is answered here, with the number of EINTRs that the sleepers have seen; "scrub" clears the
+ * worker's stack. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -66,11 +67,21 @@ static void *sleep_deep(void *sleeper) {
     return NULL;
 }
 
+/* Overwrites what earlier calls left on this thread's stack. */
+static void scrub(void) {
+    volatile char room[64 << 10];
+    for (size_t i = 0; i < sizeof room; i++)
+        room[i] = 0;
+}
+
 static void *work(void *unused) {
     char byte;
     while (read(to_worker[0], &byte, 1) == 1) {
         answer[0] = 0;
-        ask(line, answer, sizeof answer);
+        if (!strcmp(line, "scrub"))
+            scrub();
+        else
+            ask(line, answer, sizeof answer);
         must(write(from_worker[1], "", 1) == 1, "write");
     }
     return unused;

@@ -69,7 +69,7 @@ fn check_patched(program: &Program) -> Result<()> {
     target.check_undisturbed()?;
     answers(&mut target, program, &directives.output).context("with the patch")?;
     check_listed(&target)?;
-    revert(&mut target, program)?;
+    revert(&mut target)?;
     let after = Snapshot::take(target.pid())?;
     before
         .check_same(&after, Extent::Mapped)
@@ -94,17 +94,17 @@ pub fn check_listed(target: &Target) -> Result<()> {
 const REVERTS_MAX: usize = 5;
 
 /// Reverts. A string of the patch that the program printed may still be on its stack: then the memory is retired, and goes
-/// once the program has used its stack otherwise.
+/// once its stack is overwritten.
 ///
 /// # Errors
 /// When it fails, or the memory stays.
-pub fn revert(target: &mut Target, program: &Program) -> Result<()> {
+pub fn revert(target: &mut Target) -> Result<()> {
     for _ in 0..REVERTS_MAX {
         let reverted = livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
         if !reverted.stdout.contains("its memory stays") {
             return Ok(());
         }
-        answers(target, program, &program.directives.after).context("retired")?;
+        target.ask("scrub")?;
     }
     bail!("the memory is still held after {REVERTS_MAX} reverts")
 }

@@ -207,7 +207,11 @@ impl Directives {
     /// When one is unknown, or the expectations are incomplete.
     pub fn parse_for(source: &str, form: Option<&Form>) -> Result<Self> {
         let mut directives = Self::default();
-        for line in source.lines().filter_map(|line| line.strip_prefix("//#")) {
+        let lines = source.lines().filter_map(|line| line.strip_prefix("//#"));
+        // What holds in some forms goes before what holds in all.
+        let (special, general): (Vec<&str>, Vec<&str>) =
+            lines.partition(|line| line.starts_with("In "));
+        for line in general.into_iter().chain(special) {
             directives
                 .line(line, form)
                 .with_context(|| format!("in the directive `//#{line}`"))?;

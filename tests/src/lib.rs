@@ -17,6 +17,7 @@ pub mod program;
 pub mod random;
 pub mod servers;
 pub mod snapshot;
+pub mod synth;
 pub mod target;
 pub mod tools;
 

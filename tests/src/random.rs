@@ -12,8 +12,8 @@ impl Random {
         Self((seed ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9) | 1)
     }
 
-    /// Any number.
-    pub fn next(&mut self) -> u64 {
+    /// The next number.
+    fn step(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -22,7 +22,7 @@ impl Random {
 
     /// A number below `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        ((self.next() >> 32) as usize) % bound
+        ((self.step() >> 32) as usize) % bound
     }
 
     /// One of `items`, which are not empty.

@@ -1,10 +1,12 @@
 //! What speaks against carrying an atom, or replacing a function.
 
 use crate::emit::shorts;
-use crate::object::{AtomId, AtomKind, Object, code_view};
+use crate::object::{AtomId, AtomKind, Link, Object, Role, code_view};
 use crate::program::{NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
 use livepatch_match::falls_through;
+
+const RUNS_OFF: &str = "its code runs on past its end";
 
 /// What speaks against carrying an atom.
 pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
@@ -47,10 +49,16 @@ pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
 /// Whether control may go on from the last instruction into what followed in the object file and does not in the patch.
 fn runs_off(object: &Object<'_>, id: AtomId) -> Option<String> {
     let atom = object.atom(id);
+    let past = |link: &Link| {
+        link.target == id && link.site.role == Role::Jump && link.at == atom.size.cast_signed()
+    };
+    if atom.references().any(past) {
+        return Some(RUNS_OFF.to_owned());
+    }
     let fields = code_view::fields(atom, id);
     match falls_through(&code_view::code(atom.bytes, &fields)) {
         Ok(false) => None,
-        Ok(true) => Some("its code runs on past its end".to_owned()),
+        Ok(true) => Some(RUNS_OFF.to_owned()),
         // What cannot be decoded is a flaw already.
         Err(error) => atom.flaws.is_empty().then(|| error.to_string()),
     }

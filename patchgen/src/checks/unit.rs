@@ -1,6 +1,8 @@
 //! What speaks against a patch in one pair of objects.
 
+use crate::escape;
 use crate::object::{AtomId, AtomKind};
+use crate::pair::Users;
 use crate::program::{NewAtom, Program, Unit};
 use crate::refusal::Refusal;
 use std::collections::{BTreeSet, HashMap};
@@ -86,9 +88,43 @@ impl UnitCheck<'_, '_> {
             .comparison
             .different()
             .filter(|atom| !new.atom(*atom).globals.is_empty());
-        shared
-            .map(|atom| self.about(atom, "a constant changed that other objects refer to"))
-            .collect()
+        let shared =
+            shared.map(|atom| self.about(atom, "a constant changed that other objects refer to"));
+        shared.chain(self.escaped()).collect()
+    }
+
+    /// Changed constants whose address old code may have left with somebody.
+    fn escaped(&self) -> Vec<Refusal> {
+        let (pair, correlation) = (&self.unit.pair, &self.unit.correlation);
+        let own = |new: &AtomId| {
+            let atom = pair.new.atom(*new);
+            atom.globals.is_empty() && !atom.is_private()
+        };
+        let changed: Vec<AtomId> = self.unit.comparison.different().filter(own).collect();
+        if changed.is_empty() {
+            return Vec::new();
+        }
+        let users = Users::of(&pair.old);
+        let mut found = Vec::new();
+        for new in changed {
+            let Some(old) = correlation.old_of(new) else {
+                continue;
+            };
+            let keeper = users.of_atom(old).iter().find_map(|user| {
+                let atom = pair.old.atom(*user);
+                let mut links = atom.references().filter(|link| link.target == old);
+                let out = links
+                    .find(|link| atom.kind.is_code() && escape::escapes(&pair.old, atom, link))?;
+                Some((pair.old.label(*user), out.site.start))
+            });
+            found.extend(keeper.map(|(function, at)| {
+                let reason = format!(
+                    "its contents changed, and `{function}` may have handed out its address at +{at:#x}"
+                );
+                self.about(new, reason)
+            }));
+        }
+        found
     }
 
     fn constructors(&self) -> Vec<Refusal> {

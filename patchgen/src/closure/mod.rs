@@ -187,8 +187,15 @@ fn destination<'d>(
                     target.name
                 )));
             }
-            let old = program.old_global(target.name);
-            Ok(old.map_or(Destination::External(target.name), Destination::Running))
+            // A symbol of another crate may have another hash in its name now.
+            let correlation = &program.units[from.unit].correlation;
+            let known = correlation.old_of(link.target).map(|old| {
+                let old = program.units[from.unit].pair.old.atom(old);
+                old.name
+            });
+            let name = known.unwrap_or(target.name);
+            let old = program.old_global(name);
+            Ok(old.map_or(Destination::External(name), Destination::Running))
         }
         AtomKind::Absolute => Err(refuse(format!(
             "it uses the absolute symbol `{}`",
@@ -221,7 +228,7 @@ fn defined<'d>(
     // Nobody but the compiler indexes its own tables, and it takes their start.
     let own_table = target.is_private() && link.at == 0 && link.site.role == Role::Address;
     let firm = !link.loose || own_table || target.kind.is_anonymous();
-    if !firm && !neighbours::are_firm(program, new) {
+    if !firm && !neighbours::are_firm(program, from, new) {
         let section = unit.pair.new.section_name(new.atom);
         let reason = format!(
             "it cannot be told whether it refers to `{}` or to what is beside it in `{section}`: compile old and new \

@@ -3,6 +3,7 @@
 use super::Judge;
 use super::function::Spot;
 use super::paths::is_same_source;
+use super::times::{is_dated, is_same_but_time};
 use super::view::View;
 use crate::object::{Atom, AtomId, AtomKind};
 
@@ -18,15 +19,24 @@ impl Judge<'_, '_> {
         if old.1 == new.1 {
             self.same_contents(old.0, new.0, old.1)
                 .or_else(|difference| {
-                    let [old_sources, new_sources] = self.sources();
-                    let same = is_same_source((old_sources, a), (new_sources, b));
-                    if same { Ok(()) } else { Err(difference) }
+                    if self.same_but_build(a, b) {
+                        Ok(())
+                    } else {
+                        Err(difference)
+                    }
                 })
         } else if literals {
             self.same_rest(old, new)
         } else {
             Err("it uses another place in a constant".to_owned())
         }
+    }
+
+    /// Whether two strings differ only in where or when the objects were built.
+    fn same_but_build(&self, a: &Atom<'_>, b: &Atom<'_>) -> bool {
+        let [old_sources, new_sources] = self.sources();
+        is_same_source((old_sources, a), (new_sources, b))
+            || is_same_but_time(a, b) && is_dated(&self.pair.old) && is_dated(&self.pair.new)
     }
 
     /// Whether two atoms hold the same, literals from `from` on. Each pair is looked at once a round.

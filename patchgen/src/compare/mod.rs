@@ -9,6 +9,7 @@ mod function;
 mod lines;
 mod paths;
 mod targets;
+mod times;
 mod view;
 
 use crate::correlate::Correlation;

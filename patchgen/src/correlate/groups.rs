@@ -1,7 +1,7 @@
 //! Atoms whose names differ only in numbers.
 
 use super::{Class, Correlation, class, has_several_sources, is_named};
-use crate::object::{Atom, AtomId, Object, names};
+use crate::object::{Atom, AtomId, Object, names, rust};
 use crate::pair::Pair;
 use std::collections::{BTreeMap, HashMap};
 
@@ -65,7 +65,12 @@ fn contents(atom: &Atom<'_>) -> Contents {
 pub(super) fn groups(pair: &Pair<'_>, correlation: &Correlation) -> Vec<Group> {
     let mut groups: BTreeMap<(Class, String, Option<&str>), Group> = BTreeMap::new();
     let several = has_several_sources(&pair.old) || has_several_sources(&pair.new);
-    let key = |atom: &Atom<'_>| (class(atom), names::base(atom.name));
+    let rehashed = rust::is_hash_changed(&pair.old, &pair.new);
+    let path = |atom: &Atom<'_>| rust::path(atom.name).filter(|_| rehashed);
+    let key = |atom: &Atom<'_>| {
+        let name = path(atom).unwrap_or_else(|| names::base(atom.name));
+        (class(atom), name)
+    };
     for (id, atom) in pair.old.enumerate() {
         if is_named(atom) && correlation.new_of(id).is_none() {
             let (class, base) = key(atom);

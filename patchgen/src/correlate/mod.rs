@@ -9,7 +9,7 @@
 mod groups;
 mod variables;
 
-use crate::object::{Atom, AtomId, AtomKind, Object, names};
+use crate::object::{Atom, AtomId, AtomKind, Object, names, rust};
 use crate::pair::Pair;
 use groups::{Group, groups};
 use std::collections::{BTreeSet, HashMap};
@@ -40,6 +40,7 @@ impl Correlation {
             correlation.clones(pair, group);
         }
         variables::correlate(pair, &left, &mut correlation);
+        correlation.externals(pair);
         correlation.pieces(pair);
         correlation
     }
@@ -130,6 +131,25 @@ impl Correlation {
         }
     }
 
+    /// Functions and variables of other crates whose hash is another in the new object: known by their path.
+    fn externals(&mut self, pair: &Pair<'_>) {
+        if !rust::is_hash_changed(&pair.old, &pair.new) {
+            return;
+        }
+        let known = |object: &Object<'_>| -> BTreeSet<String> {
+            let undefined = object.atoms.iter().filter(|atom| is_undefined(atom));
+            undefined.map(|atom| atom.name.to_owned()).collect()
+        };
+        let (in_old, in_new) = (known(&pair.old), known(&pair.new));
+        let old = unique_paths(&pair.old, |atom| !in_new.contains(atom.name));
+        let new = unique_paths(&pair.new, |atom| !in_old.contains(atom.name));
+        for (path, id) in old {
+            if let (Some(old), Some(Some(new))) = (id, new.get(&path)) {
+                self.join(old, *new);
+            }
+        }
+    }
+
     /// Pieces that were split off correlated functions.
     fn pieces(&mut self, pair: &Pair<'_>) {
         for function in &pair.old.functions {
@@ -187,6 +207,28 @@ fn unique_names<'d>(
         if is_named(atom) && free(id) && !names::is_numbered(atom.name) {
             let source = atom.source.filter(|_| several);
             let entry = found.entry((class(atom), atom.name, source));
+            entry.and_modify(|id| *id = None).or_insert(Some(id));
+        }
+    }
+    found
+}
+
+fn is_undefined(atom: &Atom<'_>) -> bool {
+    atom.kind == AtomKind::Undefined
+}
+
+/// Symbols of other files by their path in Rust; `None` for a path that several have.
+fn unique_paths(
+    object: &Object<'_>,
+    wanted: impl Fn(&Atom<'_>) -> bool,
+) -> HashMap<String, Option<AtomId>> {
+    let mut found = HashMap::new();
+    for (id, atom) in object.enumerate() {
+        if is_undefined(atom)
+            && wanted(atom)
+            && let Some(path) = rust::path(atom.name)
+        {
+            let entry = found.entry(path);
             entry.and_modify(|id| *id = None).or_insert(Some(id));
         }
     }

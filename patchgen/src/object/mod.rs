@@ -18,6 +18,7 @@ mod model;
 pub mod names;
 mod order;
 pub mod raw;
+pub mod rust;
 mod strings;
 mod unwind;
 

@@ -1,4 +1,6 @@
 // Two static functions of the same name and code in a stripped program: nothing tells them apart.
+//#In O0: Patched
+//#ExpectOutput: 106
 //#Strip: all
 //#ExpectBefore: 86
 //#ApplyRefuses: helper

@@ -1,4 +1,7 @@
 // A constructor has run already.
+//#ExpectOutput: 45
+//#In clang O2: Patched
+//#In clang O3: Patched
 //#PatchgenRefuses: init_array
 //#ExpectBefore: 42
 static long base;

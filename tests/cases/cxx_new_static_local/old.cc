@@ -1,7 +1,11 @@
 // A new static local with a guard begins with the patch.
-//#ExpectBefore: 40
-//#ExpectOutput: 46
-//#ExpectOutput: 47
+//#ExpectBefore: 45
+//#ExpectOutput: 51
+//#ExpectOutput: 52
 long source = 5;
 __attribute__((noipa)) static long begin() { return source; }
-long answer(long x) { return x + 0 * begin(); }
+__attribute__((noipa)) static long other() {
+    static long begun = begin();
+    return begun;
+}
+long answer(long x) { return x + other(); }

@@ -1,5 +1,5 @@
 static const long table[] = {1, 2, 5};
-const long *kept;
+const long *volatile kept;
 __attribute__((noipa)) long setup(void);
 long setup(void) {
     if (!kept)

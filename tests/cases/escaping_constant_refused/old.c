@@ -1,8 +1,8 @@
-// A constant changes whose address an unchanged function has handed out: nobody knows who still has the old one.
+// A constant changes whose address was handed out: nobody knows who still has the old one.
 //#ExpectBefore: 43
 //#PatchgenRefuses: table
 static const long table[] = {1, 2, 3};
-const long *kept;
+const long *volatile kept;
 __attribute__((noipa)) long setup(void);
 long setup(void) {
     if (!kept)

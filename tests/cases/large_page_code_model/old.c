@@ -1,4 +1,5 @@
 // The medium code model and no relaxation by the assembler.
+//#In clang O0: ApplyRefuses: `labs` was not found
 //#Cflags: -O2 -mcmodel=medium
 //#ExpectBefore: 21
 //#ExpectOutput: 1022

@@ -1,6 +1,6 @@
 // Strings that the linker merges, one into the end of another.
-//#ExpectBefore: 203
-//#ExpectOutput: 216
+//#ExpectBefore: 163
+//#ExpectOutput: 176
 #include <string.h>
 __attribute__((noipa)) static long weigh(const char *text) {
     long sum = 0;

@@ -1,4 +1,5 @@
 // The new code brings zeroed data of more than a page.
+//#In no-sections: PatchgenRefuses: cannot be told whether it refers to
 //#ExpectBefore: 40
 //#ExpectOutput: 41
 //#ExpectOutput: 42

@@ -1,7 +1,13 @@
-// A panic's message and place: a line that moves is no change, a bound check is one.
+// A panic's message and place change, and code of core that the program has is called.
 //#Cflags: -Copt-level=2 -Cpanic=abort
-//#ExpectBefore: 47
-//#ExpectOutput: 57
-static TABLE: [i64; 4] = [7, 8, 9, 10];
+//#ExpectBefore: 50
+//#ExpectOutput: 60
+#[inline(never)]
+fn checked(x: i64) -> i64 {
+    assert!(x < 1000, "x is {x}");
+    x + 10
+}
 #[no_mangle]
-pub extern "C" fn answer(x: i64) -> i64 { x + TABLE[x as usize % 4] }
+pub extern "C" fn answer(x: i64) -> i64 {
+    checked(x)
+}

@@ -1,4 +1,5 @@
 // A static executable: no dynamic linker, no dynamic symbols.
+//#In clang O0: ApplyRefuses: `labs` was not found
 //#Link: static
 //#ExpectBefore: 21
 //#ExpectOutput: 1022

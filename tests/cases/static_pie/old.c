@@ -1,4 +1,5 @@
 // A static position-independent executable.
+//#In clang O0: ApplyRefuses: `labs` was not found
 //#Link: static-pie
 //#ExpectBefore: 21
 //#ExpectOutput: 1022

@@ -1,4 +1,5 @@
 // A static executable without symbols.
+//#In clang O0: ApplyRefuses: `labs` was not found
 //#Link: static
 //#Strip: all
 //#Target

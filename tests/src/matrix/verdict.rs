@@ -105,13 +105,12 @@ fn applied(program: &Program) -> Result<Verdict> {
         let after = Snapshot::take(target.pid())?;
         before.check_same(&after, Extent::Everything)?;
         target.check_undisturbed()?;
-        answers(&mut target, program, &program.directives.before)?;
         return Ok(Verdict::ApplyRefuses(applied.stderr));
     }
     target.check_undisturbed()?;
     answers(&mut target, program, &program.directives.output).context("with the patch")?;
     check_listed(&target)?;
-    revert(&mut target, program)?;
+    revert(&mut target)?;
     let after = Snapshot::take(target.pid())?;
     before
         .check_same(&after, Extent::Mapped)

@@ -1,0 +1,189 @@
+//! Whether code lets an address out of its hands.
+//!
+//! A function that takes the address of a table and only reads there, `lea table(%rip), %rdx; mov (%rdx,%rax,8), %rax`,
+//! leaves no trace of it: new code may have another table. One that stores the address, passes it on or returns it may
+//! have left it with somebody who goes on using the old one.
+//!
+//! The address is followed through registers along all paths from the instruction that takes it. Whatever is not
+//! understood counts as letting it out.
+
+mod step;
+
+use crate::object::{Atom, Link, Object, Role};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Register};
+use livepatch_bundle::Class;
+use std::collections::BTreeMap;
+use step::{Registers, Step};
+
+/// Functions that do not keep what they are given.
+const READERS: [&str; 24] = [
+    "memcmp",
+    "memcpy",
+    "memmove",
+    "memchr",
+    "strcmp",
+    "strncmp",
+    "strlen",
+    "strnlen",
+    "strcpy",
+    "strncpy",
+    "strcat",
+    "strncat",
+    "strcasecmp",
+    "strncasecmp",
+    "snprintf",
+    "sprintf",
+    "printf",
+    "fprintf",
+    "puts",
+    "fputs",
+    "write",
+    "fwrite",
+    "__memcpy_chk",
+    "__printf_chk",
+];
+
+/// Whether the code that holds `link` may let the address out that the link leads to.
+#[must_use]
+pub(crate) fn escapes(object: &Object<'_>, atom: &Atom<'_>, link: &Link) -> bool {
+    let slot = link.kind.class() == Class::GotSlot;
+    match link.site.role {
+        Role::Access | Role::Indexed if !slot => false,
+        Role::Data => true,
+        _ => Walk::new(object, atom).lets_out(link.site.start),
+    }
+}
+
+struct Walk<'w, 'd> {
+    object: &'w Object<'d>,
+    atom: &'w Atom<'d>,
+    /// Instructions by offset.
+    code: BTreeMap<u64, Instruction>,
+}
+
+impl<'w, 'd> Walk<'w, 'd> {
+    fn new(object: &'w Object<'d>, atom: &'w Atom<'d>) -> Self {
+        let decoder = Decoder::new(64, atom.bytes, DecoderOptions::NONE);
+        let code = decoder.into_iter().map(|one| (one.ip(), one)).collect();
+        Self { object, atom, code }
+    }
+
+    /// Whether the address that the instruction at `start` takes gets out.
+    fn lets_out(&self, start: u64) -> bool {
+        let Some(first) = self.code.get(&start) else {
+            return true;
+        };
+        let Some(taken) = step::taken(first) else {
+            return true;
+        };
+        let mut seen: BTreeMap<u64, Registers> = BTreeMap::new();
+        let mut queue = vec![(first.next_ip(), taken)];
+        while let Some((at, registers)) = queue.pop() {
+            let known = seen.entry(at).or_default();
+            if known.has_all(registers) {
+                continue;
+            }
+            *known = known.with(registers);
+            let Some(next) = self.step(at, *known) else {
+                return true;
+            };
+            queue.extend(next.into_iter().filter(|(_, left)| !left.is_empty()));
+        }
+        false
+    }
+
+    /// Where control goes from `at`, and the registers that hold the address there; `None` when it gets out.
+    fn step(&self, at: u64, registers: Registers) -> Option<Vec<(u64, Registers)>> {
+        let instruction = self.code.get(&at)?;
+        let next = instruction.next_ip();
+        let target = instruction.near_branch_target();
+        match instruction.flow_control() {
+            FlowControl::Next => match step::effect(instruction, registers) {
+                Step::Out => None,
+                Step::Goes(left) => Some(vec![(next, left)]),
+            },
+            FlowControl::Call | FlowControl::IndirectCall => {
+                let reads = registers.has_arguments() && !self.calls_reader(at);
+                (!reads).then(|| vec![(next, registers.after_call())])
+            }
+            FlowControl::ConditionalBranch if self.is_inside(at, target) => {
+                Some(vec![(next, registers), (target, registers)])
+            }
+            FlowControl::UnconditionalBranch if self.is_inside(at, target) => {
+                Some(vec![(target, registers)])
+            }
+            FlowControl::Return => (!self.returns(registers)).then(Vec::new),
+            FlowControl::Exception | FlowControl::Interrupt => Some(Vec::new()),
+            // To another function or piece, or to who knows where.
+            _ => None,
+        }
+    }
+
+    /// Whether a register with the address is one of the results. The second one, `%rdx`, rarely is; code that reads memory
+    /// through it has it for that.
+    fn returns(&self, registers: Registers) -> bool {
+        let through =
+            |one: &Instruction| [one.memory_base(), one.memory_index()].contains(&Register::RDX);
+        registers.has(Register::RAX)
+            || registers.has(Register::RDX) && !self.code.values().any(through)
+    }
+
+    /// Whether a branch without relocation stays in the code.
+    fn is_inside(&self, at: u64, target: u64) -> bool {
+        let relocated = self.atom.references().any(|link| link.site.start == at);
+        !relocated && self.code.contains_key(&target)
+    }
+
+    fn calls_reader(&self, at: u64) -> bool {
+        let callee = self.atom.links.iter().find(|link| link.site.start == at);
+        callee.is_some_and(|link| READERS.contains(&self.object.atom(link.target).name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::AtomKind;
+
+    /// Whether code that begins with `lea 0(%rip), %rdx` lets the address out.
+    fn out(rest: &[u8]) -> bool {
+        let mut bytes = vec![0x48, 0x8d, 0x15, 0, 0, 0, 0];
+        bytes.extend_from_slice(rest);
+        let size = bytes.len() as u64;
+        let atom = Atom::new(AtomKind::Function, 1, 0..size, &bytes);
+        Walk::new(&Object::default(), &atom).lets_out(0)
+    }
+
+    #[test]
+    fn an_address_that_is_only_read_from_stays() {
+        // mov (%rdx,%rdi,8), %rax; ret
+        assert!(!out(&[0x48, 0x8b, 0x04, 0xfa, 0xc3]));
+        // lea 8(%rdx), %rcx; add $8, %rdx; cmp %rcx, %rdx; jne back to the add; xor %eax, %eax; ret
+        let walk = [
+            0x48, 0x8d, 0x4a, 0x08, 0x48, 0x83, 0xc2, 0x08, 0x48, 0x39, 0xca, 0x75, 0xf7, 0x31,
+            0xc0, 0xc3,
+        ];
+        assert!(!out(&walk));
+    }
+
+    #[test]
+    fn an_address_that_is_stored_returned_or_passed_on_gets_out() {
+        let ways: [&[u8]; 6] = [
+            &[0x48, 0x89, 0x16, 0xc3],             // mov %rdx, (%rsi); ret
+            &[0x48, 0x89, 0xd0, 0xc3],             // mov %rdx, %rax; ret
+            &[0xe8, 0, 0, 0, 0, 0xc3],             // call; ret
+            &[0x52, 0x58, 0xc3],                   // push %rdx
+            &[0xe9, 0, 1, 0, 0],                   // jmp elsewhere
+            &[0x66, 0x48, 0x0f, 0x6e, 0xc2, 0xc3], // movq %rdx, %xmm0
+        ];
+        for way in ways {
+            assert!(out(way), "{way:x?}");
+        }
+    }
+
+    #[test]
+    fn a_register_that_is_overwritten_holds_it_no_more() {
+        // mov $1, %edx; mov %edx, %eax; ret
+        assert!(!out(&[0xba, 1, 0, 0, 0, 0x89, 0xd0, 0xc3]));
+    }
+}

@@ -1,0 +1,162 @@
+//! `livepatch-curve`: how long `patchgen` takes and how much memory, by the size of its input.
+//!
+//! Objects of 100 to 100,000 functions are assembled, one function in a hundred changed; and a directory of many pairs.
+
+mod input;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use input::{Input, total_size};
+use livepatch_tests::tools::{run, target_directory, tool};
+use nix::sys::resource::{UsageWho, getrusage};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// Measures `patchgen`.
+///
+/// Example: `livepatch-curve --functions 100,1000`
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Numbers of functions of an object.
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 1_000, 10_000, 100_000])]
+    functions: Vec<usize>,
+    /// Pairs of the directory, with 20 functions each.
+    #[arg(long, default_value_t = 1_000)]
+    pairs: usize,
+    /// Runs of each, of which the fastest counts.
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+    /// Only assemble the objects. (Measuring takes a process that has had no other children.)
+    #[arg(long, hide = true)]
+    assemble: bool,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let top = target_directory().join("built/curve");
+    let inputs = inputs(&arguments, &top);
+    if arguments.assemble {
+        return inputs.iter().try_for_each(Input::assemble);
+    }
+    let own = std::env::current_exe()?;
+    let mut assembler = Command::new(own);
+    assembler
+        .args(std::env::args_os().skip(1))
+        .arg("--assemble");
+    ensure!(
+        assembler.status()?.success(),
+        "the objects could not be assembled"
+    );
+    println!(
+        "| functions | sections | input, KiB | time, ms | µs a function | memory, KiB | memory / input |"
+    );
+    println!("|--:|---|--:|--:|--:|--:|--:|");
+    let floor = memory_of_nothing()?;
+    let mut single = Vec::new();
+    for input in &inputs {
+        measure(input, arguments.runs, floor)?;
+        if input.pairs > 1 {
+            single.push(time(input, arguments.runs, Some(1))?);
+            single.push(time(input, arguments.runs, None)?);
+        }
+    }
+    if let [one, all] = single[..] {
+        let ratio = one.as_secs_f64() / all.as_secs_f64();
+        println!(
+            "\n{} pairs: {ratio:.2} x as fast with all processors as with one",
+            arguments.pairs
+        );
+    }
+    Ok(())
+}
+
+/// Ascending, since the memory of the largest child so far is what the system tells.
+fn inputs(arguments: &Arguments, top: &Path) -> Vec<Input> {
+    let mut inputs = Vec::new();
+    for &functions in &arguments.functions {
+        for sections in [false, true] {
+            inputs.push(Input {
+                directory: top.join(format!("{functions}-{sections}")),
+                pairs: 1,
+                functions,
+                sections,
+            });
+        }
+    }
+    inputs.push(Input {
+        directory: top.join("pairs"),
+        pairs: arguments.pairs,
+        functions: 20,
+        sections: true,
+    });
+    inputs
+}
+
+fn measure(input: &Input, runs: usize, floor: u64) -> Result<()> {
+    let time = time(input, runs, None)?;
+    let memory = getrusage(UsageWho::RUSAGE_CHILDREN)?
+        .max_rss()
+        .unsigned_abs();
+    let functions = input.functions * input.pairs;
+    let size =
+        total_size(&input.directory.join("old"))? + total_size(&input.directory.join("new"))?;
+    let sections = if input.sections {
+        "each its own"
+    } else {
+        "one"
+    };
+    let name = if input.pairs > 1 {
+        format!("{} x {}", input.pairs, input.functions)
+    } else {
+        functions.to_string()
+    };
+    // A directory of small pairs comes after larger single ones: its memory is not known.
+    let (memory, ratio) = if input.pairs > 1 {
+        (String::new(), String::new())
+    } else {
+        let own = memory.saturating_sub(floor);
+        (
+            memory.to_string(),
+            format!("{:.1}", own as f64 * 1024.0 / size as f64),
+        )
+    };
+    println!(
+        "| {name} | {sections} | {} | {:.1} | {:.2} | {memory} | {ratio} |",
+        size / 1024,
+        time.as_secs_f64() * 1e3,
+        time.as_secs_f64() * 1e6 / functions as f64,
+    );
+    Ok(())
+}
+
+/// The shortest of some runs.
+fn time(input: &Input, runs: usize, threads: Option<usize>) -> Result<Duration> {
+    let mut best = Duration::MAX;
+    for _ in 0..runs.max(1) {
+        let mut patchgen = command(&input.version("old"), &input.version("new"))?;
+        if let Some(threads) = threads {
+            patchgen.env("RAYON_NUM_THREADS", threads.to_string());
+        }
+        let begin = Instant::now();
+        let finished = run(&mut patchgen)?;
+        best = best.min(begin.elapsed());
+        finished.expect(0)?;
+    }
+    Ok(best)
+}
+
+fn command(old: &Path, new: &Path) -> Result<Command> {
+    let bundle: PathBuf = target_directory().join("built/curve/fix.lpatch");
+    let mut command = Command::new(tool("patchgen")?);
+    command.args([old, new]).arg("-o").arg(bundle);
+    Ok(command)
+}
+
+/// What the command takes before it has read anything, in KiB.
+fn memory_of_nothing() -> Result<u64> {
+    run(Command::new(tool("patchgen")?).arg("--version"))?.expect(0)?;
+    Ok(getrusage(UsageWho::RUSAGE_CHILDREN)?
+        .max_rss()
+        .unsigned_abs())
+}
