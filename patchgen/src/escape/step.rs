@@ -94,7 +94,10 @@ pub(super) fn effect(instruction: &Instruction, held: Registers) -> Step {
     let info = factory.info(instruction);
     let (used, only_written) = (info.used_registers(), is_full_write(info.op0_access()));
     let written = of_access(used, is_write);
-    let replaced = held.without(of_access(used, is_full_write));
+    // Bytes and words leave the rest of a register as it was.
+    let whole = used.iter().filter(|one| one.register().size() >= 4);
+    let whole: Vec<UsedRegister> = whole.copied().collect();
+    let replaced = held.without(of_access(&whole, is_full_write));
     if !reads_value(instruction, held, used, only_written) {
         return Step::Goes(replaced);
     }
