@@ -72,8 +72,11 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
         refuse_branches(fit.plan.sites(), &record)?;
     }
     let module = record.module.start;
-    let unwinders = frames::needed(&images, module, patch.bundle)
-        .map_err(|source| Error::Frames { pid, source })?;
+    let unwinders =
+        frames::needed(&images, module, patch.bundle).map_err(|source| Error::Frames {
+            pid,
+            source: Box::new(source),
+        })?;
     if options.dry_run {
         fit.plan.image(likely)?;
         return Ok(report(Outcome::WouldApply(fits(&fit, &record))));

@@ -112,7 +112,7 @@ pub enum Error {
         /// The hook.
         hook: String,
         /// What happened.
-        failure: HookFailure,
+        failure: Box<HookFailure>,
     },
     /// Exceptions would not find their way through the new code.
     #[error("the patch's unwind records cannot be made known in process {pid}, or unknown again")]
@@ -120,7 +120,7 @@ pub enum Error {
         /// The process.
         pid: Pid,
         /// Why.
-        source: FramesError,
+        source: Box<FramesError>,
     },
     /// There is no memory for shadow variables.
     #[error("process {pid} has no room for the patch's shadow variables")]

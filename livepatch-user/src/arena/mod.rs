@@ -212,9 +212,8 @@ fn give_back(session: &Session, arena: &RecordedArena, epochs: &[u64], all: bool
     let given_back = if all && header.size == arena.len {
         unmap(session, arena)
     } else {
-        let live = epochs.iter().filter(|epoch| header.is_live(**epoch));
-        live.map(|epoch| put(session, slot_at(arena.address, *epoch), 0))
-            .collect::<Result<(), _>>()
+        let mut live = epochs.iter().filter(|epoch| header.is_live(**epoch));
+        live.try_for_each(|epoch| put(session, slot_at(arena.address, *epoch), 0))
             .map_err(|error| error.to_string())
     };
     if let Err(reason) = given_back {

@@ -17,11 +17,14 @@ use crate::memory::Registers;
 use crate::record::Record;
 use crate::remote::{Borrowed, RemoteError};
 use crate::session::Session;
+use crate::stop::StoppedThread;
 use livepatch_bundle::RunAddr;
 use std::time::{Duration, Instant};
 
 /// How long to wait for a thread that sleeps where it may be borrowed.
 const WAIT: Duration = Duration::from_secs(5);
+/// How long of that only for the first thread.
+const FIRST: Duration = Duration::from_millis(20);
 
 /// Finds threads to call functions on.
 pub struct Caller<'a> {
@@ -57,15 +60,16 @@ impl<'a> Caller<'a> {
         let refuge = &mut self.refuge;
         let space = space_of(memory);
         refuge.begin(&space);
-        let deadline = Instant::now() + WAIT;
-        let thread = Borrowed::new_if(
-            &self.session.target,
-            memory,
-            &mappings,
-            deadline,
-            &mut |thread| refuge.accept(&thread.registers, need, &space),
-        )
-        .map_err(|source| match source {
+        let mut accept = |thread: &StoppedThread| refuge.accept(&thread.registers, need, &space);
+        let begin = Instant::now();
+        let target = &self.session.target;
+        // The first thread uses the allocator's first arena; another one might make an arena of its own for us.
+        let first = Borrowed::leader_if(target, memory, &mappings, begin + FIRST, &mut accept)?;
+        let thread = match first {
+            Some(thread) => Ok(thread),
+            None => Borrowed::new_if(target, memory, &mappings, begin + WAIT, &mut accept),
+        };
+        let thread = thread.map_err(|source| match source {
             RemoteError::NoThread { .. } => Error::NoSafeThread { pid, source },
             other => other.into(),
         })?;

@@ -109,7 +109,7 @@ impl StopTheWorld<'_> {
         }
         let threads = stopped.threads().len();
         let timings = release(stopped)?;
-        match exchanged.and_then(|()| Ok(vetoed)) {
+        match exchanged.map(|()| vetoed) {
             Ok(Err(veto)) => Err(veto.into()),
             Ok(Ok(())) => Ok(Stop::new(timings, attempt, threads)),
             Err(source) => Err(CommitError::Text {

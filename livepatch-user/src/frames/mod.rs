@@ -167,7 +167,7 @@ impl Frames<'_> {
     fn error(&self, source: FramesError) -> Error {
         Error::Frames {
             pid: self.session.pid(),
-            source,
+            source: Box::new(source),
         }
     }
 

@@ -78,7 +78,8 @@ pub fn unwinders(images: &Images<'_>, module: RunAddr) -> (Vec<Unwinder>, Vec<Un
     let module = images.at(module).map(Image::id);
     for image in images.iter().filter(|image| image.role() != Role::Vdso) {
         let thorough = image.is_main() || Some(image.id()) == module;
-        if !image.exports(RAISE) && !(thorough && function(image, RAISE).is_some()) {
+        let has = image.exports(RAISE) || thorough && function(image, RAISE).is_some();
+        if !has {
             continue;
         }
         match of_image(image) {

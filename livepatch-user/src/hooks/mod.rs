@@ -117,7 +117,7 @@ impl Hooks<'_> {
             patch: self.record.name.clone(),
             phase: hook.phase,
             hook: hook.name.clone(),
-            failure,
+            failure: Box::new(failure),
         })
     }
 }

@@ -79,6 +79,29 @@ impl<'m> Borrowed<'m> {
         }
     }
 
+    /// As [`Self::new_if`], of the first thread only; `None` if it will not do by `deadline`, or never.
+    ///
+    /// # Errors
+    /// When it cannot be stopped or used.
+    pub fn leader_if(
+        target: &Target,
+        memory: &'m ProcessMemory,
+        maps: &[Mapping],
+        deadline: Instant,
+        accept: Accept<'_>,
+    ) -> Result<Option<Self>, RemoteError> {
+        let leader = target.pid.leader();
+        loop {
+            match stop_if_fit(memory, leader, deadline, accept) {
+                Ok(Ok(lone)) => return Self::take(memory, maps, lone).map(Some),
+                Ok(Err(unfit)) if unfit.lasting || Instant::now() >= deadline => return Ok(None),
+                Ok(Err(_)) => std::thread::sleep(Duration::from_millis(1)),
+                Err(RemoteError::Stop(StopError::Unstoppable { .. })) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Takes a thread that stands with all others, in a stop of the whole process, which keeps it afterwards.
     ///
     /// # Errors
