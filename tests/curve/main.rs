@@ -5,7 +5,7 @@
 mod input;
 
 use anyhow::{Result, ensure};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use input::{Input, total_size};
 use livepatch_tests::tools::{run, target_directory, tool};
 use nix::sys::resource::{UsageWho, getrusage};
@@ -27,34 +27,41 @@ struct Arguments {
     /// Runs of each, of which the fastest counts.
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Only assemble the objects. (Measuring takes a process that has had no other children.)
+    /// Only assemble the objects, or only measure. (Measuring takes a process that has had no other children.)
     #[arg(long, hide = true)]
-    assemble: bool,
+    only: Option<Only>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Only {
+    Assemble,
+    Measure,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let top = target_directory().join("built/curve");
     let inputs = inputs(&arguments, &top);
-    if arguments.assemble {
-        return inputs.iter().try_for_each(Input::assemble);
+    match arguments.only {
+        Some(Only::Assemble) => inputs.iter().try_for_each(Input::assemble),
+        Some(Only::Measure) => measure_all(&arguments, &inputs),
+        None => ["assemble", "measure"].iter().try_for_each(|part| {
+            let mut own = Command::new(std::env::current_exe()?);
+            own.args(std::env::args_os().skip(1)).args(["--only", part]);
+            ensure!(own.status()?.success(), "cannot {part} the objects");
+            Ok(())
+        }),
     }
-    let own = std::env::current_exe()?;
-    let mut assembler = Command::new(own);
-    assembler
-        .args(std::env::args_os().skip(1))
-        .arg("--assemble");
-    ensure!(
-        assembler.status()?.success(),
-        "the objects could not be assembled"
-    );
+}
+
+fn measure_all(arguments: &Arguments, inputs: &[Input]) -> Result<()> {
     println!(
         "| functions | sections | input, KiB | time, ms | µs a function | memory, KiB | memory / input |"
     );
     println!("|--:|---|--:|--:|--:|--:|--:|");
     let floor = memory_of_nothing()?;
     let mut single = Vec::new();
-    for input in &inputs {
+    for input in inputs {
         measure(input, arguments.runs, floor)?;
         if input.pairs > 1 {
             single.push(time(input, arguments.runs, Some(1))?);

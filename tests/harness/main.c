@@ -68,7 +68,7 @@ static void *sleep_deep(void *sleeper) {
 }
 
 /* Overwrites what earlier calls left on this thread's stack. */
-static void scrub(void) {
+__attribute__((noinline)) static void scrub(void) {
     volatile char room[64 << 10];
     for (size_t i = 0; i < sizeof room; i++)
         room[i] = 0;

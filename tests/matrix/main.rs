@@ -41,11 +41,13 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let names = cases()?;
     let mut cells = chosen(&arguments, &names)?;
+    let mut table = Table::parse(&fs::read_to_string(Table::path()).unwrap_or_default())?;
     if let Some(count) = arguments.sample {
         println!("seed {}", arguments.seed);
+        // What the table does not know yet is complained about when all cells are taken.
+        cells.retain(|cell| table.get(cell).is_some_and(|letter| letter != '?'));
         cells = Random::new(arguments.seed).sample(cells, count);
     }
-    let mut table = Table::parse(&fs::read_to_string(Table::path()).unwrap_or_default())?;
     let results = run(&cells, arguments.jobs);
     let mut wrong = Vec::new();
     let mut shown = Table::default();

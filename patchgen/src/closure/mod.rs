@@ -153,7 +153,7 @@ fn whole(program: &Program<'_>, new: NewAtom) -> Vec<NewAtom> {
     match object.atom(new.atom).run {
         None => vec![new],
         Some(run) => {
-            let later = object.enumerate().skip(run.0 as usize);
+            let later = object.enumerate_from(run);
             later
                 .take_while(|(_, atom)| atom.run == Some(run))
                 .map(|(id, _)| member(id))

@@ -88,7 +88,7 @@ impl<'o> View<'o> {
 
 /// The atom, and the parts that may belong to it.
 fn parts(object: &Object<'_>, id: AtomId) -> impl Iterator<Item = AtomId> {
-    let later = object.enumerate().skip(id.0 as usize + 1);
+    let later = object.enumerate_from(AtomId(id.0.saturating_add(1)));
     let rest = later
         .take_while(|(_, atom)| atom.continues)
         .map(|(id, _)| id);

@@ -141,10 +141,11 @@ impl<'d> Carver<'_, 'd> {
         };
         let mut atom = self.atom(index, kind, start, end);
         atom.labels = self.labels(labels, start);
-        let plain = !section
-            .relocations
-            .iter()
-            .any(|entry| (start..end).contains(&entry.offset));
+        let relocations = &section.relocations;
+        let next = relocations.partition_point(|entry| entry.offset < start);
+        let plain = relocations
+            .get(next)
+            .is_none_or(|entry| entry.offset >= end);
         if !(plain && atom.labels.is_empty() && code::is_padding(atom.bytes)) {
             self.atoms.push(atom);
         }

@@ -270,6 +270,13 @@ impl<'d> Object<'d> {
             .map(|(index, atom)| (AtomId(index as u32), atom))
     }
 
+    /// The atoms from one on with their numbers.
+    pub fn enumerate_from(&self, first: AtomId) -> impl Iterator<Item = (AtomId, &Atom<'d>)> {
+        let rest = self.atoms.get(first.0 as usize..).unwrap_or_default();
+        let numbers = first.0..;
+        numbers.map(AtomId).zip(rest)
+    }
+
     /// All functions with their numbers.
     pub fn enumerate_functions(&self) -> impl Iterator<Item = (FunctionId, &Function)> {
         let functions = self.functions.iter().enumerate();

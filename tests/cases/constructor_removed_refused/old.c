@@ -1,4 +1,6 @@
 // A constructor is gone that has run: what it did stays.
+//#In clang O2: NoChange
+//#In clang O3: NoChange
 //#ExpectBefore: 45
 //#PatchgenRefuses: constructor or destructor was removed
 static long base;

@@ -1,4 +1,7 @@
 // The tree lies elsewhere: `__FILE__` in messages differs.
+//#ExpectOutput: 40
+//#In gcc O0: Patched
+//#In c++: Patched
 //#Cflags: -O2 -g -DFROM="/build/old/src/patch.c"
 //#NewCflags: -O2 -g -DFROM="/home/user/src/patch.c"
 //#NoChange

@@ -1,4 +1,6 @@
 // The time of the build is in a message: that is no change. (Written out: what `__DATE__` and `__TIME__` give.)
+//#ExpectOutput: 40
+//#In gcc O0: Patched
 //#NoChange
 //#ExpectBefore: 40
 #include <stdio.h>

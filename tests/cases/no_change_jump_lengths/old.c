@@ -1,4 +1,5 @@
 // The assembler takes long jumps everywhere: the same control flow.
+//#Forms: clang
 //#Compiler: clang
 //#Cflags: -O2
 //#NewCflags: -O2 -mrelax-all

@@ -1,12 +1,9 @@
 // New code whose end is reached by nobody, or so the author says: what follows it in the patch is something else.
+//#ExpectOutput: 42
+//#In gcc O0: Patched
 //#Cflags: -O2
 //#ExpectBefore: 41
 //#PatchgenRefuses: runs on past its end
-//#In clang: Patched
-//#In clang: ExpectOutput: 42
-//#In O0: Patched
-//#In O0: ExpectOutput: 42
-//#In clang O0: Patched
 long answer(long x) {
     if (x == 40)
         return 41;
