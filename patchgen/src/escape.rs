@@ -12,7 +12,7 @@ mod step;
 use crate::object::{Atom, Link, Object, Role};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Register};
 use livepatch_bundle::Class;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use step::{Registers, Step};
 
 /// Functions that do not keep what they are given.
@@ -59,13 +59,24 @@ struct Walk<'w, 'd> {
     atom: &'w Atom<'d>,
     /// Instructions by offset.
     code: BTreeMap<u64, Instruction>,
+    /// Places in the code that data points to.
+    labels: BTreeSet<u64>,
 }
 
 impl<'w, 'd> Walk<'w, 'd> {
     fn new(object: &'w Object<'d>, atom: &'w Atom<'d>) -> Self {
         let decoder = Decoder::new(64, atom.bytes, DecoderOptions::NONE);
         let code = decoder.into_iter().map(|one| (one.ip(), one)).collect();
-        Self { object, atom, code }
+        let data = object.atoms.iter().filter(|one| !one.kind.is_code());
+        let links = data.flat_map(Atom::references);
+        let inside = links.filter(|link| std::ptr::eq(object.atom(link.target), atom));
+        let labels = inside.filter_map(|link| u64::try_from(link.at).ok());
+        Self {
+            object,
+            atom,
+            code,
+            labels: labels.collect(),
+        }
     }
 
     /// Whether the address that the instruction at `start` takes gets out.
@@ -112,11 +123,28 @@ impl<'w, 'd> Walk<'w, 'd> {
             FlowControl::UnconditionalBranch if self.is_inside(at, target) => {
                 Some(vec![(target, registers)])
             }
+            FlowControl::IndirectBranch => self.switch(instruction, registers),
             FlowControl::Return => (!self.returns(registers)).then(Vec::new),
             FlowControl::Exception | FlowControl::Interrupt => Some(Vec::new()),
             // To another function or piece, or to who knows where.
             _ => None,
         }
+    }
+
+    /// A jump through a table, to any of the places in this code that data points to. One through a register may be a call of
+    /// another function, too.
+    fn switch(
+        &self,
+        instruction: &Instruction,
+        registers: Registers,
+    ) -> Option<Vec<(u64, Registers)>> {
+        let operands = [instruction.memory_base(), instruction.memory_index()];
+        let through_table = operands.iter().any(|one| registers.has(*one));
+        let passed = !through_table && registers.has_arguments();
+        if passed || self.labels.is_empty() {
+            return None;
+        }
+        Some(self.labels.iter().map(|at| (*at, registers)).collect())
     }
 
     /// Whether a register with the address is one of the results. The second one, `%rdx`, rarely is; code that reads memory
@@ -164,6 +192,12 @@ mod tests {
             0xc0, 0xc3,
         ];
         assert!(!out(&walk));
+    }
+
+    #[test]
+    fn a_load_over_the_address_itself_leaves_nothing() {
+        // mov (%rdx,%rdi,8), %rdx; mov %rdx, (%rsi); ret
+        assert!(!out(&[0x48, 0x8b, 0x14, 0xfa, 0x48, 0x89, 0x16, 0xc3]));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::arguments::{self, Compilation};
 use super::inside::Again;
 use super::record::{Compile, Input, Record};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What is added to a compilation.
 const EXTRA: [&str; 3] = ["-ffunction-sections", "-fdata-sections", "-g"];
@@ -46,44 +46,44 @@ pub(super) fn again(record: &Record, input: &Input, output: &Path) -> Option<Aga
 
 /// The last compilation that wrote this object, or one of this name before it went into an archive.
 fn maker<'r>(record: &'r Record, input: &Input) -> Option<(&'r Compile, Compilation, String)> {
-    let mut by_name = None;
+    let mut made: Vec<(PathBuf, &Compile, Compilation, String)> = Vec::new();
     for compile in record.compiles.iter().rev() {
         let asked = arguments::compilation(&compile.arguments[1..]);
-        if !asked.object || asked.sources.len() != 1 {
+        let [source] = &asked.sources[..] else {
             continue;
-        }
-        let source = asked.sources[0].clone();
-        let output = asked.output.clone().unwrap_or_else(|| {
-            let stem = Path::new(&source).with_extension("o");
-            stem.file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned()
-        });
-        let path = compile.directory.join(&output);
-        match &input.member {
-            None if clean(&path) == clean(&input.path) => return Some((compile, asked, source)),
-            None => {}
-            Some(member) => {
-                let name = path
-                    .file_name()
-                    .is_some_and(|name| name.to_str() == Some(member));
-                if name && by_name.is_some() {
-                    // Which of them it is cannot be told.
-                    return None;
-                }
-                if name {
-                    by_name = Some((compile, asked, source));
-                }
-            }
+        };
+        let source = source.clone();
+        let path = clean(&compile.directory.join(output_of(&asked, &source)));
+        let fits = match &input.member {
+            None => path == clean(&input.path),
+            Some(member) => path
+                .file_name()
+                .is_some_and(|name| name.to_str() == Some(member)),
+        };
+        // A launcher and its compiler write the same object.
+        if asked.object && fits && made.iter().all(|(other, ..)| *other != path) {
+            made.push((path, compile, asked, source));
         }
     }
-    by_name
+    // Of several that an archive's member may be, it cannot be told which.
+    let (_, compile, asked, source) = made.pop().filter(|_| made.is_empty())?;
+    Some((compile, asked, source))
+}
+
+fn output_of(asked: &Compilation, source: &str) -> PathBuf {
+    let beside = || {
+        Path::new(source)
+            .with_extension("o")
+            .file_name()
+            .map(PathBuf::from)
+    };
+    let told = asked.output.as_ref().map(PathBuf::from);
+    told.or_else(beside).unwrap_or_default()
 }
 
 /// The path without `.` and `..`, as far as names tell.
-fn clean(path: &Path) -> std::path::PathBuf {
-    let mut clean = std::path::PathBuf::new();
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
     for part in path.components() {
         match part {
             std::path::Component::CurDir => {}

@@ -143,11 +143,11 @@ pub(super) fn compilation(arguments: &[String]) -> Compilation {
             "-o" => found.output = value.cloned(),
             "-c" => found.object = true,
             "-E" | "-S" | "-M" | "-MM" | "-fsyntax-only" | "-" | "-###" | "--version" => {
-                found.none = true
+                found.none = true;
             }
             "-MF" | "-MT" | "-MQ" | "-L" | "-l" | "-T" | "-Xlinker" | "-z" | "-u" => {}
             _ if is_source(argument) || language && !argument.starts_with('-') => {
-                found.sources.push(argument.clone())
+                found.sources.push(argument.clone());
             }
             _ if argument.starts_with("-o") && !argument.starts_with("-object") => {
                 found.output = Some(argument[2..].to_owned());
@@ -207,7 +207,7 @@ pub(super) fn link(arguments: &[String], directory: &Path) -> (PathBuf, Vec<Path
             }
             "-o" | "--output" => output = rest.next().map_or(output, PathBuf::from),
             _ if argument.starts_with("-L") => {
-                search.extend(value("-L").map(|path| directory.join(path)))
+                search.extend(value("-L").map(|path| directory.join(path)));
             }
             _ if argument.starts_with("-l") => {
                 files.extend(value("-l").and_then(|name| library(&name, &search, fixed)));

@@ -11,7 +11,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
-pub(super) fn run(make: &Make) -> anyhow::Result<u8> {
+pub(super) fn run(make: &Make, choices: &Choices) -> anyhow::Result<u8> {
     for input in [&make.old, &make.new].into_iter().chain(&make.target) {
         if is_same_file(input, &make.output) {
             bail!(
@@ -21,9 +21,9 @@ pub(super) fn run(make: &Make) -> anyhow::Result<u8> {
         }
     }
     let options = Options {
-        labels: labels(&make.choices, &make.output)?,
-        allow_data: make.choices.allow_data.clone(),
-        allow_layout: make.choices.allow_layout.clone(),
+        labels: labels(choices, &make.output)?,
+        allow_data: choices.allow_data.clone(),
+        allow_layout: choices.allow_layout.clone(),
         targets: make
             .target
             .iter()

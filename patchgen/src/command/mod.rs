@@ -37,12 +37,14 @@ pub(crate) struct Command {
     verb: Option<Verb>,
     #[command(flatten)]
     make: Option<Make>,
+    #[command(flatten)]
+    choices: Choices,
 }
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make a patch from a source tree, a diff and a build command.
-    Build(Build),
+    Build(Box<Build>),
     /// Show what a bundle changes.
     Inspect(Inspect),
     /// Work in a copy of a source tree; for `patchgen build`.
@@ -67,8 +69,6 @@ struct Make {
     /// Repeat for several. Default: all is found when the patch is applied.
     #[arg(long, value_name = "FILE")]
     target: Vec<PathBuf>,
-    #[command(flatten)]
-    choices: Choices,
 }
 
 /// What the author of a patch decides.
@@ -172,7 +172,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
             print!("{HEADER}");
             Ok(DONE)
         }
-        (None, Some(make)) => make::run(make),
+        (None, Some(make)) => make::run(make, &command.choices),
         (None, None) => anyhow::bail!("nothing to do: see `patchgen --help`"),
     }
 }

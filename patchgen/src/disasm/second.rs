@@ -11,10 +11,10 @@ pub(super) struct Second(Capstone);
 
 /// Names for the same instruction: iced-x86's, then capstone's.
 #[rustfmt::skip]
-const ALIASES: [(&str, &str); 14] = [
+const ALIASES: [(&str, &str); 16] = [
     ("mov", "movabs"), ("shl", "sal"), ("sal", "shl"), ("wait", "fwait"), ("xchg", "nop"), ("ret", "retq"), ("movq", "movd"),
     ("movd", "movq"), ("retf", "retfq"), ("sysret", "sysretq"), ("xlatb", "xlat"), ("int1", "icebp"), ("reservednop", "nop"),
-    ("ud1", "ud2b"),
+    ("ud1", "ud2b"), ("fucomip", "fucompi"), ("fcomip", "fcompi"),
 ];
 
 /// Instructions of which capstone writes the number at the end as part of the name.

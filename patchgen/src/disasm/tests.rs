@@ -57,7 +57,7 @@ fn lines_fit_the_terminal() {
     };
     for width in [20, 71, 72, 80, 200] {
         let text = render(
-            &[piece.clone()],
+            std::slice::from_ref(&piece),
             Style {
                 width,
                 colours: false,
@@ -69,4 +69,85 @@ fn lines_fit_the_terminal() {
         );
         assert!(text.contains("short"));
     }
+}
+
+/// So many instructions of one program are looked at.
+const ENOUGH: usize = 200_000;
+
+/// What capstone reads otherwise in the functions of an ELF file; and how many instructions there were.
+fn disagreements(path: &std::path::Path) -> (BTreeSet<String>, usize) {
+    use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+    let bytes = std::fs::read(path).expect("readable");
+    let file = object::File::parse(&*bytes).expect("an ELF file");
+    let second = second::Second::new().expect("capstone");
+    let (mut found, mut count) = (BTreeSet::new(), 0);
+    for symbol in file.symbols().chain(file.dynamic_symbols()) {
+        let section = symbol
+            .section_index()
+            .and_then(|index| file.section_by_index(index).ok());
+        let code =
+            section.and_then(|section| section.data_range(symbol.address(), symbol.size()).ok()?);
+        let (Some(code), object::SymbolKind::Text) = (code, symbol.kind()) else {
+            continue;
+        };
+        let mut decoder = iced_x86::Decoder::with_ip(64, code, symbol.address(), 0);
+        while decoder.can_decode() && count < ENOUGH {
+            let at = decoder.position();
+            let instruction = decoder.decode();
+            let own = &code[at..decoder.position()];
+            count += 1;
+            if let Some(other) = second.disagreement(&instruction, own) {
+                found.insert(format!("{} {instruction} | {other}", hex::encode(own)));
+            }
+        }
+    }
+    (found, count)
+}
+
+#[test]
+fn capstone_reads_what_compilers_write_as_iced_does() {
+    for path in [
+        std::env::current_exe().expect("this program"),
+        "/lib/x86_64-linux-gnu/libc.so.6".into(),
+    ] {
+        let (found, count) = disagreements(&path);
+        assert!(count > 10_000, "{}", path.display());
+        let shown: Vec<&String> = found.iter().take(60).collect();
+        assert!(
+            found.is_empty(),
+            "{}: {} of {count}:\n{shown:#?}",
+            path.display(),
+            found.len()
+        );
+    }
+}
+
+#[test]
+fn a_disagreement_is_told() {
+    let second = second::Second::new().expect("capstone");
+    let decode = |bytes: &[u8]| iced_x86::Decoder::new(64, bytes, 0).decode();
+    // add eax, [rbx+8*rcx+16], and what differs from it by operation, register, index, scale, distance
+    let own = [0x03, 0x44, 0xcb, 0x10];
+    assert_eq!(second.disagreement(&decode(&own), &own), None);
+    for other in [
+        [0x2b, 0x44, 0xcb, 0x10],
+        [0x03, 0x4c, 0xcb, 0x10],
+        [0x03, 0x44, 0xd3, 0x10],
+        [0x03, 0x44, 0x8b, 0x10],
+        [0x03, 0x44, 0xcb, 0x11],
+    ] {
+        let told = second.disagreement(&decode(&own), &other);
+        assert!(told.is_some(), "{other:x?}");
+    }
+    // jmp +2 and jmp +3; mov edi, 1 and mov edi, 2
+    assert!(
+        second
+            .disagreement(&decode(&[0xeb, 2]), &[0xeb, 3])
+            .is_some()
+    );
+    assert!(
+        second
+            .disagreement(&decode(&[0xbf, 1, 0, 0, 0]), &[0xbf, 2, 0, 0, 0])
+            .is_some()
+    );
 }

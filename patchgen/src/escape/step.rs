@@ -91,10 +91,14 @@ pub(super) fn taken(instruction: &Instruction) -> Option<Registers> {
 /// What an instruction that is no branch does when `held` hold the address.
 pub(super) fn effect(instruction: &Instruction, held: Registers) -> Step {
     let mut factory = InstructionInfoFactory::new();
-    let used = factory.info(instruction).used_registers();
+    let info = factory.info(instruction);
+    let (used, only_written) = (info.used_registers(), is_full_write(info.op0_access()));
     let written = of_access(used, is_write);
-    let replaced = held.without(of_access(used, is_full_write));
-    if !reads_value(instruction, held, used) {
+    // Bytes and words leave the rest of a register as it was.
+    let whole = used.iter().filter(|one| one.register().size() >= 4);
+    let whole: Vec<UsedRegister> = whole.copied().collect();
+    let replaced = held.without(of_access(&whole, is_full_write));
+    if !reads_value(instruction, held, used, only_written) {
         return Step::Goes(replaced);
     }
     match instruction.mnemonic() {
@@ -113,13 +117,18 @@ pub(super) fn effect(instruction: &Instruction, held: Registers) -> Step {
 }
 
 /// Whether the instruction reads a register that holds the address for anything but addressing memory; `lea` computes with
-/// what it addresses.
-fn reads_value(instruction: &Instruction, held: Registers, used: &[UsedRegister]) -> bool {
+/// what it addresses. `only_written`: the first operand's old value does not matter.
+fn reads_value(
+    instruction: &Instruction,
+    held: Registers,
+    used: &[UsedRegister],
+    only_written: bool,
+) -> bool {
     let lea = instruction.mnemonic() == Mnemonic::Lea;
     let explicit = (0..instruction.op_count()).any(|operand| {
         let register = instruction.op_kind(operand) == OpKind::Register
             && held.has(instruction.op_register(operand));
-        register && !(operand == 0 && is_only_written(instruction, used))
+        register && !(operand == 0 && only_written)
     });
     let address = [instruction.memory_base(), instruction.memory_index()];
     if explicit || lea && address.iter().any(|register| held.has(*register)) {
@@ -136,15 +145,6 @@ fn reads_value(instruction: &Instruction, held: Registers, used: &[UsedRegister]
     };
     let mut hidden = used.iter().filter(|one| !named(one.register()));
     hidden.any(|one| is_read(one.access()) && held.has(one.register()))
-}
-
-/// Whether the first operand is a register that is not read.
-fn is_only_written(instruction: &Instruction, used: &[UsedRegister]) -> bool {
-    let first = bit(instruction.op0_register());
-    let mut reads = used
-        .iter()
-        .filter(|one| bit(one.register()) == first && is_read(one.access()));
-    reads.next().is_none()
 }
 
 fn of_access(used: &[UsedRegister], wanted: impl Fn(OpAccess) -> bool) -> Registers {
@@ -166,7 +166,7 @@ fn is_write(access: OpAccess) -> bool {
     )
 }
 
-/// Whether nothing of the old value stays. (A 32-bit register clears the rest; iced reports the full one.)
+/// Whether nothing of the old value stays.
 fn is_full_write(access: OpAccess) -> bool {
     access == OpAccess::Write
 }

@@ -79,7 +79,7 @@ impl Maker<'_> {
         Function {
             label: index,
             parameters: 1 + self.random.below(3),
-            prefix: *self.random.pick::<&str>(&PREFIXES),
+            prefix: self.random.pick::<&str>(&PREFIXES),
             body: self.block(unit, scope, count),
             result,
             by_pointer: self.random.once_in(6),

@@ -163,7 +163,7 @@ impl Changer<'_> {
     fn function(&mut self, unit: &mut Unit) -> bool {
         let entry = unit.functions.len() - 1;
         let mut fresh = self.maker.function(unit, entry);
-        fresh.prefix = *self.maker.random.pick::<&str>(&PREFIXES);
+        fresh.prefix = self.maker.random.pick::<&str>(&PREFIXES);
         fresh.by_pointer = false;
         fresh.label = 100 + entry;
         unit.functions.push(fresh);
