@@ -10,7 +10,7 @@
 mod step;
 
 use crate::object::{Atom, Link, Object, Role};
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Register};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use livepatch_bundle::Class;
 use std::collections::{BTreeMap, BTreeSet};
 use step::{Registers, Step};
@@ -42,6 +42,9 @@ const READERS: [&str; 24] = [
     "__memcpy_chk",
     "__printf_chk",
 ];
+
+/// How far before a jump its register is loaded, in instructions.
+const NEAR: usize = 8;
 
 /// Whether the code that holds `link` may let the address out that the link leads to.
 #[must_use]
@@ -114,8 +117,8 @@ impl<'w, 'd> Walk<'w, 'd> {
                 Step::Goes(left) => Some(vec![(next, left)]),
             },
             FlowControl::Call | FlowControl::IndirectCall => {
-                let reads = registers.has_arguments() && !self.calls_reader(at);
-                (!reads).then(|| vec![(next, registers.after_call())])
+                let passed = registers.without_address_of(instruction).has_arguments();
+                (!passed || self.calls_reader(at)).then(|| vec![(next, registers.after_call())])
             }
             FlowControl::ConditionalBranch if self.is_inside(at, target) => {
                 Some(vec![(next, registers), (target, registers)])
@@ -131,20 +134,41 @@ impl<'w, 'd> Walk<'w, 'd> {
         }
     }
 
-    /// A jump through a table, to any of the places in this code that data points to. One through a register may be a call of
-    /// another function, too.
-    fn switch(
-        &self,
-        instruction: &Instruction,
-        registers: Registers,
-    ) -> Option<Vec<(u64, Registers)>> {
-        let operands = [instruction.memory_base(), instruction.memory_index()];
-        let through_table = operands.iter().any(|one| registers.has(*one));
-        let passed = !through_table && registers.has_arguments();
-        if passed || self.labels.is_empty() {
-            return None;
+    /// A jump through a table: of labels, to any of the places in this code that data points to; of functions, a call at the
+    /// end.
+    fn switch(&self, jump: &Instruction, registers: Registers) -> Option<Vec<(u64, Registers)>> {
+        if self.labels.is_empty() {
+            let passed = registers.without_address_of(jump).has_arguments();
+            return (!passed).then(Vec::new);
         }
-        Some(self.labels.iter().map(|at| (*at, registers)).collect())
+        let labels = self.labels.iter().map(|at| (*at, registers));
+        self.is_by_table(jump, registers).then(|| labels.collect())
+    }
+
+    /// Whether a jump goes where a table in the registers says: at once, or by a register that was loaded from there or to
+    /// which the table's start was added.
+    fn is_by_table(&self, jump: &Instruction, registers: Registers) -> bool {
+        let addressed = |one: &Instruction| {
+            registers.has(one.memory_base()) || registers.has(one.memory_index())
+        };
+        if jump.op0_kind() != OpKind::Register {
+            return addressed(jump);
+        }
+        let goal = jump.op0_register().full_register();
+        let before = self
+            .code
+            .range(..jump.ip())
+            .rev()
+            .map(|(_, one)| one)
+            .take(NEAR);
+        let writes = |one: &&Instruction| {
+            one.op0_kind() == OpKind::Register && one.op0_register().full_register() == goal
+        };
+        let source = before.into_iter().find(writes);
+        source.is_some_and(|one| match one.mnemonic() {
+            Mnemonic::Mov => addressed(one),
+            mnemonic => mnemonic == Mnemonic::Add,
+        })
     }
 
     /// Whether a register with the address is one of the results. The second one, `%rdx`, rarely is; code that reads memory

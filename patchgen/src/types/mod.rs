@@ -14,6 +14,7 @@ mod attributes;
 mod compare;
 mod model;
 mod read;
+mod sections;
 
 pub use compare::Comparer;
 pub use model::{Encoding, Family, Field, Key, Shape, Type, TypeId, TypeRef, Types, Variable};

@@ -3,13 +3,11 @@
 //! A walk over all entries of all units, type units too. Entries that say nothing about types or variables only
 //! name what is inside them. References are kept as they are and followed when two types are compared.
 
-use super::attributes::{Attributes, Dwarf, Section};
+use super::attributes::{Attributes, Section};
 use super::model::{Encoding, Family, Field, Key, Shape, Type, TypeId, TypeRef, Types, Variable};
-use crate::object::{Object, debug};
-use gimli::{
-    AttributeValue, DebugAbbrev, DebugInfo, DebugTypes, EndianSlice, LittleEndian, constants as dw,
-};
-use std::borrow::Cow;
+use super::sections::Sections;
+use crate::object::Object;
+use gimli::{AttributeValue, DebugInfo, DebugTypes, EndianSlice, LittleEndian, constants as dw};
 use std::collections::BTreeMap;
 use thiserror::Error;
 
@@ -58,60 +56,6 @@ pub fn read(object: &Object<'_>) -> Result<Types, TypesError> {
     } = &mut reader.types;
     elsewhere.retain(|key| !named.contains_key(key));
     Ok(reader.types)
-}
-
-/// The debug sections that types need.
-struct Sections<'d>(Vec<(&'d str, Cow<'d, [u8]>)>);
-
-impl<'d> Sections<'d> {
-    fn of(object: &Object<'d>) -> Result<Self, TypesError> {
-        const NEEDED: [&str; 8] = [
-            ".debug_info",
-            ".debug_types",
-            ".debug_abbrev",
-            ".debug_str",
-            ".debug_line",
-            ".debug_line_str",
-            ".debug_str_offsets",
-            ".debug_addr",
-        ];
-        let mut found = Vec::new();
-        // Type units are in groups, and no entry refers to them by offset.
-        let grouped =
-            |section: &&crate::object::raw::Section<'_>| section.has(object::elf::SHF_GROUP);
-        let (groups, plain): (Vec<_>, Vec<_>) = object.sections.iter().partition(grouped);
-        for section in plain.into_iter().chain(groups) {
-            if NEEDED.contains(&section.name) {
-                let data = debug::contents(object, section)
-                    .ok_or_else(|| TypesError::Compressed(section.name.to_owned()))?;
-                found.push((section.name, data));
-            }
-        }
-        Ok(Self(found))
-    }
-
-    /// The sections with units, the one of the compilation unit first.
-    fn units(&self) -> impl Iterator<Item = (&'d str, &[u8])> {
-        let all = self.0.iter().map(|(name, data)| (*name, &data[..]));
-        all.filter(|(name, _)| matches!(*name, ".debug_info" | ".debug_types"))
-    }
-
-    fn shared(&self) -> Dwarf<'_> {
-        let data = |name: &str| {
-            let found = self.0.iter().find(|(other, _)| *other == name);
-            found.map_or(&[][..], |(_, data)| &data[..])
-        };
-        let slice = |name: &str| EndianSlice::new(data(name), LittleEndian);
-        Dwarf {
-            debug_abbrev: DebugAbbrev::new(data(".debug_abbrev"), LittleEndian),
-            debug_str: slice(".debug_str").into(),
-            debug_line: gimli::DebugLine::new(data(".debug_line"), LittleEndian),
-            debug_line_str: slice(".debug_line_str").into(),
-            debug_str_offsets: slice(".debug_str_offsets").into(),
-            debug_addr: slice(".debug_addr").into(),
-            ..Dwarf::default()
-        }
-    }
 }
 
 /// Deeper names than any program has are cut.
