@@ -41,10 +41,12 @@ impl Registers {
         self.0 & bit(register) != 0
     }
 
-    /// Without what an instruction addresses memory by: an argument for somebody else would not be in the way.
+    /// Without what an instruction addresses memory by: an argument for somebody else would not be in the way. The first
+    /// argument may be both, as in `operations->call(operations)`.
     pub(super) fn without_address_of(self, instruction: &Instruction) -> Self {
         let address = [instruction.memory_base(), instruction.memory_index()];
-        self.without(Self::of(&address))
+        let first = Self::of(&[Register::RDI]);
+        self.without(Self::of(&address).without(first))
     }
 
     pub(super) fn is_empty(self) -> bool {
