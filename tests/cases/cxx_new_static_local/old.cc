@@ -1,6 +1,5 @@
 // A new static local with a guard begins with the patch.
 //#In no-sections: PatchgenRefuses: cannot be told whether it refers to
-//#In clang O0: PatchgenRefuses: exception table
 //#ExpectBefore: 45
 //#ExpectOutput: 51
 //#ExpectOutput: 52

@@ -1,5 +1,4 @@
 // A static local with a guard keeps its value.
-//#In clang O0: PatchgenRefuses: exception table
 //#OldHas: _ZGVZ6answer
 //#ExpectBefore: 46
 //#ExpectBefore: 47
