@@ -1,6 +1,6 @@
 // The medium code model and no relaxation by the assembler.
-//#In gcc O0: ApplyRefuses: `labs` was not found
-//#In clang: ApplyRefuses: `labs` was not found
+//#In gcc O0: ApplyRefuses: was not found in the running program
+//#In clang: ApplyRefuses: was not found in the running program
 //#Cflags: -O2 -mcmodel=medium
 //#ExpectBefore: 21
 //#ExpectOutput: 1022
