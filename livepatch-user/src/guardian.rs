@@ -1,7 +1,7 @@
 //! The process that touches the target is not the one that the user can interrupt.
 //!
 //! `livepatch apply` and `revert` start themselves once more as the *guardian*: in its own session, with the
-//! signals of terminals and job control blocked, and last on the OOM killer's list, and before ordinary sessions at the CPU. The command waits for it and exits
+//! signals of terminals and job control blocked, and last on the OOM killer's list. The command waits for it and exits
 //! with its status. When the command dies, the guardian finishes and the target goes on in the old or the new
 //! version, never half-way.
 
@@ -70,6 +70,4 @@ pub fn settle() {
     // A session leader already: then there is nothing to leave.
     let _ = nix::unistd::setsid();
     let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
-    // Where sessions share the CPUs (sched(7), autogroups), a new session can starve beside busy ones.
-    let _ = std::fs::write("/proc/self/autogroup", "-10");
 }

@@ -9,7 +9,6 @@ use super::timed::TimedWaits;
 use super::timings::{Clock, Timings};
 use super::tracee::{self, Arrival, Seized, StoppedThread, is_64_bit};
 use super::undertaker::Undertaker;
-use super::urgency::Urgency;
 use crate::process::{Pid, ProcessMemory, SharingScan, Tid};
 use crate::sys::ptrace;
 use std::collections::HashSet;
@@ -40,7 +39,6 @@ pub struct Stopped {
     timings: Timings,
     clock: Clock,
     _naps: ShortNaps,
-    _urgency: Urgency,
     _undertaker: Undertaker,
     /// A tracee obeys only the thread that seized it.
     _not_send: PhantomData<*const ()>,
@@ -100,7 +98,6 @@ impl Stopped {
             timings: Timings::default(),
             clock: Clock::start(),
             _naps: ShortNaps::begin(),
-            _urgency: Urgency::begin(),
             _undertaker: Undertaker::hire(pid),
             _not_send: PhantomData,
         }

@@ -3,7 +3,6 @@
 use super::error::{ReleaseError, StopError};
 use super::timed::TimedWaits;
 use super::tracee::{self, Arrival, Cause, Seized, StoppedThread};
-use super::urgency::Urgency;
 use crate::process::{Pid, ProcessMemory, Tid, activity};
 use crate::sys::ptrace;
 use std::io;
@@ -18,7 +17,6 @@ pub(crate) struct Lone {
     pub(crate) pid: Pid,
     pub(crate) thread: StoppedThread,
     released: bool,
-    _urgency: Urgency,
 }
 
 impl Lone {
@@ -31,7 +29,6 @@ impl Lone {
     ) -> Result<Option<Self>, StopError> {
         let pid = memory.pid();
         let timed = TimedWaits::observe(pid, &[(tid, activity(pid, tid))], memory);
-        let urgency = Urgency::begin();
         if tracee::seize(pid, tid, options)? != Seized::Yes {
             return Ok(None);
         }
@@ -60,7 +57,6 @@ impl Lone {
             pid,
             thread,
             released: false,
-            _urgency: urgency,
         }))
     }
 
@@ -70,7 +66,6 @@ impl Lone {
             pid,
             thread,
             released: true,
-            _urgency: Urgency::begin(),
         }
     }
 

@@ -19,7 +19,6 @@ mod timings;
 mod tracee;
 mod undertaker;
 mod unread;
-mod urgency;
 
 pub use error::{ReleaseError, StopError};
 pub use hold::{Stopped, stop};

@@ -4,7 +4,6 @@
 
 pub mod pagescan;
 pub mod ptrace;
-pub mod scheduler;
 pub mod task;
 pub mod vm;
 pub mod wait;
