@@ -1,7 +1,7 @@
 //! The model of a patch: sections, symbols and relocations, and the manifest that explains them.
 
 use crate::{Manifest, RelocKind};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// The index of a section in [`Bundle::sections`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,6 +128,20 @@ impl Names<'_> {
 }
 
 impl Bundle {
+    /// The relocations of everything that is placed in the program, in the order of the sections.
+    pub fn placed_relocations(&self) -> impl Iterator<Item = &Reloc> {
+        let placed = self.sections.iter().filter(|one| one.kind.is_placed());
+        placed.flat_map(|section| &section.relocations)
+    }
+
+    /// The symbols to which what is placed in the program refers; only compared code refers to the others.
+    #[must_use]
+    pub fn needed_symbols(&self) -> BTreeSet<SymbolId> {
+        self.placed_relocations()
+            .map(|reloc| reloc.symbol)
+            .collect()
+    }
+
     /// All symbols by name.
     #[must_use]
     pub fn names(&self) -> Names<'_> {

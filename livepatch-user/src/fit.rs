@@ -3,7 +3,7 @@
 //! Reads the process and changes nothing.
 
 use crate::error::Error;
-use crate::image::{CodeRange, Image, ImageId, Images};
+use crate::image::{Image, ImageId, Images};
 use crate::installed::{Installed, State};
 use crate::link::Resolution;
 use crate::memory::Memory;
@@ -18,7 +18,6 @@ use crate::session::Session;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::{Bundle, RunAddr};
 use livepatch_match::padding_after;
-use std::cell::LazyCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Bytes behind a short function that may be padding: one cache line, the largest alignment that compilers use.
@@ -229,13 +228,13 @@ fn quiesced(
     image: &Image<'_>,
     resolutions: &[Resolution],
 ) -> Result<Vec<ForbiddenRange>, Error> {
-    let starts = image.function_starts();
     let range = |name: &String| {
         let unknown = || Error::Quiesce(name.clone());
         let symbol = bundle.symbol(name).ok_or_else(unknown)?;
         let known = &resolutions[symbol.0];
         let start = known.address.or(known.branch).ok_or_else(unknown)?;
-        let function = starts
+        let function = image
+            .function_starts()
             .iter()
             .find(|range| range.start == start)
             .ok_or_else(unknown)?;
@@ -254,7 +253,6 @@ fn sites(
     patches: &[Installed],
     proof: Proof,
 ) -> Result<Vec<Site>, Error> {
-    let starts = LazyCell::new(|| candidate.image().function_starts());
     let site = |proven: Proven| {
         let own = own_bytes(&proven, patches);
         let end = candidate
@@ -279,7 +277,7 @@ fn sites(
             .read_vec(proven.entry, own.min(end.0 - proven.entry.0) as usize);
         let old = old.unwrap_or_default();
         let padding = if own < ENTRY_MAX {
-            padding(&starts, &proven, own, &code)
+            padding(candidate.image(), &proven, own, &code)
         } else {
             0
         };
@@ -309,8 +307,9 @@ fn own_bytes(proven: &Proven, patches: &[Installed]) -> u64 {
     piece.map_or(0, |(_, len)| *len)
 }
 
-/// How many bytes behind a short function are padding: no further than where the next of `starts` (ascending) begins.
-fn padding(starts: &[CodeRange], proven: &Proven, own: u64, code: &[u8]) -> usize {
+/// How many bytes behind a short function are padding: no further than where the next function begins.
+fn padding(image: &Image<'_>, proven: &Proven, own: u64, code: &[u8]) -> usize {
+    let starts = image.function_starts();
     let end = proven.entry.offset(own.cast_signed());
     let next = starts.partition_point(|range| range.start < end);
     let Some(next) = starts.get(next) else {

@@ -104,7 +104,7 @@ impl Program for Candidate<'_> {
     fn function_starts(&self) -> Vec<RunAddr> {
         self.image
             .function_starts()
-            .into_iter()
+            .iter()
             .map(|range| range.start)
             .collect()
     }

@@ -2,8 +2,7 @@
 
 use crate::installed::Installed;
 use crate::link::Resolution;
-use livepatch_bundle::{Bundle, RunAddr, SectionKind, SymbolId};
-use std::collections::BTreeSet;
+use livepatch_bundle::{Bundle, RunAddr};
 
 /// The sequence numbers of the patches in whose memory lies what the code and data of `bundle` refer to.
 #[must_use]
@@ -11,16 +10,7 @@ pub fn rests_on(bundle: &Bundle, resolutions: &[Resolution], patches: &[Installe
     if patches.is_empty() {
         return Vec::new();
     }
-    let placed = bundle.sections.iter().filter(|section| {
-        !matches!(
-            section.kind,
-            SectionKind::OldCode | SectionKind::OldReadOnly
-        )
-    });
-    let used: BTreeSet<SymbolId> = placed
-        .flat_map(|section| &section.relocations)
-        .map(|reloc| reloc.symbol)
-        .collect();
+    let used = bundle.needed_symbols();
     let known = used.iter().filter_map(|symbol| resolutions.get(symbol.0));
     let addresses: Vec<RunAddr> = known
         .flat_map(|known| [known.address, known.branch])

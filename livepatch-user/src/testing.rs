@@ -1,6 +1,7 @@
-//! Bundles for unit tests.
+//! Bundles and memory for unit tests.
 
-use livepatch_bundle::{Manifest, Reloc, SCHEMA, Section, SectionKind};
+use crate::memory::{Memory, Unreadable};
+use livepatch_bundle::{Manifest, Reloc, RunAddr, SCHEMA, Section, SectionKind};
 
 /// A manifest that names nothing.
 pub(crate) fn manifest() -> Manifest {
@@ -35,5 +36,20 @@ pub(crate) fn section(
         data,
         size,
         relocations,
+    }
+}
+
+/// Memory that holds bytes from 0x1000 on, and nothing else.
+pub(crate) struct Bytes(pub(crate) Vec<u8>);
+
+impl Memory for Bytes {
+    fn read(&self, address: RunAddr, buffer: &mut [u8]) -> Result<(), Unreadable> {
+        let len = buffer.len();
+        let start = usize::try_from(address.0.wrapping_sub(0x1000)).unwrap_or(usize::MAX);
+        let bytes = start
+            .checked_add(len)
+            .and_then(|end| self.0.get(start..end));
+        buffer.copy_from_slice(bytes.ok_or(Unreadable { address, len })?);
+        Ok(())
     }
 }

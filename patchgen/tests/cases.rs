@@ -21,7 +21,7 @@
 
 mod support;
 
-use livepatch_bundle::{Bundle, SectionKind};
+use livepatch_bundle::Bundle;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -231,10 +231,9 @@ fn patched(directives: &Directives, run: &Run, output: &Path) -> Vec<String> {
 /// The symbols of new code and data.
 fn new_symbols(bundle: &Bundle) -> BTreeSet<&str> {
     let symbols = bundle.symbols.iter().filter(|symbol| {
-        symbol.definition.is_some_and(|definition| {
-            let kind = bundle.sections[definition.section.0].kind;
-            !matches!(kind, SectionKind::OldCode | SectionKind::OldReadOnly)
-        })
+        symbol
+            .definition
+            .is_some_and(|definition| bundle.sections[definition.section.0].kind.is_placed())
     });
     symbols.map(|symbol| symbol.name.as_str()).collect()
 }

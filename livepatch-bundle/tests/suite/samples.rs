@@ -376,7 +376,7 @@ fn add_references(plan: &Plan, bundle: &mut Bundle) {
 }
 
 fn add_relocations(plan: &Plan, bundle: &mut Bundle) {
-    let is_old = |kind| matches!(kind, SectionKind::OldCode | SectionKind::OldReadOnly);
+    let is_old = |kind: SectionKind| !kind.is_placed();
     let in_old: Vec<bool> = bundle
         .symbols
         .iter()

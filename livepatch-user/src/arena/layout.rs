@@ -109,16 +109,7 @@ pub(super) fn slot_at(base: RunAddr, epoch: u64) -> RunAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    struct Bytes(Vec<u8>);
-
-    impl Memory for Bytes {
-        fn read(&self, address: RunAddr, buffer: &mut [u8]) -> Result<(), Unreadable> {
-            let start = (address.0 - 0x1000) as usize;
-            buffer.copy_from_slice(&self.0[start..start + buffer.len()]);
-            Ok(())
-        }
-    }
+    use crate::testing::Bytes;
 
     #[test]
     fn a_header_reads_back_and_epochs_differ() {

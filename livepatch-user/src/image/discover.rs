@@ -82,6 +82,7 @@ impl<'m> Search<'_, 'm> {
             gnu_hash: Default::default(),
             dynamic_symbols: Default::default(),
             relocations: Default::default(),
+            function_starts: Default::default(),
             sources: Default::default(),
         };
         image.build_id = build_id(&image);

@@ -8,6 +8,7 @@ use super::headers::Segment;
 use super::inside::Linkage;
 use super::slots::Relocations;
 use super::sources::Sources;
+use super::unwind_table::CodeRange;
 use crate::memory::Memory;
 use crate::process::Mapping;
 use goblin::elf64::program_header::{PT_GNU_EH_FRAME, PT_TLS};
@@ -65,6 +66,7 @@ pub struct Image<'m> {
     pub(super) gnu_hash: OnceLock<Option<GnuHash>>,
     pub(super) dynamic_symbols: OnceLock<DynamicSymbols>,
     pub(super) relocations: OnceLock<Relocations>,
+    pub(super) function_starts: OnceLock<Vec<CodeRange>>,
     pub(super) sources: Sources,
 }
 

@@ -18,7 +18,11 @@ impl Image<'_> {
     /// Every piece of code that `.eh_frame` describes, ascending. Reading ends at the first malformed entry.
     /// The table is found by `.eh_frame_hdr`, which static programs may lack: then by the sections of the file.
     #[must_use]
-    pub fn function_starts(&self) -> Vec<CodeRange> {
+    pub fn function_starts(&self) -> &[CodeRange] {
+        self.function_starts.get_or_init(|| self.read_starts())
+    }
+
+    fn read_starts(&self) -> Vec<CodeRange> {
         let mut found = self.unwind_entries().unwrap_or_default();
         found.retain(|range| range.len > 0 && self.is_code(range.start));
         found.sort_unstable();

@@ -136,7 +136,7 @@ fn place(bundle: &Bundle, kind: SectionKind, sections: &mut [Option<u64>], curso
 /// One stub for each function outside the bundle that placed code calls.
 fn stubs(bundle: &Bundle, cursor: &mut u64) -> BTreeMap<SymbolId, u64> {
     let mut stubs = BTreeMap::new();
-    for reloc in placed(bundle) {
+    for reloc in bundle.placed_relocations() {
         let outside = bundle
             .symbols
             .get(reloc.symbol.0)
@@ -163,7 +163,7 @@ fn slots(
             take(cursor, SlotKind::Branch.len()),
         );
     }
-    for reloc in placed(bundle) {
+    for reloc in bundle.placed_relocations() {
         if let Some(kind) = SlotKind::for_class(reloc.kind.class()) {
             slots
                 .entry((reloc.symbol, kind))
@@ -171,14 +171,6 @@ fn slots(
         }
     }
     slots
-}
-
-fn placed(bundle: &Bundle) -> impl Iterator<Item = &livepatch_bundle::Reloc> {
-    bundle
-        .sections
-        .iter()
-        .filter(|section| section.kind.is_placed())
-        .flat_map(|section| &section.relocations)
 }
 
 fn take(cursor: &mut u64, len: u64) -> u64 {

@@ -50,24 +50,9 @@ fn search(memory: &impl Memory, mapping: &Mapping) -> Option<RunAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Unreadable;
     use crate::process::parse_maps;
     use crate::sys::ptrace::no_registers;
-
-    /// Bytes from 0x1000 on.
-    struct Bytes(Vec<u8>);
-
-    impl Memory for Bytes {
-        fn read(&self, address: RunAddr, buffer: &mut [u8]) -> Result<(), Unreadable> {
-            let len = buffer.len();
-            let start = usize::try_from(address.0.wrapping_sub(0x1000)).unwrap_or(usize::MAX);
-            let bytes = start
-                .checked_add(len)
-                .and_then(|end| self.0.get(start..end));
-            buffer.copy_from_slice(bytes.ok_or(Unreadable { address, len })?);
-            Ok(())
-        }
-    }
+    use crate::testing::Bytes;
 
     fn target() -> (Bytes, Vec<Mapping>) {
         let mut bytes = vec![0x90; 0x3000];

@@ -13,7 +13,7 @@ use crate::link::Resolution;
 use crate::prove::Evidence;
 use livepatch_bundle::{Bundle, Reference, RunAddr, Scope, SymbolId, SymbolKind};
 use livepatch_match::Via;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use thiserror::Error;
 
 /// What the module's tables say about a name.
@@ -120,7 +120,7 @@ pub fn resolve(
     let mut resolutions = vec![Resolution::default(); bundle.symbols.len()];
     let mut errors = Vec::new();
     let names = bundle.names();
-    let needed = needed(bundle);
+    let needed = bundle.needed_symbols();
     let said: HashMap<(SymbolId, Via), u64> = evidence
         .iter()
         .map(|e| ((e.symbol, e.via), e.value))
@@ -149,18 +149,6 @@ pub fn resolve(
     } else {
         Err(errors)
     }
-}
-
-/// The symbols that code or data to be placed refers to.
-fn needed(bundle: &Bundle) -> HashSet<SymbolId> {
-    let placed = bundle
-        .sections
-        .iter()
-        .filter(|section| section.kind.is_placed());
-    placed
-        .flat_map(|section| &section.relocations)
-        .map(|reloc| reloc.symbol)
-        .collect()
 }
 
 struct Question<'a> {

@@ -60,6 +60,22 @@ fn reference() -> Reference {
     }
 }
 
+/// The same, if another module defines it.
+fn import() -> Reference {
+    Reference {
+        defined: false,
+        ..reference()
+    }
+}
+
+/// The same, if others may have the name, too.
+fn local() -> Reference {
+    Reference {
+        scope: Scope::Local,
+        ..reference()
+    }
+}
+
 /// A bundle whose code of this kind refers to `reference`.
 fn bundle(reference: Reference, from: SectionKind) -> Bundle {
     let reloc = Reloc {
@@ -107,11 +123,7 @@ fn running_code_alone_tells_where_a_function_is() {
 
 #[test]
 fn a_call_through_the_plt_of_an_import_does_not_tell_its_address() {
-    let import = Reference {
-        defined: false,
-        ..reference()
-    };
-    let known = answer(import, &[says(Via::Branch, CODE)], &Fake::default()).unwrap();
+    let known = answer(import(), &[says(Via::Branch, CODE)], &Fake::default()).unwrap();
     assert_eq!((known.branch, known.address), (Some(CODE), None));
 }
 
@@ -146,13 +158,9 @@ fn code_tells_which_of_several_of_one_name_is_meant() {
         named: vec![at(ELSEWHERE), at(CODE)],
         ..Fake::default()
     };
-    let local = Reference {
-        scope: Scope::Local,
-        ..reference()
-    };
-    let known = answer(local.clone(), &[says(Via::Branch, CODE)], &program).unwrap();
+    let known = answer(local(), &[says(Via::Branch, CODE)], &program).unwrap();
     assert_eq!(known.address, Some(CODE));
-    let errors = answer(local, &[], &program).unwrap_err();
+    let errors = answer(local(), &[], &program).unwrap_err();
     assert!(matches!(
         errors[..],
         [ResolveError::Ambiguous { count: 2, .. }]
@@ -165,11 +173,7 @@ fn what_only_compared_code_refers_to_may_stay_unknown_but_not_contradicted() {
         named: vec![at(ELSEWHERE), at(CODE)],
         ..Fake::default()
     };
-    let local = Reference {
-        scope: Scope::Local,
-        ..reference()
-    };
-    let old = bundle(local, SectionKind::OldCode);
+    let old = bundle(local(), SectionKind::OldCode);
     assert_eq!(
         resolve(&old, &[], &program),
         Ok(vec![Resolution::default()])
@@ -185,15 +189,11 @@ fn what_only_compared_code_refers_to_may_stay_unknown_but_not_contradicted() {
 
 #[test]
 fn a_new_import_is_found_in_the_loaders_order() {
-    let import = Reference {
-        defined: false,
-        ..reference()
-    };
     let program = Fake {
         global: Some(Global::Address(ELSEWHERE)),
         ..Fake::default()
     };
-    let known = answer(import, &[], &program).unwrap();
+    let known = answer(import(), &[], &program).unwrap();
     assert_eq!(
         (known.branch, known.address),
         (Some(ELSEWHERE), Some(ELSEWHERE))
@@ -202,17 +202,13 @@ fn a_new_import_is_found_in_the_loaders_order() {
 
 #[test]
 fn a_function_chosen_at_load_time_is_where_it_is_bound_or_refused() {
-    let import = Reference {
-        defined: false,
-        ..reference()
-    };
     let program = |bound| Fake {
         global: Some(Global::Ifunc(bound)),
         ..Fake::default()
     };
-    let known = answer(import.clone(), &[], &program(Some(ELSEWHERE))).unwrap();
+    let known = answer(import(), &[], &program(Some(ELSEWHERE))).unwrap();
     assert_eq!(known.branch, Some(ELSEWHERE));
-    let errors = answer(import.clone(), &[], &program(None)).unwrap_err();
+    let errors = answer(import(), &[], &program(None)).unwrap_err();
     assert!(matches!(errors[..], [ResolveError::Unbound { .. }]));
 
     let by_slot = Fake {
@@ -222,7 +218,7 @@ fn a_function_chosen_at_load_time_is_where_it_is_bound_or_refused() {
         },
         ..program(None)
     };
-    assert_eq!(answer(import, &[], &by_slot).unwrap().slot, Some(SLOT));
+    assert_eq!(answer(import(), &[], &by_slot).unwrap().slot, Some(SLOT));
 }
 
 #[test]

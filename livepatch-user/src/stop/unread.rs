@@ -96,25 +96,10 @@ fn use_of(factory: &mut InstructionInfoFactory, instruction: &Instruction) -> Us
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Unreadable;
-
-    /// Code at 0x1000.
-    struct Code(Vec<u8>);
-
-    impl Memory for Code {
-        fn read(&self, address: RunAddr, buffer: &mut [u8]) -> Result<(), Unreadable> {
-            let len = buffer.len();
-            let start = usize::try_from(address.0.wrapping_sub(0x1000)).unwrap_or(usize::MAX);
-            let bytes = start
-                .checked_add(len)
-                .and_then(|end| self.0.get(start..end));
-            buffer.copy_from_slice(bytes.ok_or(Unreadable { address, len })?);
-            Ok(())
-        }
-    }
+    use crate::testing::Bytes;
 
     fn unread(code: &[u8]) -> bool {
-        r10_is_unread(&Code(code.to_vec()), RunAddr(0x1000))
+        r10_is_unread(&Bytes(code.to_vec()), RunAddr(0x1000))
     }
 
     #[test]
