@@ -13,6 +13,7 @@ use crate::install::{InstallError, Mapped, install};
 use crate::installed::{Installed, State, redirect_exchange};
 use crate::link::Image;
 use crate::memory::Memory;
+use crate::placed::Placed;
 use crate::plan::Site;
 use crate::process::Pid;
 use crate::record::Record;
@@ -113,7 +114,7 @@ fn bring_in(context: &Context<'_>, name: &str, fit: &Fit<'_>) -> Result<Applied,
             let kept = match (error.status(), fit.plan.record(mapped.base)) {
                 (Status::Broken, _) | (_, Err(_)) => Ok(()),
                 (_, Ok(record)) if context.unwinders.is_empty() || record.unwind.1 == 0 => Ok(()),
-                (_, Ok(record)) => context.frames(mapped.base, &record).deregister(),
+                (_, Ok(record)) => Frames(context.placed(mapped.base, &record)).deregister(),
             };
             if let Err(known) = kept {
                 let base = mapped.base;
@@ -135,7 +136,7 @@ fn settle(
     applied: Applied,
 ) -> Result<Applied, Error> {
     let record = fit.plan.record(applied.base)?;
-    let hooks = context.hooks(applied.base, &record);
+    let hooks = context.hooks(context.placed(applied.base, &record));
     let Err(aborted) = hooks.run(Phase::PostApply) else {
         return Ok(applied);
     };
@@ -214,12 +215,12 @@ struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// The unwind records of the patch that was placed at `base`.
-    fn frames<'r>(&self, base: RunAddr, record: &'r Record) -> Frames<'r>
+    /// The patch that was placed at `base`.
+    fn placed<'r>(&self, base: RunAddr, record: &'r Record) -> Placed<'r>
     where
         'a: 'r,
     {
-        Frames {
+        Placed {
             session: self.session,
             images: self.images,
             patches: self.patches,
@@ -228,17 +229,9 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The hooks of the patch that was placed at `base`.
-    fn hooks<'r>(&self, base: RunAddr, record: &'r Record) -> Hooks<'r>
-    where
-        'a: 'r,
-    {
+    fn hooks<'r>(&self, placed: Placed<'r>) -> Hooks<'r> {
         Hooks {
-            session: self.session,
-            images: self.images,
-            patches: self.patches,
-            base,
-            record,
+            placed,
             time: self.options.hook_time,
         }
     }
@@ -289,11 +282,11 @@ fn switch(
         symbolize: &symbolize,
         timeout: options.timeout,
     };
-    let frames = context.frames(mapped.base, &record);
-    frames
+    let placed = context.placed(mapped.base, &record);
+    Frames(placed)
         .register(unwinders)
         .map_err(|error| (error, runs.clone()))?;
-    let hooks = context.hooks(mapped.base, &record);
+    let hooks = context.hooks(placed);
     if let Err(aborted) = hooks.run(Phase::PreApply) {
         if aborted.succeeded > 0 {
             hooks.make_up(Phase::PostRevert);

@@ -24,6 +24,7 @@ pub mod list;
 pub mod lock;
 pub mod memory;
 pub mod place;
+pub mod placed;
 pub mod plan;
 pub mod process;
 pub mod program;

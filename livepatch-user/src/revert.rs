@@ -17,6 +17,7 @@ use crate::install::{Hands, Mapped};
 use crate::installed::{Installed, State};
 use crate::memory::Memory;
 use crate::place::PAGE;
+use crate::placed::Placed;
 use crate::process::{Pid, Tid};
 use crate::record::retired_marks;
 use crate::release::discard;
@@ -197,13 +198,19 @@ impl Reversal<'_> {
         Err(error)
     }
 
-    fn hooks(&self) -> Hooks<'_> {
-        Hooks {
+    fn placed(&self) -> Placed<'_> {
+        Placed {
             session: self.session,
             images: self.images,
             patches: self.patches,
             base: self.patch().prelude.base,
             record: &self.patch().record,
+        }
+    }
+
+    fn hooks(&self) -> Hooks<'_> {
+        Hooks {
+            placed: self.placed(),
             time: self.options.hook_time,
         }
     }
@@ -371,14 +378,7 @@ impl Reversal<'_> {
 
     /// Lets the unwinders forget the patch's records, or tells why they do not.
     fn forget_frames(&self) -> Option<String> {
-        let frames = Frames {
-            session: self.session,
-            images: self.images,
-            patches: self.patches,
-            base: self.patch().prelude.base,
-            record: &self.patch().record,
-        };
-        let error = frames.deregister().err()?;
+        let error = Frames(self.placed()).deregister().err()?;
         Some(format!("an unwinder may know its records: {error}"))
     }
 

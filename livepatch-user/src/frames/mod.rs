@@ -13,14 +13,12 @@ mod unwinder;
 
 pub use unwinder::{Unusable, Unwinder, unwinders};
 
-use crate::calls::{Caller, Need, Turn};
+use crate::calls::{Need, Turn};
 use crate::error::Error;
 use crate::image::Images;
-use crate::installed::Installed;
 use crate::memory::Memory;
-use crate::record::Record;
+use crate::placed::Placed;
 use crate::remote::RemoteError;
-use crate::session::Session;
 use livepatch_bundle::{Bundle, RunAddr, SectionKind};
 use std::time::Duration;
 use thiserror::Error;
@@ -91,18 +89,7 @@ pub fn needed(
 }
 
 /// The unwind records of a patch in the target.
-pub struct Frames<'a> {
-    /// The process.
-    pub session: &'a Session,
-    /// Its images.
-    pub images: &'a Images<'a>,
-    /// Its patches.
-    pub patches: &'a [Installed],
-    /// Where the patch lies.
-    pub base: RunAddr,
-    /// What it says about itself.
-    pub record: &'a Record,
-}
+pub struct Frames<'a>(pub Placed<'a>);
 
 impl Frames<'_> {
     /// Tells the unwinders. On failure none knows the records.
@@ -110,11 +97,11 @@ impl Frames<'_> {
     /// # Errors
     /// When one cannot be told, or does not find the records afterwards.
     pub fn register(&self, unwinders: &[Unwinder]) -> Result<(), Error> {
-        if unwinders.is_empty() || self.record.unwind.1 == 0 {
+        if unwinders.is_empty() || self.0.record.unwind.1 == 0 {
             return Ok(());
         }
         let probe = self.probe()?;
-        let mut caller = self.caller();
+        let mut caller = self.0.caller();
         let mut turn = caller.turn(Need::Unwinder)?;
         let mut told = 0;
         let outcome = unwinders.iter().try_for_each(|unwinder| {
@@ -138,15 +125,15 @@ impl Frames<'_> {
     /// # Errors
     /// When one cannot be told, or finds them still: the patch must then stay mapped.
     pub fn deregister(&self) -> Result<(), Error> {
-        if self.record.unwind.1 == 0 {
+        if self.0.record.unwind.1 == 0 {
             return Ok(());
         }
-        let (unwinders, _) = unwinders(self.images, self.record.module.start);
+        let (unwinders, _) = unwinders(self.0.images, self.0.record.module.start);
         if unwinders.is_empty() {
             return Ok(());
         }
         let probe = self.probe()?;
-        let mut caller = self.caller();
+        let mut caller = self.0.caller();
         let mut turn = caller.turn(Need::Unwinder)?;
         let outcome = unwinders
             .iter()
@@ -155,31 +142,22 @@ impl Frames<'_> {
         outcome.map_err(|error| self.error(error)).and(ended)
     }
 
-    fn caller(&self) -> Caller<'_> {
-        let known = self
-            .patches
-            .iter()
-            .any(|patch| patch.prelude.base == self.base);
-        let placed = (!known).then_some((self.base, self.record));
-        Caller::new(self.session, self.images, self.patches, placed)
-    }
-
     fn error(&self, source: FramesError) -> Error {
         Error::Frames {
-            pid: self.session.pid(),
+            pid: self.0.session.pid(),
             source: Box::new(source),
         }
     }
 
     /// Where the records begin.
     fn start(&self) -> RunAddr {
-        RunAddr(self.base.0 + self.record.unwind.0)
+        RunAddr(self.0.base.0 + self.0.record.unwind.0)
     }
 
     /// An address whose record an unwinder that knows the records finds.
     fn probe(&self) -> Result<RunAddr, Error> {
-        let len = self.record.unwind.1 as usize;
-        let bytes = self.session.memory.read_vec(self.start(), len);
+        let len = self.0.record.unwind.1 as usize;
+        let bytes = self.0.session.memory.read_vec(self.start(), len);
         let probe = bytes
             .ok()
             .and_then(|bytes| records::first_code(&bytes, self.start()));
@@ -241,6 +219,6 @@ impl Frames<'_> {
         let arguments = [probe.0, bases.0, 0, 0, 0, 0];
         let record = turn.call(TIME, function, arguments).map_err(failed)?;
         let offset = record.wrapping_sub(self.start().0);
-        Ok(offset < self.record.unwind.1)
+        Ok(offset < self.0.record.unwind.1)
     }
 }

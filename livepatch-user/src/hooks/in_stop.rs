@@ -28,12 +28,12 @@ impl Hooks<'_> {
     }
 
     fn all_in_stop(&self, phase: Phase, standing: &[Standing]) -> Result<(), Error> {
-        let memory = &self.session.memory;
+        let memory = &self.placed.session.memory;
         let mut thread = self.any(standing)?;
         let tid = thread.tid();
-        let arena = self.record.arena.as_ref();
+        let arena = self.placed.record.arena.as_ref();
         let tell = |stopped| {
-            tell_stopped(self.session, arena, tid, stopped).map_err(|source| Error::Arena {
+            tell_stopped(self.placed.session, arena, tid, stopped).map_err(|source| Error::Arena {
                 pid: memory.pid(),
                 source: source.into(),
             })
@@ -50,7 +50,7 @@ impl Hooks<'_> {
 
     /// The first thread that is fit, of those that slept if there is one.
     fn any(&self, standing: &[Standing]) -> Result<Borrowed<'_>, Error> {
-        let pid = self.session.pid();
+        let pid = self.placed.session.pid();
         let mappings = maps(pid).map_err(|source| Error::Read {
             pid,
             what: "the mappings",
@@ -58,7 +58,7 @@ impl Hooks<'_> {
         })?;
         let mut reasons = Vec::new();
         for one in standing {
-            match Borrowed::in_stop(&self.session.memory, &mappings, one.thread) {
+            match Borrowed::in_stop(&self.placed.session.memory, &mappings, one.thread) {
                 Ok(thread) => return Ok(thread),
                 Err(RemoteError::NoThread { reasons: why, .. }) => reasons.push(why),
                 Err(error) => return Err(error.into()),

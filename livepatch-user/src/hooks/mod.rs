@@ -8,27 +8,17 @@ mod in_stop;
 
 pub use failure::HookFailure;
 
-use crate::calls::{Caller, Need, Turn};
+use crate::calls::{Need, Turn};
 use crate::error::Error;
-use crate::image::Images;
-use crate::installed::Installed;
-use crate::record::{Record, RecordedHook};
-use crate::session::Session;
+use crate::placed::Placed;
+use crate::record::RecordedHook;
 use livepatch_bundle::{Phase, RunAddr};
 use std::time::Duration;
 
 /// The hooks of one patch in one process.
 pub struct Hooks<'a> {
-    /// The process.
-    pub session: &'a Session,
-    /// Its images.
-    pub images: &'a Images<'a>,
-    /// Its patches.
-    pub patches: &'a [Installed],
-    /// Where the patch lies.
-    pub base: RunAddr,
-    /// What it says about itself.
-    pub record: &'a Record,
+    /// The patch.
+    pub placed: Placed<'a>,
     /// How long a hook may take.
     pub time: Duration,
 }
@@ -62,8 +52,7 @@ impl Hooks<'_> {
             error,
             succeeded: 0,
         };
-        let placed = Some((self.base, self.record)).filter(|_| !self.is_known());
-        let mut caller = Caller::new(self.session, self.images, self.patches, placed);
+        let mut caller = self.placed.caller();
         let mut turn = caller.turn(Need::Anything).map_err(early)?;
         let outcome = self.of(phase).try_for_each(|hook| {
             self.one(&mut turn, hook)?;
@@ -85,14 +74,8 @@ impl Hooks<'_> {
     }
 
     fn of(&self, phase: Phase) -> impl Iterator<Item = &RecordedHook> {
-        let hooks = self.record.hooks.iter();
+        let hooks = self.placed.record.hooks.iter();
         hooks.filter(move |hook| hook.phase == phase)
-    }
-
-    /// Whether the patch is among those that the process is known to have.
-    fn is_known(&self) -> bool {
-        let mut patches = self.patches.iter();
-        patches.any(|patch| patch.prelude.base == self.base)
     }
 
     fn one(&self, turn: &mut Turn<'_, '_>, hook: &RecordedHook) -> Result<(), Error> {
@@ -101,7 +84,7 @@ impl Hooks<'_> {
     }
 
     fn code(&self, hook: &RecordedHook) -> RunAddr {
-        RunAddr(self.base.0 + hook.offset)
+        RunAddr(self.placed.base.0 + hook.offset)
     }
 
     /// What a hook's result means.
@@ -113,8 +96,8 @@ impl Hooks<'_> {
             Err(failure) => failure,
         };
         Err(Error::Hook {
-            pid: self.session.pid(),
-            patch: self.record.name.clone(),
+            pid: self.placed.session.pid(),
+            patch: self.placed.record.name.clone(),
             phase: hook.phase,
             hook: hook.name.clone(),
             failure: Box::new(failure),
