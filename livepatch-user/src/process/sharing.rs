@@ -6,7 +6,9 @@
 //! (CONFIG_KCMP) is only asked which threads wait in `vfork`.
 
 use super::{Activity, Pid, Stat, Tid};
+use crate::memory::Memory;
 use crate::sys::task;
+use livepatch_bundle::RunAddr;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -33,15 +35,19 @@ pub struct SharingScan {
 const MANY: i32 = 4096;
 
 impl SharingScan {
-    /// Searches the whole system. `activities` says what the target's threads do.
+    /// Searches the whole system. `activities` says what the target's threads do, `memory` is the target's.
     ///
     /// # Errors
     /// When `/proc` cannot be read.
-    pub fn start(target: Pid, activities: &[(Tid, Activity)]) -> io::Result<(Self, Vec<Stranger>)> {
+    pub fn start(
+        target: Pid,
+        activities: &[(Tid, Activity)],
+        memory: &impl Memory,
+    ) -> io::Result<(Self, Vec<Stranger>)> {
         let load = File::open("/proc/loadavg")?;
         let last = last_task(&load)?;
         let mut found = search_all(target)?;
-        found.extend(search_vfork(activities));
+        found.extend(search_vfork(activities, memory));
         Ok((Self { target, load, last }, found))
     }
 
@@ -99,16 +105,58 @@ fn named(number: i32) -> Stranger {
     }
 }
 
-/// Threads that wait for a `vfork` child: asleep in `vfork`, or in `clone`/`clone3` as `posix_spawn` does it.
-fn search_vfork(activities: &[(Tid, Activity)]) -> impl Iterator<Item = Stranger> {
-    let waits = |activity: &Activity| match activity {
-        Activity::InSyscall { number, .. } => {
-            [libc::SYS_vfork, libc::SYS_clone, libc::SYS_clone3].contains(&number.cast_signed())
-        }
-        _ => false,
-    };
+/// Threads that wait for a `vfork` child.
+fn search_vfork(
+    activities: &[(Tid, Activity)],
+    memory: &impl Memory,
+) -> impl Iterator<Item = Stranger> {
     activities
         .iter()
-        .filter(move |(_, now)| waits(now))
+        .filter(move |(_, now)| waits_for_child(now, memory))
         .map(|(tid, _)| named(tid.0))
+}
+
+/// Whether the thread sleeps in `vfork`, or in `clone` or `clone3` as `posix_spawn` calls them. Threads that create threads, and
+/// new ones, sleep in these for other reasons.
+fn waits_for_child(activity: &Activity, memory: &impl Memory) -> bool {
+    let Activity::InSyscall {
+        number, arguments, ..
+    } = activity
+    else {
+        return false;
+    };
+    let flags = match number.cast_signed() {
+        libc::SYS_vfork => return true,
+        libc::SYS_clone => Some(arguments[0]),
+        // The first member of `struct clone_args`.
+        libc::SYS_clone3 => memory.read_u64(RunAddr(arguments[0])).ok(),
+        _ => return false,
+    };
+    flags.is_none_or(|flags| flags & libc::CLONE_VFORK as u64 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Bytes;
+
+    #[test]
+    fn only_who_asked_for_it_waits_for_a_child() {
+        let vfork = libc::CLONE_VFORK as u64;
+        let waits = |number: i64, first: u64, at_1000: u64| {
+            let call = Activity::InSyscall {
+                number: number.cast_unsigned(),
+                arguments: [first, 0, 0, 0, 0, 0],
+                stack: 0,
+                instruction: 0,
+            };
+            waits_for_child(&call, &Bytes(at_1000.to_le_bytes().to_vec()))
+        };
+        assert!(waits(libc::SYS_vfork, 0, 0));
+        assert!(waits(libc::SYS_clone, vfork, 0) && !waits(libc::SYS_clone, 0x100, 0));
+        assert!(waits(libc::SYS_clone3, 0x1000, vfork | 0x100));
+        assert!(!waits(libc::SYS_clone3, 0x1000, 0x100));
+        assert!(waits(libc::SYS_clone3, 0x2000, 0), "it cannot be read");
+        assert!(!waits(libc::SYS_read, vfork, vfork));
+    }
 }

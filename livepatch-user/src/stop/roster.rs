@@ -39,12 +39,12 @@ impl Roster {
             .iter()
             .map(|&tid| (tid, activity(pid, tid)))
             .collect();
-        let (sharing, strangers) = SharingScan::start(pid, &activities)
+        let memory = ProcessMemory::open(target).map_err(system("opening its memory"))?;
+        let (sharing, strangers) = SharingScan::start(pid, &activities, &memory)
             .map_err(system("searching for tasks that share its memory"))?;
         if let Some(stranger) = strangers.into_iter().next() {
             return Err(StopError::SharedMemory { pid, stranger });
         }
-        let memory = ProcessMemory::open(target).map_err(system("opening its memory"))?;
         let timed = TimedWaits::observe(pid, &activities, &memory);
         let select = |asleep| {
             let wanted = activities
