@@ -206,27 +206,27 @@ impl Stopped {
     }
 
     /// Stops the threads that started meanwhile, until there are no more.
+    ///
+    /// A list does not tell that there are no more: threads come and go while it is read, so that it may lack one that
+    /// runs and have another that does not any more. The kernel's count is of one moment.
     fn add_rest(&mut self, members: &Members, deadline: Instant) -> Result<(), StopError> {
+        let mut dead = HashSet::new();
         loop {
-            // Every thread that we hold is alive and of this group, so that an equal count means an equal set; unless
-            // the count has members that we do not hold.
             let count = members
                 .count()
                 .map_err(|source| gone_or(self.pid, source))?;
-            if self.helpers.is_empty() && count == self.threads.len() as u64 {
+            // What never runs again and is still there was counted; what we hold is alive and of this group.
+            let idle = dead.union(&self.helpers);
+            let idle = idle.filter(|tid| tracee::never_runs(self.pid, **tid));
+            if count == (self.threads.len() + idle.count()) as u64 {
                 return Ok(());
             }
-            let (list, complete) = members.list().map_err(|source| gone_or(self.pid, source))?;
             let known = self.known();
-            let new: Vec<_> = list
-                .into_iter()
-                .filter(|tid| !known.contains(tid))
-                .collect();
+            let mut new = members.list().map_err(|source| gone_or(self.pid, source))?;
+            new.retain(|tid| !known.contains(tid));
             self.add(&new, false, deadline)?;
-            // Whatever of a complete list could not be added is dead.
-            if complete && self.known().len() == known.len() {
-                return Ok(());
-            }
+            let known = self.known();
+            dead.extend(new.into_iter().filter(|tid| !known.contains(tid)));
             if Instant::now() >= deadline {
                 return Err(StopError::Endless(self.pid));
             }

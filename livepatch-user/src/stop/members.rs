@@ -23,11 +23,8 @@ impl Members {
         Ok(self.directory.metadata()?.nlink().saturating_sub(2))
     }
 
-    /// Lists the threads, and whether the list is certainly complete. The kernel's listing may skip threads while
-    /// others end, but then it is shorter than the count.
-    pub(super) fn list(&self) -> io::Result<(Vec<Tid>, bool)> {
-        let list = threads(self.pid)?;
-        let complete = list.len() as u64 == self.count()?;
-        Ok((list, complete))
+    /// Lists the threads. While some start and others end, it may lack living ones.
+    pub(super) fn list(&self) -> io::Result<Vec<Tid>> {
+        threads(self.pid)
     }
 }

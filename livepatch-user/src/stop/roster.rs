@@ -34,7 +34,7 @@ impl Roster {
             }
         };
         let members = Members::open(pid).map_err(|source| gone_or(pid, source))?;
-        let (threads, _) = members.list().map_err(|source| gone_or(pid, source))?;
+        let threads = members.list().map_err(|source| gone_or(pid, source))?;
         let activities: Vec<_> = threads
             .iter()
             .map(|&tid| (tid, activity(pid, tid)))

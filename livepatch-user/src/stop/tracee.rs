@@ -6,7 +6,7 @@ use super::restart;
 use super::timed::TimedWaits;
 use crate::memory::Registers;
 use crate::process::{Pid, Stat, Tid};
-use crate::sys::{ptrace, wait};
+use crate::sys::{ptrace, task, wait};
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -108,6 +108,11 @@ pub(super) fn is_kernel_helper(pid: Pid, thread: &StoppedThread) -> bool {
     Stat::read(&directory(pid, thread.tid)).is_ok_and(|stat| stat.is_kernel_helper())
 }
 
+/// Whether a thread of the group cannot run user code: it is dead and not released yet, or the kernel's own.
+pub(super) fn never_runs(pid: Pid, tid: Tid) -> bool {
+    Stat::read(&directory(pid, tid)).is_ok_and(|stat| stat.is_dead() || stat.is_kernel_helper())
+}
+
 /// Waits until a thread stands or is gone.
 pub(crate) fn await_stop(pid: Pid, tid: Tid, deadline: Instant) -> Result<Arrival, StopError> {
     let mut patience = Patience::new();
@@ -171,7 +176,8 @@ fn is_stop_signal(signal: i32) -> bool {
     )
 }
 
-/// Reads the registers and conceals an interruption that is our doing. `None` if the thread was killed meanwhile.
+/// Reads the registers and conceals an interruption that is our doing. `None` if the thread was killed meanwhile, or ended before
+/// we attached and its number is that of another process's thread now, which goes on.
 pub(crate) fn look(
     pid: Pid,
     tid: Tid,
@@ -179,6 +185,10 @@ pub(crate) fn look(
     cause: Cause,
     timed: &TimedWaits,
 ) -> io::Result<Option<StoppedThread>> {
+    if !task::is_member(pid, tid) {
+        ptrace::detach(tid, cause.signal_to_deliver()).ok();
+        return Ok(None);
+    }
     let looked = ptrace::registers(tid).and_then(|mut registers| {
         if !cause.is_job_control() {
             conceal(pid, tid, &mut registers, timed)?;

@@ -20,6 +20,15 @@ pub fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// Whether the process has a thread of this number: a `tgkill` without a signal.
+#[must_use]
+pub fn is_member(pid: Pid, tid: Tid) -> bool {
+    // SAFETY: the call takes numbers only.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, pid.0, tid.0, 0) };
+    // Whoever may not signal it is told so.
+    checked(result).map_or_else(|error| error.raw_os_error() != Some(libc::ESRCH), |_| true)
+}
+
 /// Whether two tasks have the same address space.
 ///
 /// # Errors
