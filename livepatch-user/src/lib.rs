@@ -44,4 +44,5 @@ pub mod stop;
 pub mod sys;
 #[cfg(test)]
 mod testing;
+pub mod trust;
 pub mod unwind;
