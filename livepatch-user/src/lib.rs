@@ -26,6 +26,7 @@ pub mod memory;
 pub mod place;
 pub mod placed;
 pub mod plan;
+pub mod printable;
 pub mod process;
 pub mod program;
 pub mod prove;

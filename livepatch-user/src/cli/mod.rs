@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::fit::Patch;
 use crate::guardian;
 use crate::list::{list, patched_processes};
+use crate::printable;
 use crate::process::Pid;
 use crate::report::{FailureReport, Report};
 use crate::revert::{self, revert};
@@ -159,14 +160,17 @@ fn admit(check: &Check) -> Result<Admitted, BundleRefusal> {
 }
 
 fn tell<T: Display + serde::Serialize>(output: Output, fact: &T) {
-    if output.json {
-        say!(
-            "{}",
-            serde_json::to_string(fact).expect("reports are plain data")
-        );
+    let text = if output.json {
+        to_json(fact)
     } else {
-        say!("{fact}");
-    }
+        fact.to_string()
+    };
+    say!("{}", printable::lines(&text));
+}
+
+fn to_json<T: serde::Serialize>(fact: &T) -> String {
+    let text = serde_json::to_string(fact).expect("reports are plain data");
+    printable::json(&text).into_owned()
 }
 
 fn tell_error(output: Output, pid: Pid, error: &Error) -> Status {
@@ -199,17 +203,14 @@ fn tell_failure(
             errors,
             help,
         };
-        say!(
-            "{}",
-            serde_json::to_string(&report).expect("reports are plain data")
-        );
+        say!("{}", to_json(&report));
         return;
     }
-    eprintln!("livepatch: {}", errors[0]);
+    eprintln!("livepatch: {}", printable::lines(&errors[0]));
     for cause in &errors[1..] {
-        eprintln!("  caused by: {cause}");
+        eprintln!("  caused by: {}", printable::lines(cause));
     }
     if let Some(help) = help {
-        eprintln!("help: {help}");
+        eprintln!("help: {}", printable::lines(&help));
     }
 }
