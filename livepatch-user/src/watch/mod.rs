@@ -8,27 +8,26 @@
 mod bundles;
 mod events;
 mod journal;
+mod keep;
 mod look;
 mod metrics;
 mod opened;
 mod schedule;
+mod work;
 
 pub use bundles::BundlesError;
 pub use events::EventsError;
 pub use opened::OpenedError;
 
 use crate::apply;
-use crate::crew::{self, CrewError, Worker};
-use crate::list::{list, patched_processes};
+use crate::crew::Worker;
 use crate::process::Pid;
 use crate::select::all_processes;
-use crate::status::Status;
-use crate::sys::identity::{FileIdentity, identity};
+use crate::sys::identity::FileIdentity;
 use crate::trust::Sources;
 use bundles::Bundles;
 use events::{Event, Events};
 use journal::{Level, log};
-use look::{Look, Tried, look, take_back};
 use metrics::Metrics;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -39,15 +38,10 @@ use opened::Opened;
 use schedule::{Cause, Schedule};
 use std::collections::{BTreeSet, HashSet};
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Instant;
 use thiserror::Error;
-
-/// How long a refusal of a process that has just started or loaded something may be because it is not finished.
-const GRACE: Duration = Duration::from_secs(3);
-
-/// How often figures are written at most.
-const METRICS_EVERY: Duration = Duration::from_secs(1);
+use work::executable;
 
 /// What to watch, and how.
 #[derive(Clone, Debug)]
@@ -167,13 +161,6 @@ impl Watch {
         Ok(watch)
     }
 
-    fn watch_openings(&mut self) -> Result<(), OpenedError> {
-        if self.bundles.libraries && self.opened.is_none() {
-            self.opened = Some(Opened::watch()?);
-        }
-        Ok(())
-    }
-
     /// Waits for something and does what is due; false when it is time to end.
     fn step(&mut self) -> bool {
         self.tell_metrics(false);
@@ -271,206 +258,6 @@ impl Watch {
             }
         }
     }
-
-    /// Reads the directory again; true when there is something new in it.
-    fn reload(&mut self) -> bool {
-        let read = Bundles::read(&self.options.directory, &self.options.sources);
-        let (bundles, unfit) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                log(Level::Error, &journal::chain(&error));
-                return false;
-            }
-        };
-        let (before, after) = (self.bundles.digests(), bundles.digests());
-        if before == after {
-            return false;
-        }
-        for why in &unfit {
-            log(Level::Warning, &journal::chain(why));
-        }
-        let removed: Vec<String> = self
-            .bundles
-            .patches()
-            .difference(&bundles.patches())
-            .cloned()
-            .collect();
-        self.bundles = bundles;
-        self.others.clear();
-        if let Some(opened) = &mut self.opened {
-            opened.forget_files();
-        }
-        let patches: Vec<String> = self.bundles.patches().into_iter().collect();
-        log(
-            Level::Notice,
-            &format!("the directory has changed; patches: {}", patches.join(", ")),
-        );
-        if let Err(error) = self.watch_openings() {
-            log(Level::Error, &journal::chain(&error));
-        }
-        for patch in removed {
-            self.remove(&patch);
-        }
-        after.difference(&before).next().is_some()
-    }
-
-    fn remove(&mut self, patch: &str) {
-        if !self.options.revert_removed {
-            log(
-                Level::Notice,
-                &format!("the bundle of `{patch}` is gone; it stays where it is applied"),
-            );
-            return;
-        }
-        let has = |pid: &Pid| {
-            list(*pid).is_ok_and(|patches| patches.iter().any(|one| one.patch == patch))
-        };
-        let pids: Vec<Pid> = patched_processes().into_iter().filter(has).collect();
-        let work = |index: usize| take_back(pids[index], patch, &self.options.apply);
-        let mut all = Vec::new();
-        let mut done = |_, result: Result<Tried, CrewError>| match result {
-            Ok(tried) => all.push(tried),
-            Err(error) => log(Level::Error, &error.to_string()),
-        };
-        crew::run(pids.len(), self.options.at_once, &work, &mut done);
-        all.iter().for_each(|tried| self.tell(tried));
-    }
-
-    fn start_looks(&mut self) {
-        let now = Instant::now();
-        for pid in self.schedule.due(now, &self.busy()) {
-            if self.looking.len() >= self.options.at_once {
-                return;
-            }
-            let cause = self.schedule.cause(pid);
-            let Some(runs) = executable(pid) else {
-                self.schedule.forget(pid);
-                continue;
-            };
-            let executable = (cause == Cause::Exec).then_some(runs);
-            if executable.is_some_and(|executable| self.others.contains(&executable)) {
-                self.schedule.forget(pid);
-                continue;
-            }
-            let opening = cause == Cause::Opening;
-            let work = |_| look(pid, opening, &self.bundles, &self.options.apply);
-            match crew::start(0, &work) {
-                Ok(worker) => self.looking.push(Looking {
-                    pid,
-                    since: now,
-                    executable,
-                    worker,
-                }),
-                Err(error) => {
-                    log(
-                        Level::Error,
-                        &format!("cannot start a worker process: {error}"),
-                    );
-                    self.schedule.busy(pid, now);
-                }
-            }
-        }
-    }
-
-    /// A worker has ended: what next for its process?
-    fn finish(&mut self, index: usize) {
-        let Looking {
-            pid,
-            since,
-            executable,
-            worker,
-        } = self.looking.swap_remove(index);
-        let now = Instant::now();
-        let result = worker.finish::<Look>();
-        // What happened meanwhile asks for another look anyway.
-        let again = self.schedule.triggered_after(pid, since);
-        match result {
-            Ok(Look::NotReady) if !again => drop(self.schedule.not_ready(pid, now)),
-            Ok(Look::NotMeant) if !again => {
-                self.others.extend(executable);
-                self.schedule.forget(pid);
-            }
-            Ok(Look::NotReady | Look::NotMeant) => {}
-            Ok(Look::Tried(tried)) => self.settle(pid, &tried, again, now),
-            Err(error) => {
-                log(
-                    Level::Error,
-                    &format!(
-                        "process {pid}: {error}; `livepatch list --pid {pid}` tells its state"
-                    ),
-                );
-                self.schedule.forget(pid);
-            }
-        }
-    }
-
-    fn settle(&mut self, pid: Pid, tried: &[Tried], again: bool, now: Instant) {
-        let worst = tried
-            .iter()
-            .map(|one| one.status)
-            .max()
-            .unwrap_or(Status::Done);
-        let unfinished = matches!(worst, Status::Refused | Status::Error);
-        if unfinished && self.schedule.is_young(pid, GRACE, now) && !again {
-            for one in tried.iter().filter(|one| one.status == Status::Done) {
-                self.tell(one);
-            }
-            self.schedule.not_ready(pid, now);
-            return;
-        }
-        tried.iter().for_each(|one| self.tell(one));
-        match worst {
-            _ if again => {}
-            Status::Busy => self.schedule.busy(pid, now),
-            _ => self.schedule.forget(pid),
-        }
-    }
-
-    fn tell(&mut self, tried: &Tried) {
-        if tried.result == "already-applied" {
-            return;
-        }
-        self.metrics.count(&tried.patch, &tried.result);
-        let level = match tried.status {
-            Status::Done => Level::Notice,
-            Status::Busy => Level::Warning,
-            _ => Level::Error,
-        };
-        log(level, &tried.text);
-    }
-
-    /// Writes the figures when they have changed, at most once a second unless `now`.
-    fn tell_metrics(&mut self, now: bool) {
-        self.metrics.bundles = self.bundles.kept.len();
-        self.metrics.waiting = self.schedule.len();
-        let Some(path) = &self.options.metrics else {
-            return;
-        };
-        let recent = self
-            .told_at
-            .is_some_and(|then| then.elapsed() < METRICS_EVERY);
-        if self.told.as_ref() == Some(&self.metrics) || (recent && !now) {
-            return;
-        }
-        if let Err(error) = self.metrics.write(path) {
-            let text = format!("cannot write `{}`: {error}", path.display());
-            log(Level::Error, &text);
-        }
-        self.told = Some(self.metrics.clone());
-        self.told_at = Some(Instant::now());
-    }
-
-    /// How long until changed figures are to be written.
-    fn metrics_wait(&self) -> Option<Duration> {
-        let changed = self.options.metrics.is_some() && self.told.as_ref() != Some(&self.metrics);
-        let then = self.told_at.filter(|_| changed)?;
-        Some(METRICS_EVERY.saturating_sub(then.elapsed()))
-    }
-}
-
-/// What the process runs; `None` when it has ended, or is a thread of the kernel.
-fn executable(pid: Pid) -> Option<FileIdentity> {
-    identity(Path::new(&format!("/proc/{pid}/exe"))).ok()
 }
 
 fn is_readable(worker: &Worker) -> bool {
