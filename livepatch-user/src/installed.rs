@@ -227,9 +227,18 @@ fn entry_state(redirect: &Redirect, later: &[Installed], memory: &dyn Memory) ->
         match above.find(|over| over.site == redirect.site && over.saved == *jump) {
             Some(over) => jump = &over.jump,
             None if holds(redirect.site, &redirect.saved, memory) => return EntryState::Before,
+            // A later patch found the bytes as they were before ours.
+            None if later.iter().any(|patch| replaces_the_same(patch, redirect)) => {
+                return EntryState::Before;
+            }
             None => return EntryState::Other,
         }
     }
+}
+
+fn replaces_the_same(patch: &Installed, redirect: &Redirect) -> bool {
+    let mut functions = patch.record.functions.iter();
+    functions.any(|over| over.site == redirect.site && over.saved == redirect.saved)
 }
 
 fn holds(site: RunAddr, bytes: &[u8], memory: &dyn Memory) -> bool {
