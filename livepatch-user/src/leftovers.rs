@@ -16,9 +16,11 @@ use crate::session::Session;
 use crate::stop::{Roster, StoppedThread, stop};
 use livepatch_bundle::RunAddr;
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+/// The memory file that announces that the process makes a userfaultfd for us and closes it again.
+pub const USERFAULT_NAME: &str = "livepatch-userfaultfd";
 /// How long the stop may take in which threads are looked for on a stack.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -114,19 +116,37 @@ fn nobodys(mappings: &[Mapping], found: &Found) -> Vec<(RunAddr, u64)> {
         .collect()
 }
 
-/// The process's descriptors of our memory files.
+/// The process's descriptors of our memory files, and of the userfaultfd that one of them announces.
 fn descriptors(pid: Pid) -> Vec<u64> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd"));
     let entries = entries.into_iter().flatten().flatten();
-    let ours = |link: &Path| {
-        let name = link.to_string_lossy();
-        let name = name.strip_prefix("/memfd:").unwrap_or_default();
-        name.starts_with(NAME_PREFIX) || name.starts_with(SCRATCH_NAME)
+    let known = entries.filter_map(|entry| {
+        let number = entry.file_name().to_str()?.parse().ok()?;
+        Some((number, std::fs::read_link(entry.path()).ok()?))
+    });
+    let known: Vec<(u64, PathBuf)> = known.collect();
+    let is_announced = known.iter().any(|(_, link)| is_of(link, USERFAULT_NAME));
+    let names = [NAME_PREFIX, SCRATCH_NAME, USERFAULT_NAME];
+    let ours = |number: u64, link: &Path| {
+        let userfault = is_announced && link == Path::new("anon_inode:[userfaultfd]");
+        names.iter().any(|name| is_of(link, name)) || userfault && is_unused(pid, number)
     };
-    entries
-        .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|link| ours(&link)))
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect()
+    let ours = known.iter().filter(|(number, link)| ours(*number, link));
+    ours.map(|(number, _)| *number).collect()
+}
+
+/// Whether a descriptor leads to a memory file whose name begins so.
+fn is_of(link: &Path, name: &str) -> bool {
+    let link = link.to_string_lossy();
+    let file = link.strip_prefix("/memfd:").unwrap_or_default();
+    file.starts_with(name)
+}
+
+/// Whether nobody has begun to use a userfaultfd: it has no features (`userfaultfd_show_fdinfo`). We use ours only through
+/// a copy, and after it is closed in the process.
+fn is_unused(pid: Pid, number: u64) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}"));
+    text.is_ok_and(|text| text.contains("\nAPI:\taa:0:"))
 }
 
 /// Whether no thread's stack pointer is in these ranges. None can come there later, since nothing leads there.

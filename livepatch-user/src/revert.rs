@@ -15,7 +15,7 @@ use crate::hooks::Hooks;
 use crate::image::Images;
 use crate::install::{Hands, Mapped};
 use crate::installed::{Found, Installed, State};
-use crate::leftovers::{Leftovers, is_interrupted};
+use crate::leftovers::{Leftovers, USERFAULT_NAME, is_interrupted};
 use crate::memory::Memory;
 use crate::place::PAGE;
 use crate::placed::Placed;
@@ -431,9 +431,17 @@ impl Reversal<'_> {
         let memory = &self.session.memory;
         let mut loan = borrow(self.session).ok();
         let thread_pointer = loan.as_ref().map(Loan::thread_pointer);
+        let announced = loan
+            .as_mut()
+            .and_then(|it| it.announce(USERFAULT_NAME).ok());
         let remote = loan.as_mut().map(|loan| loan as &mut dyn RemoteSyscall);
         let limits = Limits::default();
-        let mut search = Search::prepare(memory, addresses, thread_pointer, remote, limits)?;
+        let search = Search::prepare(memory, addresses, thread_pointer, remote, limits);
+        if let (Some(loan), Some(announced)) = (&mut loan, announced) {
+            // Nobody else knows the descriptor; should it stay, the next run closes it.
+            Hands::syscall(loan, libc::SYS_close, [announced, 0, 0, 0, 0, 0]).ok();
+        }
+        let mut search = search?;
         // The thread runs again while everything is read, and while what was written meanwhile is.
         drop(loan);
         search.refresh()?;
