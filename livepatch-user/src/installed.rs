@@ -286,12 +286,22 @@ fn entry_state(
     if holds(redirect.site, &redirect.jump, memory) {
         return EntryState::Ours;
     }
-    let mut above = above.iter().rev();
-    match above.find(|(over, _)| over.saved == redirect.jump) {
-        Some((_, EntryState::Ours)) => EntryState::Ours,
-        _ if holds(redirect.site, &redirect.saved, memory) => EntryState::Before,
-        _ => EntryState::Other,
+    let written_over = |bytes: &[u8]| {
+        let mut later = above.iter();
+        later.any(|(over, state)| *state == EntryState::Ours && begin_alike(&over.saved, bytes))
+    };
+    if written_over(&redirect.jump) {
+        EntryState::Ours
+    } else if holds(redirect.site, &redirect.saved, memory) || written_over(&redirect.saved) {
+        EntryState::Before
+    } else {
+        EntryState::Other
     }
+}
+
+/// Whether one is the beginning of the other: the jumps of two patches of one function may differ in length.
+fn begin_alike(one: &[u8], other: &[u8]) -> bool {
+    one.starts_with(other) || other.starts_with(one)
 }
 
 fn holds(site: RunAddr, bytes: &[u8], memory: &dyn Memory) -> bool {

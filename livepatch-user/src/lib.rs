@@ -19,6 +19,7 @@ pub mod hooks;
 pub mod image;
 pub mod install;
 pub mod installed;
+pub mod leftovers;
 pub mod link;
 pub mod list;
 pub mod lock;
