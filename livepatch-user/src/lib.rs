@@ -43,6 +43,7 @@ pub mod session;
 pub mod stack;
 pub mod status;
 pub mod stop;
+pub mod supersede;
 pub mod sys;
 #[cfg(test)]
 mod testing;

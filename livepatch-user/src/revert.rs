@@ -14,7 +14,7 @@ use crate::hands::{Loan, borrow};
 use crate::hooks::Hooks;
 use crate::image::Images;
 use crate::install::{Hands, Mapped};
-use crate::installed::{Found, Installed, State};
+use crate::installed::{Found, Installed, State, dependents};
 use crate::leftovers::{Leftovers, USERFAULT_NAME, is_interrupted};
 use crate::memory::Memory;
 use crate::place::PAGE;
@@ -95,6 +95,7 @@ fn revert_found(
         index,
         options,
         may_refuse: true,
+        back: None,
     };
     let reverted = reversal.run()?;
     Ok(Report {
@@ -105,23 +106,72 @@ fn revert_found(
     })
 }
 
-/// Takes a patch back that was just applied and must not stay; its own hooks are not asked. The caller holds the lock.
+/// Takes the patch at `base` back, which was just applied with `runs` and must not stay; its own hooks are not asked. The
+/// caller holds the lock.
 ///
 /// # Errors
 /// Why not; then it is in force.
-pub(crate) fn undo(pid: Pid, name: &str, options: &apply::Options) -> Result<(), Error> {
+pub(crate) fn undo(
+    pid: Pid,
+    base: RunAddr,
+    runs: &[Run],
+    options: &apply::Options,
+) -> Result<(), Error> {
+    at(
+        pid,
+        base,
+        &options.into(),
+        &options.debug_dirs,
+        |reversal| {
+            let back = Some(runs);
+            Reversal { back, ..reversal }.run().map(drop)
+        },
+    )?
+    .ok_or(Error::NoPatch { pid, name: None })
+}
+
+/// Gives back the memory of the patch at `base`, to which no entry leads any more, or marks it as retired. The caller holds
+/// the lock.
+///
+/// # Errors
+/// Why not; then its memory stays.
+pub(crate) fn clear_away(
+    pid: Pid,
+    base: RunAddr,
+    options: &apply::Options,
+) -> Result<Reverted, Error> {
+    at(
+        pid,
+        base,
+        &options.into(),
+        &options.debug_dirs,
+        |reversal| reversal.run(),
+    )?
+    .ok_or(Error::NoPatch { pid, name: None })
+}
+
+/// Does `work` with the reversal of the patch at `base`, if there is one; hooks may not refuse.
+fn at<T>(
+    pid: Pid,
+    base: RunAddr,
+    options: &Options,
+    debug_dirs: &[PathBuf],
+    work: impl FnOnce(Reversal<'_>) -> Result<T, Error>,
+) -> Result<Option<T>, Error> {
     let session = Session::open(pid)?;
-    let images = session.images(&options.debug_dirs);
+    let images = session.images(debug_dirs);
     let patches = session.patches(&images).patches;
-    let reversal = Reversal {
+    let index = patches.iter().position(|patch| patch.prelude.base == base);
+    let reversal = |index| Reversal {
         session: &session,
         images: &images,
         patches: &patches,
-        index: choose(pid, &patches, Some(name))?,
-        options: options.into(),
+        index,
+        options: *options,
         may_refuse: false,
+        back: None,
     };
-    reversal.run().map(drop)
+    index.map(|index| work(reversal(index))).transpose()
 }
 
 impl From<&apply::Options> for Options {
@@ -172,30 +222,18 @@ fn take_back(
     options: &Options,
     debug_dirs: &[PathBuf],
 ) -> Result<(), Error> {
-    let session = Session::open(pid)?;
-    let images = session.images(debug_dirs);
-    let patches = session.patches(&images).patches;
-    let at_base = |patch: &Installed| patch.prelude.base == base;
-    let Some(index) = patches.iter().position(at_base) else {
-        return Ok(());
-    };
-    let name = &patches[index].record.name;
-    let reversal = Reversal {
-        session: &session,
-        images: &images,
-        patches: &patches,
-        index,
-        options: *options,
-        may_refuse: false,
-    };
-    match reversal.run() {
-        Ok(_) => tracing::info!("`{name}`, which an interrupted run left, was taken back"),
-        Err(error) if patches[index].state == State::Inactive => {
-            tracing::warn!("`{name}`, which an interrupted run left, stays mapped: {error}");
+    at(pid, base, options, debug_dirs, |reversal| {
+        let name = &reversal.patch().record.name;
+        match reversal.run() {
+            Ok(_) => tracing::info!("`{name}`, which an interrupted run left, was taken back"),
+            Err(error) if reversal.patch().state == State::Inactive => {
+                tracing::warn!("`{name}`, which an interrupted run left, stays mapped: {error}");
+            }
+            Err(error) => return Err(error),
         }
-        Err(error) => return Err(error),
-    }
-    Ok(())
+        Ok(())
+    })
+    .map(drop)
 }
 
 /// The patch that is meant. One that is in force comes before one of which only memory is left.
@@ -203,7 +241,7 @@ fn choose(pid: Pid, patches: &[Installed], name: Option<&str>) -> Result<usize, 
     let meant = |index: &usize| name.is_none_or(|name| patches[*index].record.name == name);
     let (left, in_force): (Vec<usize>, Vec<usize>) = (0..patches.len())
         .filter(meant)
-        .partition(|&index| is_left_over(&patches[index].state));
+        .partition(|&index| patches[index].is_left_over());
     match (&in_force[..], &left[..], name) {
         ([only], _, _) | ([], [only], _) | ([.., only], _, Some(_)) | ([], [only, ..], _) => {
             Ok(*only)
@@ -225,10 +263,6 @@ fn choose(pid: Pid, patches: &[Installed], name: Option<&str>) -> Result<usize, 
     }
 }
 
-fn is_left_over(state: &State) -> bool {
-    matches!(state, State::Retired { .. } | State::Inactive | State::Gone)
-}
-
 struct Reversal<'a> {
     session: &'a Session,
     images: &'a Images<'a>,
@@ -237,6 +271,8 @@ struct Reversal<'a> {
     options: Options,
     /// Whether its hooks may refuse.
     may_refuse: bool,
+    /// What the switch wrote that brought it, if that is known: then exactly this is taken back.
+    back: Option<&'a [Run]>,
 }
 
 impl Reversal<'_> {
@@ -252,7 +288,7 @@ impl Reversal<'_> {
                 pid: self.session.pid(),
                 source,
             })?;
-        let in_force = !is_left_over(&self.patch().state);
+        let in_force = !self.patch().is_left_over();
         let (stop, pointers) = self.switch_with_hooks(&runs, in_force)?;
         if in_force {
             self.hooks().make_up(Phase::PostRevert);
@@ -322,8 +358,17 @@ impl Reversal<'_> {
     fn exchanges(&self) -> Result<Vec<Exchange>, Error> {
         let pid = self.session.pid();
         let name = self.patch().record.name.clone();
-        if let Some(by) = self.covering() {
+        if let Some(over) = dependents(self.patches, self.index).next() {
+            let by = over.record.name.clone();
             return Err(Error::Covered { pid, name, by });
+        }
+        if let Some(runs) = self.back {
+            let back = |run: &Run| Exchange {
+                address: run.address,
+                before: run.after.clone(),
+                after: run.before.clone(),
+            };
+            return Ok(runs.iter().map(back).collect());
         }
         match self.patch().state {
             State::Overwritten { entry } => Err(Error::Overwritten { pid, name, entry }),
@@ -339,32 +384,6 @@ impl Reversal<'_> {
                 Ok(self.patch().undo().into_iter().filter(ours).collect())
             }
         }
-    }
-
-    /// The name of a later patch in force that redirects one of the same functions, or was made from this one's code.
-    fn covering(&self) -> Option<String> {
-        let sites: Vec<RunAddr> = self
-            .patch()
-            .record
-            .functions
-            .iter()
-            .map(|redirect| redirect.site)
-            .collect();
-        let sequence = self.patch().record.sequence;
-        let rests = |later: &Installed| later.record.rests_on.contains(&sequence);
-        let over = |later: &&Installed| {
-            !is_left_over(&later.state)
-                && later
-                    .record
-                    .functions
-                    .iter()
-                    .any(|redirect| sites.contains(&redirect.site))
-                || rests(later)
-        };
-        self.patches[self.index + 1..]
-            .iter()
-            .find(over)
-            .map(|later| later.record.name.clone())
     }
 
     fn mapped(&self) -> Mapped {
@@ -516,7 +535,7 @@ impl Reversal<'_> {
             sites.collect()
         };
         let others: Vec<RunAddr> = (0..self.patches.len())
-            .filter(|&index| index != self.index && !is_left_over(&self.patches[index].state))
+            .filter(|&index| index != self.index && !self.patches[index].is_left_over())
             .flat_map(|index| pages(&self.patches[index]))
             .collect();
         let mut own = pages(self.patch());
