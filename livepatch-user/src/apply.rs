@@ -54,6 +54,7 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
         let (session, lock) = Session::open_locked(pid, options.timeout)?;
         (session, Some(lock))
     };
+    session.refuse_confined()?;
     let images = session.images(&options.debug_dirs);
     let found = session.patches(&images);
     if !options.dry_run && repair(&session, &found, &options.into(), &options.debug_dirs, None)? {

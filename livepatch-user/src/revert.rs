@@ -54,6 +54,7 @@ pub struct Options {
 /// Why not; [`Error::status`] tells whether anything changed.
 pub fn revert(pid: Pid, name: Option<&str>, options: Options) -> Result<Report, Error> {
     let (session, _lock) = Session::open_locked(pid, options.timeout)?;
+    session.refuse_confined()?;
     let images = session.images(&[]);
     let found = session.patches(&images);
     let wanted = choose(pid, &found.patches, name).ok();

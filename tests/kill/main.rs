@@ -7,7 +7,7 @@ use clap::Parser;
 use livepatch_tests::killer::Victim;
 use livepatch_tests::killer::build::{Built, Patch};
 use livepatch_tests::killer::subject::Verb;
-use livepatch_tests::killer::sweep::Sweep;
+use livepatch_tests::killer::sweep::{Calls, Sweep};
 use livepatch_tests::killer::tally::Tally;
 use livepatch_tests::random::Random;
 use std::time::Instant;
@@ -20,6 +20,12 @@ struct Arguments {
     /// Kill after so many system calls of each run, chosen by the seed. Default: after every one.
     #[arg(long)]
     sample: Option<usize>,
+    /// Kill after the system calls from this one on.
+    #[arg(long, default_value_t = 1)]
+    first: usize,
+    /// Kill after the system calls up to this one.
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    last: usize,
     /// Kill at so many random moments; as many more kill the cgroup.
     #[arg(long, default_value_t = 500)]
     moments: usize,
@@ -56,12 +62,14 @@ fn rows(arguments: &Arguments, built: &Built) -> Result<Tally> {
     let mut random = Random::new(arguments.seed);
     let mut total = Tally::default();
     println!("{:34} {}", "", Tally::head());
+    let between = Calls::Between(arguments.first, arguments.last);
+    let calls = arguments.sample.map_or(between, Calls::Sample);
     for sweep in sweeps() {
         row(
             arguments,
             &mut total,
             &format!("{} calls", sweep.name()),
-            || sweep.calls(built, arguments.sample, &mut random),
+            || sweep.calls(built, &calls, &mut random),
         )?;
     }
     let kinds = sweeps().filter(|sweep| sweep.victim != Victim::Client);

@@ -9,6 +9,15 @@ use crate::random::Random;
 use anyhow::{Context, Result};
 use std::time::Duration;
 
+/// After which system calls to kill.
+#[derive(Clone, Debug)]
+pub enum Calls {
+    /// From the first number to the second or the last of the run.
+    Between(usize, usize),
+    /// So many, chosen at random.
+    Sample(usize),
+}
+
 /// What is interrupted.
 #[derive(Clone, Copy, Debug)]
 pub struct Sweep {
@@ -40,23 +49,26 @@ impl Sweep {
         )
     }
 
-    /// Kills after system calls: after each of the run when `count` is `None`, else after so many that `random` chooses.
+    /// Kills after system calls.
     ///
     /// # Errors
     /// When something else than the target fails.
-    pub fn calls(&self, built: &Built, count: Option<usize>, random: &mut Random) -> Result<Tally> {
+    pub fn calls(&self, built: &Built, calls: &Calls, random: &mut Random) -> Result<Tally> {
         let mut run = Run::begin(self, built)?;
-        let Some(count) = count else {
-            for at in 1.. {
-                if !run.kill_after(at)? {
-                    break;
+        match *calls {
+            Calls::Between(first, last) => {
+                for at in first..=last {
+                    if !run.kill_after(at)? {
+                        break;
+                    }
                 }
             }
-            return Ok(run.tally);
-        };
-        let whole = run.count_calls()?;
-        for at in random.sample((1..=whole).collect(), count) {
-            run.kill_after(at)?;
+            Calls::Sample(count) => {
+                let whole = run.count_calls()?;
+                for at in random.sample((1..=whole).collect(), count) {
+                    run.kill_after(at)?;
+                }
+            }
         }
         Ok(run.tally)
     }
