@@ -32,6 +32,9 @@ struct Arguments {
     /// Seed.
     #[arg(long, env = "PROPTEST_RNG_SEED", default_value_t = 1)]
     seed: u64,
+    /// Let the target confine itself (`tests/kill/confine.h`).
+    #[arg(long)]
+    confine: Option<String>,
     /// Only runs whose row in the table has this text.
     #[arg(long, default_value = "")]
     only: String,
@@ -64,7 +67,7 @@ fn rows(arguments: &Arguments, built: &Built) -> Result<Tally> {
     println!("{:34} {}", "", Tally::head());
     let between = Calls::Between(arguments.first, arguments.last);
     let calls = arguments.sample.map_or(between, Calls::Sample);
-    for sweep in sweeps() {
+    for sweep in sweeps(&arguments.confine) {
         row(
             arguments,
             &mut total,
@@ -72,7 +75,7 @@ fn rows(arguments: &Arguments, built: &Built) -> Result<Tally> {
             || sweep.calls(built, &calls, &mut random),
         )?;
     }
-    let kinds = sweeps().filter(|sweep| sweep.victim != Victim::Client);
+    let kinds = sweeps(&arguments.confine).filter(|sweep| sweep.victim != Victim::Client);
     let each = arguments.moments.div_ceil(kinds.clone().count());
     for sweep in kinds.filter(|_| each > 0) {
         row(
@@ -110,7 +113,7 @@ fn row(
 }
 
 /// Every run that is interrupted.
-fn sweeps() -> impl Iterator<Item = Sweep> + Clone {
+fn sweeps(confinement: &Option<String>) -> impl Iterator<Item = Sweep> + Clone {
     let victims = [Victim::Guardian, Victim::Client, Victim::Both];
     let each = move |threads| {
         [Verb::Apply, Verb::Revert]
@@ -124,6 +127,7 @@ fn sweeps() -> impl Iterator<Item = Sweep> + Clone {
                             patch,
                             threads,
                             victim,
+                            confinement: confinement.clone(),
                         })
                     })
             })

@@ -19,7 +19,7 @@ pub enum Calls {
 }
 
 /// What is interrupted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Sweep {
     /// The command.
     pub verb: Verb,
@@ -29,6 +29,8 @@ pub struct Sweep {
     pub threads: usize,
     /// Who is killed.
     pub victim: Victim,
+    /// How the target confines itself, if it does.
+    pub confinement: Option<String>,
 }
 
 impl Sweep {
@@ -40,6 +42,7 @@ impl Sweep {
             patch,
             threads,
             victim,
+            ..
         } = self;
         format!(
             "{:6} {:5} {threads:3} {:8}",
@@ -47,6 +50,13 @@ impl Sweep {
             patch.name(),
             victim.name()
         )
+    }
+
+    fn start(&self, built: &Built) -> Result<Subject> {
+        match &self.confinement {
+            None => Subject::start(built, self.patch, self.threads),
+            Some(how) => Subject::start_confined(built, self.patch, self.threads, how),
+        }
     }
 
     /// Kills after system calls.
@@ -117,14 +127,14 @@ impl<'s> Run<'s> {
         Ok(Self {
             sweep,
             built,
-            subject: Subject::start(built, sweep.patch, sweep.threads)?,
+            subject: sweep.start(built)?,
             tally: Tally::default(),
         })
     }
 
     /// Whether the run was long enough for it.
     fn kill_after(&mut self, at: usize) -> Result<bool> {
-        let Sweep { verb, victim, .. } = *self.sweep;
+        let (verb, victim) = (self.sweep.verb, self.sweep.victim);
         let command = self.subject.prepare(verb)?;
         let ended = trace::run(&command, &self.built.directory, victim, at)
             .with_context(|| format!("system call {at}"))?;
@@ -137,7 +147,7 @@ impl<'s> Run<'s> {
     }
 
     fn kill_at(&mut self, delay: Duration) -> Result<()> {
-        let Sweep { verb, victim, .. } = *self.sweep;
+        let (verb, victim) = (self.sweep.verb, self.sweep.victim);
         let command = self.subject.prepare(verb)?;
         let struck = moment::run(&command, &self.built.directory, victim, delay)?;
         if struck.is_some() {
@@ -154,13 +164,13 @@ impl<'s> Run<'s> {
     }
 
     fn restart(&mut self) -> Result<()> {
-        self.subject = Subject::start(self.built, self.sweep.patch, self.sweep.threads)?;
+        self.subject = self.sweep.start(self.built)?;
         Ok(())
     }
 
     /// How many system calls the whole run makes.
     fn count_calls(&mut self) -> Result<usize> {
-        let Sweep { verb, victim, .. } = *self.sweep;
+        let (verb, victim) = (self.sweep.verb, self.sweep.victim);
         let command = self.subject.prepare(verb)?;
         let ended = trace::run(&command, &self.built.directory, victim, usize::MAX)?;
         self.restart()?;
