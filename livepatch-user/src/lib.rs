@@ -27,6 +27,7 @@ pub mod memory;
 pub mod place;
 pub mod placed;
 pub mod plan;
+pub mod printable;
 pub mod process;
 pub mod program;
 pub mod prove;
@@ -45,4 +46,5 @@ pub mod stop;
 pub mod sys;
 #[cfg(test)]
 mod testing;
+pub mod trust;
 pub mod unwind;

@@ -27,9 +27,11 @@
 //! The body is a [`Record`] in postcard encoding. Everything read back is hostile: the target may have written it.
 
 use crate::arena::RecordedArena;
+use crate::printable::one_line;
 use livepatch_bundle::{Phase, RunAddr};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use thiserror::Error;
 
 /// Length of the prelude in bytes.
@@ -142,6 +144,9 @@ pub enum RecordError {
     /// Written by another version of livepatch.
     #[error("the patch record has version {0}, this livepatch knows {RECORD_VERSION}")]
     Version(u32),
+    /// There are more than any process can have got from us.
+    #[error("too many patch records, or too large ones: the process forges them")]
+    TooMany,
     /// The digest does not match, or a length is out of bounds.
     #[error("the patch record at {0} is damaged")]
     Damaged(RunAddr),
@@ -204,7 +209,10 @@ impl Record {
                 && self.module.start <= redirect.entry
                 && redirect.site.0.saturating_add(len as u64) <= self.module.end.0
         };
+        // One jump for each entry: what lies where in a stack of patches is found in linear time.
+        let sites: HashSet<RunAddr> = self.functions.iter().map(|one| one.site).collect();
         parts
+            && sites.len() == self.functions.len()
             && module
             && inside(self.code.0, self.code.1)
             && inside(self.unwind.0, self.unwind.1)
@@ -279,7 +287,7 @@ pub fn retired_marks(reason: &str) -> [(u64, Vec<u8>); 2] {
 fn reason(bytes: &[u8]) -> String {
     let len = (half(bytes, REASON_OFFSET) as usize).min(REASON_ROOM);
     let text = String::from_utf8_lossy(&bytes[REASON_OFFSET + 4..REASON_OFFSET + 4 + len]);
-    text.chars().filter(|c| !c.is_control()).collect()
+    one_line(&text).into_owned()
 }
 
 fn word(bytes: &[u8], at: usize) -> u64 {

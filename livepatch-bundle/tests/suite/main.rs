@@ -7,3 +7,4 @@ mod readers;
 mod round_trip;
 mod rules;
 mod samples;
+mod signature;
