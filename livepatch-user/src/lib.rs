@@ -34,6 +34,7 @@ pub mod prove;
 pub mod record;
 pub mod release;
 pub mod remote;
+pub mod repair;
 pub mod report;
 pub mod resolve;
 pub mod rests;

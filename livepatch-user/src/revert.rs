@@ -15,13 +15,14 @@ use crate::hooks::Hooks;
 use crate::image::Images;
 use crate::install::{Hands, Mapped};
 use crate::installed::{Found, Installed, State};
-use crate::leftovers::{Leftovers, USERFAULT_NAME, is_interrupted};
+use crate::leftovers::USERFAULT_NAME;
 use crate::memory::Memory;
 use crate::place::PAGE;
 use crate::placed::Placed;
 use crate::process::{Pid, Tid};
 use crate::record::retired_marks;
 use crate::release::discard;
+use crate::repair::repair;
 use crate::report::{Outcome, Report, Reverted, Stop};
 use crate::retire::{
     AddressRange, Capture, Incomplete, Limits, Outcome as Pointers, PatchAddresses, RemoteSyscall,
@@ -34,7 +35,6 @@ use crate::sys::ptrace;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::{Phase, RunAddr};
 use std::io;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// How `revert` does its work.
@@ -135,70 +135,6 @@ impl From<&apply::Options> for Options {
     }
 }
 
-/// Takes back and removes what a run left that was killed, other than the patch that is `meant` anyway. Tells whether
-/// there was anything. The caller holds the lock.
-///
-/// # Errors
-/// When a patch that is in force in part cannot be taken back.
-pub(crate) fn repair(
-    session: &Session,
-    found: &Found,
-    options: &Options,
-    debug_dirs: &[PathBuf],
-    meant: Option<&Installed>,
-) -> Result<bool, Error> {
-    let pid = session.pid();
-    let is_meant = |base| meant.is_some_and(|meant| meant.prelude.base == base);
-    let interrupted = found.patches.iter().rev();
-    let interrupted: Vec<RunAddr> = interrupted
-        .filter(|patch| is_interrupted(&patch.state))
-        .map(|patch| patch.prelude.base)
-        .filter(|base| !is_meant(*base))
-        .collect();
-    for base in &interrupted {
-        take_back(pid, *base, options, debug_dirs)?;
-    }
-    let leftovers = Leftovers::find(session, found);
-    let any = !interrupted.is_empty() || !leftovers.is_empty();
-    if !leftovers.is_empty() {
-        leftovers.clear(session)?;
-    }
-    Ok(any)
-}
-
-/// Takes back the patch at `base`. One of which no entry leads to the patch does no harm if it stays.
-fn take_back(
-    pid: Pid,
-    base: RunAddr,
-    options: &Options,
-    debug_dirs: &[PathBuf],
-) -> Result<(), Error> {
-    let session = Session::open(pid)?;
-    let images = session.images(debug_dirs);
-    let patches = session.patches(&images).patches;
-    let at_base = |patch: &Installed| patch.prelude.base == base;
-    let Some(index) = patches.iter().position(at_base) else {
-        return Ok(());
-    };
-    let name = &patches[index].record.name;
-    let reversal = Reversal {
-        session: &session,
-        images: &images,
-        patches: &patches,
-        index,
-        options: *options,
-        may_refuse: false,
-    };
-    match reversal.run() {
-        Ok(_) => tracing::info!("`{name}`, which an interrupted run left, was taken back"),
-        Err(error) if patches[index].state == State::Inactive => {
-            tracing::warn!("`{name}`, which an interrupted run left, stays mapped: {error}");
-        }
-        Err(error) => return Err(error),
-    }
-    Ok(())
-}
-
 /// The patch that is meant. One that is in force comes before one of which only memory is left.
 fn choose(pid: Pid, patches: &[Installed], name: Option<&str>) -> Result<usize, Error> {
     let meant = |index: &usize| name.is_none_or(|name| patches[*index].record.name == name);
@@ -230,14 +166,16 @@ fn is_left_over(state: &State) -> bool {
     matches!(state, State::Retired { .. } | State::Inactive | State::Gone)
 }
 
-struct Reversal<'a> {
-    session: &'a Session,
-    images: &'a Images<'a>,
-    patches: &'a [Installed],
-    index: usize,
-    options: Options,
+/// One patch to be taken back.
+pub(crate) struct Reversal<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) images: &'a Images<'a>,
+    pub(crate) patches: &'a [Installed],
+    /// Which of them.
+    pub(crate) index: usize,
+    pub(crate) options: Options,
     /// Whether its hooks may refuse.
-    may_refuse: bool,
+    pub(crate) may_refuse: bool,
 }
 
 impl Reversal<'_> {
@@ -245,7 +183,7 @@ impl Reversal<'_> {
         &self.patches[self.index]
     }
 
-    fn run(&self) -> Result<Reverted, Error> {
+    pub(crate) fn run(&self) -> Result<Reverted, Error> {
         let exchanges = self.exchanges()?;
         let functions = exchanges.len();
         let runs =
