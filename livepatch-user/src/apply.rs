@@ -18,8 +18,9 @@ use crate::plan::Site;
 use crate::process::Pid;
 use crate::record::Record;
 use crate::release::discard;
+use crate::repair::repair;
 use crate::report::{Applied, Fits, Outcome, Replaced, Report, Superseded};
-use crate::revert::{clear_away, repair, undo};
+use crate::revert::{clear_away, undo};
 use crate::session::Session;
 use crate::stack::stack_check;
 use crate::status::Status;
@@ -55,6 +56,7 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
         let (session, lock) = Session::open_locked(pid, options.timeout)?;
         (session, Some(lock))
     };
+    session.refuse_confined()?;
     let images = session.images(&options.debug_dirs);
     let found = session.patches(&images);
     if !options.dry_run && repair(&session, &found, &options.into(), &options.debug_dirs, None)? {

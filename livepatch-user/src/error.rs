@@ -7,7 +7,7 @@ use crate::frames::FramesError;
 use crate::hooks::HookFailure;
 use crate::install::InstallError;
 use crate::plan::{PlanError, Problems};
-use crate::process::{Pid, TargetError};
+use crate::process::{Confinement, Pid, TargetError};
 use crate::prove::ProveError;
 use crate::record::RecordError;
 use crate::remote::RemoteError;
@@ -163,6 +163,16 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// It is confined, and we cannot lift that. Nothing was touched.
+    #[error("process {pid} (`{name}`) cannot be patched: {confinement}")]
+    Confined {
+        /// The process.
+        pid: Pid,
+        /// Its name.
+        name: String,
+        /// What confines it.
+        confinement: Confinement,
+    },
     /// There is no such patch.
     #[error("process {pid} has no patch{}", named(name.as_deref()))]
     NoPatch {
@@ -252,6 +262,7 @@ impl Error {
             | Self::Entries { .. }
             | Self::LoopsToEntry { .. }
             | Self::NameTaken { .. }
+            | Self::Confined { .. }
             | Self::Covered { .. }
             | Self::NotWhole { .. }
             | Self::Overwritten { .. }
@@ -280,6 +291,9 @@ impl Error {
             }
             Self::SeveralPatches { .. } => {
                 "say which one: `livepatch revert --pid PID NAME`".into()
+            }
+            Self::Confined { .. } => {
+                "run livepatch as root on the host, outside of any container or sandbox".into()
             }
             Self::LoopsToEntry { .. } => "apply it without `--consistency function`".into(),
             Self::NotWhole { name, .. } => format!("revert `{name}` first"),

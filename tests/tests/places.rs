@@ -156,7 +156,10 @@ fn a_changed_root_with_libraries() -> Result<()> {
             fs::copy(program.module(), place.join("libcase.so"))?;
         }
         let mut command = dying("chroot");
-        command.env("LD_LIBRARY_PATH", "/").arg(&place).arg("/program");
+        command
+            .env("LD_LIBRARY_PATH", "/")
+            .arg(&place)
+            .arg("/program");
         check(&mut command, &program)?;
     }
     Ok(())

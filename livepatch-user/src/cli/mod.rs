@@ -7,7 +7,7 @@ pub use options::Options;
 use crate::apply::{self, apply};
 use crate::error::Error;
 use crate::fit::Patch;
-use crate::guardian;
+use crate::guardian::{self, GuardianError};
 use crate::list::{list, patched_processes};
 use crate::printable;
 use crate::process::Pid;
@@ -74,8 +74,12 @@ pub fn writes(options: &Options) -> bool {
 #[must_use]
 pub fn run_guarded(output: Output) -> u8 {
     guardian::run().unwrap_or_else(|error| {
-        tell_failure(output, None, Status::Error, &error, None);
-        Status::Error.code()
+        let status = match error {
+            GuardianError::Start(_) => Status::Error,
+            GuardianError::Killed(_) => Status::Broken,
+        };
+        tell_failure(output, None, status, &error, None);
+        status.code()
     })
 }
 
