@@ -297,7 +297,11 @@ impl fmt::Display for Count {
             "{} {}{}",
             self.0,
             self.1,
-            if self.0 == 1 { "" } else { "s" }
+            match (self.0, self.1.ends_with('s')) {
+                (1, _) => "",
+                (_, true) => "es",
+                (_, false) => "s",
+            }
         )
     }
 }
