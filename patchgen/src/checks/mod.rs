@@ -51,8 +51,7 @@ pub fn doubled(program: &Program<'_>, closure: &Closure<'_>, targets: &[Image]) 
             found.push(Refusal::new(program, *new, reason.to_owned()));
         }
         let defines = |image: &Image| {
-            let names = atom.globals.iter();
-            names
+            atom.globals()
                 .flat_map(|name| image.definitions(name))
                 .any(|one| one.scope == Scope::Global)
         };

@@ -40,14 +40,14 @@ fn uses(object: &Object<'_>, from: AtomId, other: AtomId) -> bool {
     if object.atom(other).kind == AtomKind::JumpTable {
         return false;
     }
-    let pieces = object
-        .owner(from)
-        .map(|owner| &object.function(owner).pieces[..]);
-    let mut pieces = pieces.unwrap_or(std::slice::from_ref(&from)).iter();
-    pieces.any(|piece| {
-        let mut links = object.atom(*piece).references();
+    let refers = |piece: AtomId| {
+        let mut links = object.atom(piece).references();
         links.any(|link| link.target == other)
-    })
+    };
+    match object.owner(from) {
+        Some(owner) => object.function(owner).pieces().any(refers),
+        None => refers(from),
+    }
 }
 
 fn distance(object: &Object<'_>, from: AtomId, to: AtomId) -> u64 {

@@ -125,7 +125,7 @@ fn taker(
 ) -> Option<Register> {
     let links = &atom.links;
     let index = links
-        .binary_search_by_key(&call.ip(), |link| link.site.start)
+        .binary_search_by_key(&call.ip(), Link::site_start)
         .ok()?;
     let name = name_of(&links[index]);
     KNOWN

@@ -49,7 +49,7 @@ impl Judge<'_, '_> {
         let stays = index.is_some_and(|(function, piece)| {
             let aligned = self.functions[*function].aligned.as_ref();
             !self.changed.contains_key(function)
-                && aligned.is_ok_and(|aligned| aligned.maps[*piece].has(old.1, new.1))
+                && aligned.is_ok_and(|aligned| aligned.has(*piece, old.1, new.1))
         });
         if stays {
             Ok(())
@@ -71,5 +71,6 @@ impl Judge<'_, '_> {
 }
 
 fn share_a_global_name(a: &Atom<'_>, b: &Atom<'_>) -> bool {
-    a.globals.iter().any(|name| b.globals.contains(name))
+    a.globals()
+        .any(|name| b.globals().any(|other| other == name))
 }

@@ -9,6 +9,7 @@
 mod groups;
 mod variables;
 
+use crate::object::raw::SourceId;
 use crate::object::{Atom, AtomId, AtomKind, Object, names, rust};
 use crate::pair::Pair;
 use groups::{Group, groups};
@@ -71,11 +72,11 @@ impl Correlation {
     fn globals(&mut self, pair: &Pair<'_>) {
         let mut by_name = HashMap::new();
         for (id, atom) in pair.new.enumerate().filter(|(_, atom)| is_named(atom)) {
-            by_name.extend(atom.globals.iter().map(|name| ((class(atom), *name), id)));
+            by_name.extend(atom.globals().map(|name| ((class(atom), name), id)));
         }
         for (id, atom) in pair.old.enumerate().filter(|(_, atom)| is_named(atom)) {
-            for name in &atom.globals {
-                if let Some(new) = by_name.get(&(class(atom), *name)) {
+            for name in atom.globals() {
+                if let Some(new) = by_name.get(&(class(atom), name)) {
                     self.join(id, *new);
                 }
             }
@@ -159,9 +160,9 @@ impl Correlation {
             let Some(new) = new.map(|new| pair.new.function(new)) else {
                 continue;
             };
-            if new.pieces.len() == function.pieces.len() {
-                for (old, new) in function.pieces.iter().zip(&new.pieces).skip(1) {
-                    self.join(*old, *new);
+            if new.piece_count() == function.piece_count() {
+                for (old, new) in function.pieces().zip(new.pieces()).skip(1) {
+                    self.join(old, new);
                 }
             }
         }
@@ -205,7 +206,7 @@ fn unique_names<'d>(
     let mut found = std::collections::BTreeMap::new();
     for (id, atom) in object.enumerate() {
         if is_named(atom) && free(id) && !names::is_numbered(atom.name) {
-            let source = atom.source.filter(|_| several);
+            let source = object.source(atom).filter(|_| several);
             let entry = found.entry((class(atom), atom.name, source));
             entry.and_modify(|id| *id = None).or_insert(Some(id));
         }
@@ -236,7 +237,8 @@ fn unique_paths(
 }
 
 fn has_several_sources(object: &Object<'_>) -> bool {
-    let sources: BTreeSet<_> = object.atoms.iter().filter_map(|atom| atom.source).collect();
+    let sources = object.atoms.iter().map(|atom| atom.source);
+    let sources: BTreeSet<_> = sources.filter(|id| *id != SourceId::NONE).collect();
     sources.len() > 1
 }
 

@@ -102,10 +102,11 @@ pub(super) fn through_slots(atoms: &mut [Atom<'_>]) {
             .map(|link| through_slot(atoms, link, types))
             .collect();
         match links {
-            Some(links) => atoms[index].links = links,
-            None => atoms[index]
-                .flaws
-                .push("its exception table refers to types in a way that is not understood".into()),
+            Some(links) => atoms[index].links = links.into(),
+            None => {
+                let flaw = "its exception table refers to types in a way that is not understood";
+                atoms[index].rare().flaws.push(flaw.into());
+            }
         }
     }
 }

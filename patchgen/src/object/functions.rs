@@ -2,6 +2,7 @@
 
 use super::model::{AtomId, AtomKind, Function, FunctionId, Object};
 use super::names;
+use super::raw::SourceId;
 use std::collections::HashMap;
 
 /// Fills in [`Object::functions`] and [`Object::owner`].
@@ -16,7 +17,7 @@ pub(super) fn collect(object: &mut Object<'_>) {
     let mut by_name = HashMap::new();
     for id in &code {
         let atom = object.atom(*id);
-        for name in std::iter::once(atom.name).chain(atom.aliases.iter().copied()) {
+        for name in std::iter::once(atom.name).chain(atom.aliases()) {
             by_name.insert((name, atom.source), *id);
         }
     }
@@ -26,7 +27,7 @@ pub(super) fn collect(object: &mut Object<'_>) {
         // A global function's symbol has no source file, its cold piece's has.
         let of_source = by_name.get(&(name, atom.source));
         of_source
-            .or_else(|| by_name.get(&(name, None)))
+            .or_else(|| by_name.get(&(name, SourceId::NONE)))
             .copied()
             .filter(|parent| *parent != id)
     };
@@ -35,15 +36,13 @@ pub(super) fn collect(object: &mut Object<'_>) {
     let parents: Vec<Option<AtomId>> = cold.iter().map(|id| parent(*id)).collect();
     for entry in entries {
         object.owner[entry.0 as usize] = Some(FunctionId(object.functions.len() as u32));
-        object.functions.push(Function {
-            pieces: vec![entry],
-        });
+        object.functions.push(Function::new(entry));
     }
     for (piece, parent) in cold.into_iter().zip(parents) {
         let owner = parent.and_then(|parent| object.owner[parent.0 as usize]);
         object.owner[piece.0 as usize] = owner;
         if let Some(function) = owner {
-            object.functions[function.0 as usize].pieces.push(piece);
+            object.functions[function.0 as usize].add(piece);
         }
     }
 }

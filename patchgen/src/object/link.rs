@@ -16,14 +16,14 @@ pub(super) struct Lead {
     pub offset: i64,
     /// The bias: what the processor adds to a PC-relative field beyond `P`.
     pub bias: i64,
-    /// The instruction, as offsets in its section; the field itself for data.
+    /// The instruction; the field itself for data.
     pub site: Site,
 }
 
 /// What is needed to tell where a relocation leads.
 pub(super) struct Resolver<'t, 'd> {
     pub tables: &'t Tables<'d>,
-    /// By section: for each relocation the instruction that holds it, as offsets in the section.
+    /// By section: for each relocation the instruction that holds it.
     pub sites: Vec<Vec<Option<Site>>>,
     /// By section: where functions begin.
     pub entries: Vec<BTreeSet<u64>>,
@@ -38,12 +38,10 @@ impl Resolver<'_, '_> {
         let symbol = &self.tables.symbols[relocation.symbol];
         let site = self.sites[section].get(index).copied().flatten();
         let (site, bias) = match site {
-            Some(site) => {
-                // A relaxable field may stand for a whole instruction; only the distance to its end counts.
-                let from_end = site.end.wrapping_sub(relocation.offset).cast_signed();
-                (site, if is_relative(kind) { from_end } else { 0 })
-            }
-            None => (data_site(relocation.offset, kind), 0),
+            // A relaxable field may stand for a whole instruction; only the distance to its end counts.
+            Some(site) if is_relative(kind) => (site, i64::from(site.after)),
+            Some(site) => (site, 0),
+            None => (Site::data(kind.width()), 0),
         };
         Some(Lead {
             place: symbol.place,
@@ -60,15 +58,6 @@ impl Resolver<'_, '_> {
     /// Whether a function that is no split-off piece begins there.
     pub(super) fn is_entry(&self, section: usize, offset: u64) -> bool {
         self.entries[section].contains(&offset)
-    }
-}
-
-fn data_site(offset: u64, kind: RelocKind) -> Site {
-    Site {
-        start: offset,
-        end: offset.saturating_add(kind.width() as u64),
-        role: Role::Data,
-        size: 0,
     }
 }
 
@@ -134,27 +123,42 @@ impl<'d> Linker<'_, 'd> {
     pub(super) fn link_all(&self, atoms: &mut [Atom<'d>], escapes: &[(usize, Escape)]) {
         for index in 0..atoms.len() {
             let (links, flaws) = self.link(atoms, AtomId(index as u32));
-            atoms[index].links = links;
+            atoms[index].links = links.into();
             atoms[index].unlinked = !flaws.is_empty();
-            atoms[index].flaws.extend(flaws);
-        }
-        for (index, escape) in escapes {
-            match self.assembled(atoms, &atoms[*index], escape) {
-                Ok(link) if escape.width == 1 => atoms[*index].shorts.push(link),
-                Ok(link) => atoms[*index].links.push(link),
-                Err(flaw) => atoms[*index].flaws.push(flaw),
+            if !flaws.is_empty() {
+                atoms[index].rare().flaws.extend(flaws);
             }
         }
+        for own in escapes.chunk_by(|one, other| one.0 == other.0) {
+            self.add_assembled(atoms, own);
+        }
         for atom in atoms {
-            atom.links.sort_by_key(|link| link.offset);
             if atom
                 .links
                 .windows(2)
                 .any(|pair| overlap(&pair[0], &pair[1]))
             {
-                atom.flaws.push("its relocations overlap".to_owned());
+                let flaw = "its relocations overlap".to_owned();
+                atom.rare().flaws.push(flaw);
             }
         }
+    }
+
+    /// Adds the links of one atom that the assembler resolved itself.
+    fn add_assembled(&self, atoms: &mut [Atom<'d>], escapes: &[(usize, Escape)]) {
+        let Some((index, _)) = escapes.first() else {
+            return;
+        };
+        let mut links = atoms[*index].links.to_vec();
+        for (_, escape) in escapes {
+            match self.assembled(atoms, &atoms[*index], escape) {
+                Ok(link) if escape.width == 1 => atoms[*index].rare().shorts.push(link),
+                Ok(link) => links.push(link),
+                Err(flaw) => atoms[*index].rare().flaws.push(flaw),
+            }
+        }
+        links.sort_by_key(|link| link.offset);
+        atoms[*index].links = links.into();
     }
 
     /// The link that the assembler resolved itself, since both ends are in one section.
@@ -172,18 +176,14 @@ impl<'d> Linker<'_, 'd> {
         } = *escape;
         let place = atom.start.cast_signed().wrapping_add(target);
         let found = self.layout.find(atom.section, place);
-        let found = found.ok_or_else(|| format!("+{:#x} leads out of the section", site.start))?;
+        let start = site.start(field);
+        let found = found.ok_or_else(|| format!("+{start:#x} leads out of the section"))?;
         let at = place.wrapping_sub(atoms[found.0 as usize].start.cast_signed());
-        let addend = at.wrapping_sub((site.end - field).cast_signed());
+        let addend = at.wrapping_sub(i64::from(site.after));
         let kind = match escape.width {
             1 => RelocKind::Pc8,
             4 => RelocKind::Pc32,
-            _ => {
-                return Err(format!(
-                    "the jump at +{:#x} has an unusual width",
-                    site.start
-                ));
-            }
+            _ => return Err(format!("the jump at +{start:#x} has an unusual width")),
         };
         Ok(Link {
             offset: field,
@@ -205,10 +205,9 @@ impl<'d> Linker<'_, 'd> {
         let relocations = &self.resolver.tables.sections[atom.section].relocations;
         let first = relocations.partition_point(|entry| entry.offset < atom.start);
         let end = atom.start + atom.size;
-        for (index, entry) in relocations.iter().enumerate().skip(first) {
-            if entry.offset >= end {
-                break;
-            }
+        let last = relocations.partition_point(|entry| entry.offset < end);
+        links.reserve_exact(last.saturating_sub(first));
+        for index in first..last {
             match self.one(atoms, atom, index) {
                 Ok(link) => links.push(link),
                 Err(flaw) => flaws.push(flaw),
@@ -234,11 +233,7 @@ impl<'d> Linker<'_, 'd> {
             .resolver
             .lead(atom.section, index)
             .ok_or_else(|| format!("relocation type {} is unknown", entry.number))?;
-        let site = Site {
-            start: lead.site.start.saturating_sub(atom.start),
-            end: lead.site.end.saturating_sub(atom.start),
-            ..lead.site
-        };
+        let site = lead.site;
         let Place::Section(section) = lead.place else {
             let target = self.externals[entry.symbol]
                 .ok_or_else(|| format!("{} at +{offset:#x} has no symbol", kind.name()))?;
