@@ -56,7 +56,7 @@ impl<'d> Copies<'d> {
 
 /// The name under which the linker finds a weak definition; of several the same in every object.
 fn name<'d>(atom: &Atom<'d>) -> Option<&'d str> {
-    let defined = atom.weak && atom.section != 0;
+    let defined = atom.weak && atom.section() != 0;
     atom.globals().min().filter(|_| defined)
 }
 

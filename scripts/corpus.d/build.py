@@ -17,6 +17,7 @@ from sources import series, touched, unpack
 BUILD_MAX = 180  # seconds of processor time for one build
 PATIENCE = 900  # seconds on a machine that has other things to do
 STEP = re.compile(r"\b(override_)?dh_auto_build\b")
+LAYOUT = re.compile(r"its layout changed|live variable changed .*its size was \d+ and is \d+")
 HEADER = re.compile(r"\.(h|hh|hpp|hxx|inc|in)$")
 
 
@@ -153,7 +154,7 @@ class Package:
             return {**facts, "functions": functions, "verdict": "patch", "live": live, "reason": ""}
         if done.returncode == 4:
             reasons = re.findall(r"^  (`.*)", said, re.M)
-            layout = any("its layout changed" in reason for reason in reasons)
+            layout = any(map(LAYOUT.search, reasons))
             return {**facts, "verdict": "layout" if layout else "refused", "reason": " / ".join(reasons)}
         if done.returncode == 3:
             return {**facts, "verdict": "no change", "reason": "no code of this package changes"}

@@ -36,7 +36,7 @@ pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
     if atom.kind == AtomKind::Function {
         found.extend(runs_off(object, new.atom).map(refusal));
     }
-    let section = &object.sections[atom.section];
+    let section = &object.sections[atom.section()];
     if !atom.kind.is_code() && !is_ordinary_section(section.name) {
         let name = section.name;
         found.push(refusal(format!(

@@ -154,10 +154,10 @@ impl UnitCheck<'_, '_> {
         let mut found = Vec::new();
         let (pair, correlation) = (&self.unit.pair, &self.unit.correlation);
         let mut by_name = HashMap::new();
-        for (id, atom) in pair.new.enumerate().filter(|(_, atom)| atom.section != 0) {
+        for (id, atom) in pair.new.enumerate().filter(|(_, atom)| atom.section() != 0) {
             by_name.extend(atom.globals().map(|name| (name, id)));
         }
-        for (id, atom) in pair.old.enumerate().filter(|(_, atom)| atom.section != 0) {
+        for (id, atom) in pair.old.enumerate().filter(|(_, atom)| atom.section() != 0) {
             let new = correlation.new_of(id);
             for name in atom.globals() {
                 if by_name.get(name).is_some_and(|other| new != Some(*other)) {

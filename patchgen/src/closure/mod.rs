@@ -113,8 +113,8 @@ impl<'d> Closure<'d> {
             offset: 0,
             kind: RelocKind::GotPcRel,
             target: handler.personality,
-            addend: 0,
             at: 0,
+            bias: 0,
             loose: false,
             site: Site::data(0),
         };

@@ -20,7 +20,7 @@ pub(super) fn are_firm(program: &Program<'_>, from: NewAtom, new: NewAtom) -> bo
         let Some(before) = unit.correlation.old_of(neighbour) else {
             return false;
         };
-        old_object.atom(before).section == old_object.atom(old).section
+        old_object.atom(before).section() == old_object.atom(old).section()
             && distance(old_object, before, old) == distance(new_object, neighbour, new.atom)
     };
     let uses = |neighbour: AtomId| from.unit == new.unit && uses(new_object, from.atom, neighbour);

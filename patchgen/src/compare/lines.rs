@@ -92,7 +92,7 @@ impl Number {
     fn is_line(&self, atom: &Atom<'_>, lines: &Lines, taker: Option<Register>) -> bool {
         let known = taker.is_some() && self.register == taker;
         let place = atom.start.saturating_add(self.at);
-        known || lines.is_at(atom.section, place, u64::from(self.value))
+        known || lines.is_at(atom.section(), place, u64::from(self.value))
     }
 }
 

@@ -9,6 +9,7 @@
 mod groups;
 mod variables;
 
+use crate::object::mapping::Mapping;
 use crate::object::raw::SourceId;
 use crate::object::{Atom, AtomId, AtomKind, Object, names, rust};
 use crate::pair::Pair;
@@ -18,8 +19,8 @@ use std::collections::{BTreeSet, HashMap};
 /// One-to-one, between named atoms of a pair.
 #[derive(Debug, Default)]
 pub struct Correlation {
-    to_new: Vec<Option<AtomId>>,
-    to_old: Vec<Option<AtomId>>,
+    to_new: Mapping,
+    to_old: Mapping,
     /// New variables that may be an existing one or another.
     pub ambiguous: BTreeSet<AtomId>,
 }
@@ -29,8 +30,8 @@ impl Correlation {
     #[must_use]
     pub fn of(pair: &Pair<'_>) -> Self {
         let mut correlation = Self {
-            to_new: vec![None; pair.old.atoms.len()],
-            to_old: vec![None; pair.new.atoms.len()],
+            to_new: Mapping::new(pair.old.atoms.len()),
+            to_old: Mapping::new(pair.new.atoms.len()),
             ambiguous: BTreeSet::new(),
         };
         correlation.globals(pair);
@@ -49,23 +50,20 @@ impl Correlation {
     /// The new version of an old atom.
     #[must_use]
     pub fn new_of(&self, old: AtomId) -> Option<AtomId> {
-        self.to_new[old.0 as usize]
+        self.to_new.get(old.0).map(AtomId)
     }
 
     /// The old version of a new atom.
     #[must_use]
     pub fn old_of(&self, new: AtomId) -> Option<AtomId> {
-        self.to_old[new.0 as usize]
+        self.to_old.get(new.0).map(AtomId)
     }
 
     /// Correlates the two, unless one already is.
     fn join(&mut self, old: AtomId, new: AtomId) {
-        let (to_new, to_old) = (
-            &mut self.to_new[old.0 as usize],
-            &mut self.to_old[new.0 as usize],
-        );
-        if to_new.is_none() && to_old.is_none() {
-            (*to_new, *to_old) = (Some(new), Some(old));
+        if self.new_of(old).is_none() && self.old_of(new).is_none() {
+            self.to_new.set(old.0, new.0);
+            self.to_old.set(new.0, old.0);
         }
     }
 

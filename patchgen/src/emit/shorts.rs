@@ -61,8 +61,8 @@ mod tests {
             offset: at + 1,
             kind: RelocKind::Pc32,
             target: AtomId(1),
-            addend: 0,
             at: 0,
+            bias: 0,
             loose: false,
             site,
         }

@@ -7,7 +7,7 @@
 //! 4. Relocations become links between atoms, and functions collect the pieces that were split off them.
 
 use super::extents::{Extent, Stretch, stretches};
-use super::link::{Layout, Linker, Resolver, entries};
+use super::link::{Linker, Resolver, entries};
 use super::literals::{Part, cut, has_literals, starts};
 use super::model::{Atom, AtomId, AtomKind, Object};
 use super::order::Order;
@@ -42,8 +42,9 @@ fn carve(tables: Tables<'_>) -> Result<Object<'_>, ObjectError> {
     let externals = carver.externals();
     let mut atoms = carver.atoms;
     atoms.shrink_to_fit();
+    let order = Order::of(&atoms, tables.sections.len());
     let linker = Linker {
-        layout: Layout::new(&atoms, tables.sections.len()),
+        order: &order,
         resolver,
         externals,
     };
@@ -51,15 +52,15 @@ fn carve(tables: Tables<'_>) -> Result<Object<'_>, ObjectError> {
     exceptions::through_slots(&mut atoms);
     let (frames, flaws) = unwind::frames(&linker, &atoms);
     let mut object = Object {
-        order: Order::of(&atoms),
+        order,
         atoms,
         frames,
         flaws,
         ..Object::default()
     };
-    functions::collect(&mut object);
     object.flaws.extend(suspicious(&tables));
     keep(&mut object, tables);
+    functions::collect(&mut object);
     Ok(object)
 }
 

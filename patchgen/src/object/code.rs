@@ -158,7 +158,7 @@ pub(super) fn sites(tables: &Tables<'_>, atoms: &mut [Atom<'_>]) -> Sites {
         .enumerate()
         .filter(|(_, atom)| atom.kind.is_code())
     {
-        let relocations = &tables.sections[atom.section].relocations;
+        let relocations = &tables.sections[atom.section()].relocations;
         let first = relocations.partition_point(|entry| entry.offset < atom.start);
         let last = relocations.partition_point(|entry| entry.offset < atom.start + atom.size);
         let fields: Vec<u64> = relocations[first..last]
@@ -166,7 +166,7 @@ pub(super) fn sites(tables: &Tables<'_>, atoms: &mut [Atom<'_>]) -> Sites {
             .map(|entry| entry.offset - atom.start)
             .collect();
         let decoded = decode(atom.bytes, &fields);
-        found.sites[atom.section][first..last].copy_from_slice(&decoded.sites);
+        found.sites[atom.section()][first..last].copy_from_slice(&decoded.sites);
         if let Some(at) = decoded.undecodable {
             atom.rare()
                 .flaws

@@ -1,6 +1,7 @@
 //! From relocations to links between atoms.
 
 use super::code::{Escape, Site};
+use super::order::Order;
 use super::raw::{Place, Tables};
 use super::{Atom, AtomId, AtomKind, Link, Role, names};
 use livepatch_bundle::{Class, RelocKind};
@@ -15,7 +16,7 @@ pub(super) struct Lead {
     /// Offset in that section, without the bias of PC-relative fields.
     pub offset: i64,
     /// The bias: what the processor adds to a PC-relative field beyond `P`.
-    pub bias: i64,
+    pub bias: u8,
     /// The instruction; the field itself for data.
     pub site: Site,
 }
@@ -35,11 +36,11 @@ impl Resolver<'_, '_> {
         let from = &self.tables.sections[section];
         let relocation = from.relocations.get(index)?;
         let kind = RelocKind::from_elf(relocation.number)?;
-        let symbol = &self.tables.symbols[relocation.symbol];
+        let symbol = &self.tables.symbols[relocation.symbol as usize];
         let site = self.sites[section].get(index).copied().flatten();
         let (site, bias) = match site {
             // A relaxable field may stand for a whole instruction; only the distance to its end counts.
-            Some(site) if is_relative(kind) => (site, i64::from(site.after)),
+            Some(site) if is_relative(kind) => (site, site.after),
             Some(site) => (site, 0),
             None => (Site::data(kind.width()), 0),
         };
@@ -49,7 +50,7 @@ impl Resolver<'_, '_> {
                 .value
                 .cast_signed()
                 .wrapping_add(relocation.addend)
-                .wrapping_add(bias),
+                .wrapping_add(bias.into()),
             bias,
             site,
         })
@@ -75,45 +76,10 @@ fn is_relative(kind: RelocKind) -> bool {
     }
 }
 
-/// Atoms by place.
-pub(super) struct Layout {
-    /// By section: atoms by their start.
-    by_section: Vec<Vec<(u64, AtomId)>>,
-}
-
-impl Layout {
-    pub(super) fn new(atoms: &[Atom<'_>], sections: usize) -> Self {
-        let mut by_section = vec![Vec::new(); sections];
-        for (index, atom) in atoms.iter().enumerate() {
-            by_section[atom.section].push((atom.start, AtomId(index as u32)));
-        }
-        for list in &mut by_section {
-            list.sort_unstable();
-        }
-        Self { by_section }
-    }
-
-    /// Whether the section has several atoms.
-    fn is_shared(&self, section: usize) -> bool {
-        self.by_section
-            .get(section)
-            .is_some_and(|list| list.len() > 1)
-    }
-
-    /// The atom at this place: the one that holds it, or the one before it (an end pointer, padding), or the first
-    /// one (a pointer to before an array).
-    pub(super) fn find(&self, section: usize, offset: i64) -> Option<AtomId> {
-        let list = self.by_section.get(section)?;
-        let after = list
-            .partition_point(|(start, _)| i64::try_from(*start).is_ok_and(|start| start <= offset));
-        list.get(after.saturating_sub(1)).map(|(_, id)| *id)
-    }
-}
-
 /// Links of every atom, and the atoms of other files that they lead to.
 pub(super) struct Linker<'t, 'd> {
     pub resolver: Resolver<'t, 'd>,
-    pub layout: Layout,
+    pub order: &'t Order,
     /// By symbol index: the atom of a symbol of another file.
     pub externals: Vec<Option<AtomId>>,
 }
@@ -175,11 +141,10 @@ impl<'d> Linker<'_, 'd> {
             ..
         } = *escape;
         let place = atom.start.cast_signed().wrapping_add(target);
-        let found = self.layout.find(atom.section, place);
+        let found = self.order.find(atoms, atom.section(), place);
         let start = site.start(field);
         let found = found.ok_or_else(|| format!("+{start:#x} leads out of the section"))?;
         let at = place.wrapping_sub(atoms[found.0 as usize].start.cast_signed());
-        let addend = at.wrapping_sub(i64::from(site.after));
         let kind = match escape.width {
             1 => RelocKind::Pc8,
             4 => RelocKind::Pc32,
@@ -189,8 +154,8 @@ impl<'d> Linker<'_, 'd> {
             offset: field,
             kind,
             target: found,
-            addend,
             at,
+            bias: site.after.into(),
             loose: false,
             site,
         })
@@ -199,10 +164,10 @@ impl<'d> Linker<'_, 'd> {
     fn link(&self, atoms: &[Atom<'d>], id: AtomId) -> (Vec<Link>, Vec<String>) {
         let atom = &atoms[id.0 as usize];
         let (mut links, mut flaws) = (Vec::new(), Vec::new());
-        if atom.section == 0 {
+        if atom.section() == 0 {
             return (links, flaws);
         }
-        let relocations = &self.resolver.tables.sections[atom.section].relocations;
+        let relocations = &self.resolver.tables.sections[atom.section()].relocations;
         let first = relocations.partition_point(|entry| entry.offset < atom.start);
         let end = atom.start + atom.size;
         let last = relocations.partition_point(|entry| entry.offset < end);
@@ -218,7 +183,7 @@ impl<'d> Linker<'_, 'd> {
 
     fn one(&self, atoms: &[Atom<'d>], atom: &Atom<'d>, index: usize) -> Result<Link, String> {
         let tables = self.resolver.tables;
-        let entry = &tables.sections[atom.section].relocations[index];
+        let entry = &tables.sections[atom.section()].relocations[index];
         let offset = entry.offset - atom.start;
         let kind = RelocKind::from_elf(entry.number).ok_or_else(|| {
             format!(
@@ -231,19 +196,19 @@ impl<'d> Linker<'_, 'd> {
         }
         let lead = self
             .resolver
-            .lead(atom.section, index)
+            .lead(atom.section(), index)
             .ok_or_else(|| format!("relocation type {} is unknown", entry.number))?;
         let site = lead.site;
         let Place::Section(section) = lead.place else {
-            let target = self.externals[entry.symbol]
+            let target = self.externals[entry.symbol as usize]
                 .ok_or_else(|| format!("{} at +{offset:#x} has no symbol", kind.name()))?;
-            let at = entry.addend.wrapping_add(lead.bias);
+            let at = entry.addend.wrapping_add(lead.bias.into());
             return Ok(Link {
                 offset,
                 kind,
                 target,
-                addend: entry.addend,
                 at,
+                bias: lead.bias.into(),
                 loose: false,
                 site,
             });
@@ -251,14 +216,14 @@ impl<'d> Linker<'_, 'd> {
         let place = lead
             .offset
             .wrapping_sub(in_table(atom, kind, offset, site.role));
-        let symbol = &tables.symbols[entry.symbol];
+        let symbol = &tables.symbols[entry.symbol as usize];
         let named = symbol.kind != elf::STT_SECTION && !symbol.name.starts_with(".L");
         let looked_up = if named {
             symbol.value.cast_signed()
         } else {
             place
         };
-        let target = self.layout.find(section, looked_up).ok_or_else(|| {
+        let target = self.order.find(atoms, section, looked_up).ok_or_else(|| {
             let name = tables.sections[section].name;
             format!("{} at +{offset:#x} leads into `{name}`", kind.name())
         })?;
@@ -266,13 +231,15 @@ impl<'d> Linker<'_, 'd> {
         let is_data = !atoms[target.0 as usize].kind.is_code();
         let start = atoms[target.0 as usize].start.cast_signed();
         let addend = symbol.value.cast_signed().wrapping_add(entry.addend);
+        let bias = i32::try_from(place.wrapping_sub(addend))
+            .map_err(|_| format!("{} at +{offset:#x} is too far from its table", kind.name()))?;
         Ok(Link {
             offset,
             kind,
             target,
-            addend: addend.wrapping_sub(start),
             at: place.wrapping_sub(start),
-            loose: !named && computed && is_data && self.layout.is_shared(section),
+            bias,
+            loose: !named && computed && is_data && self.order.is_shared(section),
             site,
         })
     }

@@ -1,5 +1,6 @@
 //! The model of an object file.
 
+use super::mapping::Mapping;
 use super::raw::{Section, SourceId, Symbol};
 use super::unwind::{Frame, Frames};
 use super::{Site, names, order::Order};
@@ -78,10 +79,10 @@ pub struct Link {
     pub kind: RelocKind,
     /// What it refers to.
     pub target: AtomId,
-    /// `A` of the psABI's formulas, with `S` the start of the target.
-    pub addend: i64,
     /// Where in the target it leads, without the bias that PC-relative fields have.
     pub at: i64,
+    /// That bias.
+    pub bias: i32,
     /// Whether the target was found by a place in a section that others share, by code that may compute with it: a
     /// pointer to before an array is a pointer into its neighbour.
     pub loose: bool,
@@ -90,6 +91,12 @@ pub struct Link {
 }
 
 impl Link {
+    /// `A` of the psABI's formulas, with `S` the start of the target.
+    #[must_use]
+    pub fn addend(&self) -> i64 {
+        self.at.wrapping_sub(self.bias.into())
+    }
+
     /// Offset in the atom of the instruction that holds the field.
     #[must_use]
     pub fn site_start(&self) -> u64 {
@@ -115,7 +122,7 @@ pub struct Atom<'d> {
     /// The `STT_FILE` name before a local symbol.
     pub source: SourceId,
     /// Index of its section; 0 for what lies in other files.
-    pub section: usize,
+    pub(super) section: u32,
     /// Offset in the section.
     pub start: u64,
     /// Size in bytes.
@@ -159,7 +166,7 @@ impl<'d> Atom<'d> {
             weak: false,
             indirect: false,
             source: SourceId::NONE,
-            section,
+            section: section as u32,
             start: range.start,
             size: range.end - range.start,
             bytes,
@@ -169,6 +176,12 @@ impl<'d> Atom<'d> {
             unlinked: false,
             rare: None,
         }
+    }
+
+    /// Index of its section; 0 for what lies in other files.
+    #[must_use]
+    pub fn section(&self) -> usize {
+        self.section as usize
     }
 
     /// What few atoms have, to be changed.
@@ -223,7 +236,7 @@ impl<'d> Atom<'d> {
     pub fn label(&self, sections: &[Section<'_>]) -> String {
         if self.name.is_empty() {
             let section = sections
-                .get(self.section)
+                .get(self.section())
                 .map_or("", |section| section.name);
             format!("{section}+{:#x}", self.start)
         } else {
@@ -261,7 +274,7 @@ pub struct Function {
     /// The piece that callers enter.
     entry: AtomId,
     /// `.cold` pieces by name.
-    cold: Vec<AtomId>,
+    cold: Box<[AtomId]>,
 }
 
 impl Function {
@@ -269,13 +282,13 @@ impl Function {
     pub(super) fn new(entry: AtomId) -> Self {
         Self {
             entry,
-            cold: Vec::new(),
+            cold: Box::default(),
         }
     }
 
     /// Adds a piece that was split off.
     pub(super) fn add(&mut self, piece: AtomId) {
-        self.cold.push(piece);
+        self.cold = self.cold.iter().copied().chain([piece]).collect();
     }
 
     /// The piece that callers enter.
@@ -310,7 +323,7 @@ pub struct Object<'d> {
     /// Functions in the order of their entries.
     pub functions: Vec<Function>,
     /// The function that each atom is a piece of.
-    pub owner: Vec<Option<FunctionId>>,
+    pub(super) owner: Mapping,
     /// Records of `.eh_frame` by the piece of code that they describe.
     pub(super) frames: Frames<'d>,
     /// What is wrong with the object as a whole.
@@ -335,7 +348,7 @@ impl<'d> Object<'d> {
     /// The function that this atom is a piece of.
     #[must_use]
     pub fn owner(&self, id: AtomId) -> Option<FunctionId> {
-        self.owner[id.0 as usize]
+        self.owner.get(id.0).map(FunctionId)
     }
 
     /// The record of `.eh_frame` that describes a piece of code.
@@ -387,7 +400,7 @@ impl<'d> Object<'d> {
     #[must_use]
     pub fn section_name(&self, id: AtomId) -> &'d str {
         self.sections
-            .get(self.atom(id).section)
+            .get(self.atom(id).section())
             .map_or("", |section| section.name)
     }
 
@@ -407,7 +420,7 @@ impl<'d> Object<'d> {
         let atom = self.atom(id);
         let section = self
             .sections
-            .get(atom.section)
+            .get(atom.section())
             .map_or(1, |section| section.align);
         if atom.start == 0 {
             section

@@ -101,7 +101,7 @@ pub struct Relocation {
     /// `R_X86_64_*`.
     pub number: u32,
     /// Index into the symbol table.
-    pub symbol: usize,
+    pub symbol: u32,
     /// The addend.
     pub addend: i64,
 }
@@ -353,9 +353,9 @@ fn read_relocations(
         if number == elf::R_X86_64_NONE {
             continue;
         }
-        let symbol = entry.r_sym(LE, false) as usize;
+        let symbol = entry.r_sym(LE, false);
         let offset = entry.r_offset(LE);
-        if symbol >= symbols.len() || offset >= section.full_size() {
+        if symbol as usize >= symbols.len() || offset >= section.full_size() {
             return Err(ObjectError::Malformed(format!(
                 "a relocation of `{}` at {offset:#x} is out of range",
                 section.name

@@ -92,6 +92,7 @@ pub(super) fn frames<'d>(linker: &Linker<'_, 'd>, atoms: &[Atom<'d>]) -> (Frames
         let found = records
             .iter()
             .filter_map(|record| reader.frame(*record, &records));
+        frames.reserve_exact(records.len());
         frames.extend(found);
     }
     let (frames, several) = Frames::of(frames);
@@ -202,13 +203,13 @@ impl<'d> Reader<'_, '_, 'd> {
         let lead = self.linker.resolver.lead(self.index, index)?;
         match lead.place {
             Place::Section(section) => {
-                let found = self.linker.layout.find(section, lead.offset)?;
+                let found = self.linker.order.find(self.atoms, section, lead.offset)?;
                 let start = self.atoms[found.0 as usize].start.cast_signed();
                 Some((found, lead.offset.wrapping_sub(start)))
             }
             _ => {
                 let entry = &relocations[index];
-                Some((self.linker.externals[entry.symbol]?, entry.addend))
+                Some((self.linker.externals[entry.symbol as usize]?, entry.addend))
             }
         }
     }
@@ -223,7 +224,7 @@ impl<'d> Reader<'_, '_, 'd> {
         let Place::Section(section) = lead.place else {
             return None;
         };
-        let found = self.linker.layout.find(section, lead.offset)?;
+        let found = self.linker.order.find(self.atoms, section, lead.offset)?;
         let start = self.atoms[found.0 as usize].start;
         (i64::try_from(start) == Ok(lead.offset)).then_some(found)
     }
