@@ -80,7 +80,7 @@ pub enum BundleError {
         /// Why.
         source: std::io::Error,
     },
-    /// `path` is a device, a directory or the like, which a patch must not replace.
+    /// `path` is a device, a directory or the like.
     #[error("`{path}` exists and is not a regular file")]
     NotAFile {
         /// The path as given.

@@ -1,9 +1,9 @@
 //! Putting a bundle on disk: whole and checked, or not at all.
 
-use crate::{Bundle, BundleError, read, write};
-use std::fs::{self, Permissions};
+use crate::{Bundle, BundleError, PrivateKey, format, read, sign, write};
+use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
@@ -16,15 +16,58 @@ use tempfile::NamedTempFile;
 /// When encoding, comparing or the file system fails, or `path` is no regular file; `path` is then as it was and
 /// no temporary file is left.
 pub fn write_file(bundle: &Bundle, path: &Path) -> Result<(), BundleError> {
-    let bytes = write(bundle)?;
+    put(bundle, &write(bundle)?, path)
+}
+
+/// Writes a bundle as [`write_file`] does, signed.
+///
+/// # Errors
+/// As [`write_file`].
+pub fn write_signed_file(
+    bundle: &Bundle,
+    key: &PrivateKey,
+    path: &Path,
+) -> Result<(), BundleError> {
+    put(bundle, &sign(bundle, key)?, path)
+}
+
+/// Reads a bundle's bytes; no more than a bundle may have, and only from a regular file, so that no pipe is waited for.
+///
+/// # Errors
+/// When it cannot be read, is too large or no regular file.
+pub fn read_file(path: &Path) -> Result<Vec<u8>, BundleError> {
+    let failed = |source| BundleError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let mut options = OpenOptions::new();
+    let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOCTTY;
+    let options = options.read(true).custom_flags(flags.bits());
+    let file = options.open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(BundleError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
+    let mut bytes = Vec::new();
+    let mut limited = file.take(format::MAX_SIZE + 1);
+    limited.read_to_end(&mut bytes).map_err(failed)?;
+    let size = bytes.len() as u64;
+    if size > format::MAX_SIZE {
+        return Err(BundleError::TooLarge { size });
+    }
+    Ok(bytes)
+}
+
+fn put(bundle: &Bundle, bytes: &[u8], path: &Path) -> Result<(), BundleError> {
     let failed = |source| BundleError::Io {
         path: path.to_owned(),
         source,
     };
     let target = target(path)?;
     let mut temporary = beside(&target).map_err(failed)?;
-    let written = store(&mut temporary, &bytes).map_err(failed)?;
-    compare(bundle, &bytes, &written, path)?;
+    let written = store(&mut temporary, bytes).map_err(failed)?;
+    compare(bundle, bytes, &written, path)?;
     temporary
         .persist(&target)
         .map_err(|error| failed(error.error))?;

@@ -10,9 +10,9 @@
 //! section headers
 //! ```
 //!
-//! A section `.livepatch.signature` may be there, too (`SHT_PROGBITS`, no flags, at most [`MAX_SIGNATURE`] bytes).
-//! It is no part of the model: the reader tolerates it, and whoever checks signatures does so on the bytes
-//! before decoding them. [`crate::write`] makes none.
+//! A signed bundle has one section more, `.livepatch.signature` (`SHT_PROGBITS`, no flags); it has the last header, and
+//! its contents lie behind the headers, as the last bytes of the file. It is no part of the model: whoever checks
+//! signatures does so on the bytes before decoding them (`signature`). [`crate::write`] makes none.
 
 use crate::{RelocKind, SectionKind, SymbolKind};
 use object::elf;
@@ -23,8 +23,6 @@ pub(crate) const MAX_SIZE: u64 = 256 << 20;
 pub(crate) const MAX_SECTIONS: usize = 32_000;
 /// The largest alignment of a section: a page.
 pub(crate) const MAX_ALIGN: u64 = 4096;
-/// The largest `.livepatch.signature`.
-pub(crate) const MAX_SIGNATURE: u64 = 4096;
 
 /// The manifest's section.
 pub(crate) const MANIFEST: &str = ".livepatch.manifest";

@@ -2,6 +2,7 @@
 //!
 //! A [`Bundle`] is what `patchgen` writes and `livepatch` applies. [`write`](fn@write) encodes it as an
 //! ordinary ELF64 x86-64 relocatable file, [`read`] decodes one and treats every byte as hostile.
+//! [`sign`] encodes it with a signature, and a [`Keyring`] tells whether bytes are as their signer left them.
 //! This crate decides nothing about matching, placement or processes.
 
 #![forbid(unsafe_code)]
@@ -17,6 +18,8 @@ mod manifest;
 mod problem;
 mod reader;
 mod relocation;
+mod signature;
+mod trusted;
 mod verify;
 mod writer;
 
@@ -26,11 +29,15 @@ pub use bundle::{
     Bundle, Definition, Names, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
 };
 pub use error::{BundleError, JsonError};
-pub use file::write_file;
+pub use file::{read_file, write_file, write_signed_file};
 pub use hook::{Hook, Phase};
 pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};
 pub use problem::Problem;
 pub use reader::read;
 pub use relocation::{Class, RelocKind};
+pub use signature::{
+    KeyError, KeyId, Keyring, PrivateKey, PublicKey, SignatureError, sign, signer,
+};
+pub use trusted::{TrustedFileError, read_trusted};
 pub use verify::verify;
 pub use writer::write;

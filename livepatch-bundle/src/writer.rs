@@ -11,12 +11,18 @@ use object::write::elf::{FileHeader, Rel, SectionHeader, SectionIndex, SinglePha
 /// # Errors
 /// When the bundle breaks a rule of the model, or would be too large.
 pub fn write(bundle: &Bundle) -> Result<Vec<u8>, BundleError> {
+    write_with_room(bundle, 0)
+}
+
+/// Encodes a bundle whose last section is `.livepatch.signature`, with `room` zero bytes, the last ones of the file;
+/// no such section for 0.
+pub(crate) fn write_with_room(bundle: &Bundle, room: usize) -> Result<Vec<u8>, BundleError> {
     verify(bundle)?;
     fits(least_size(bundle))?;
     let manifest = manifest(bundle)?;
     let mut file = Vec::new();
     let mut header = Vec::new();
-    encode(bundle, &manifest, &mut file, &mut header)
+    encode(bundle, &manifest, room, &mut file, &mut header)
         .map_err(|source| BundleError::Encode { source })?;
     file[..header.len()].copy_from_slice(&header);
     fits(file.len() as u64)?;
@@ -57,6 +63,7 @@ struct Placed {
 fn encode(
     bundle: &Bundle,
     manifest: &[u8],
+    room: usize,
     file: &mut Vec<u8>,
     header: &mut Vec<u8>,
 ) -> Result<(), object::write::Error> {
@@ -79,6 +86,7 @@ fn encode(
     };
     writer.write(manifest);
     symbols(bundle, &mut writer);
+    let signature = (room > 0).then(|| writer.add_section_name(format::SIGNATURE.as_bytes()));
     writer.write_strtab()?;
     writer.write_shstrtab()?;
 
@@ -100,6 +108,9 @@ fn encode(
     writer.write_symtab_section_header(narrow(definitions.count() + 1));
     relocation_headers(bundle, &relocations, &mut writer);
     writer.write_shstrtab_section_header();
+    if let Some(name) = signature {
+        signature_section(&mut writer, name, room);
+    }
     writer.write_file_header_to(header)
 }
 
@@ -179,6 +190,15 @@ fn content_headers(bundle: &Bundle, placed: &[Placed], writer: &mut Writer<'_, S
         let header = format::header_of(section.kind);
         section_header(writer, placed, header, section.size, section.align);
     }
+}
+
+/// The last section header and, behind it, zeroes in which the signature goes.
+fn signature_section(writer: &mut Writer<'_, SinglePhase>, name: StringId, room: usize) {
+    let header = size_of::<elf::SectionHeader64<Endianness>>() as u64;
+    let offset = writer.offset() + header;
+    let kind = (elf::SHT_PROGBITS, elf::SectionFlags(0));
+    section_header(writer, &Placed { name, offset }, kind, room as u64, 1);
+    writer.write(&vec![0; room]);
 }
 
 fn section_header(

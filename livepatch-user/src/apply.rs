@@ -19,7 +19,7 @@ use crate::process::Pid;
 use crate::record::Record;
 use crate::release::discard;
 use crate::report::{Applied, Fits, Outcome, Replaced, Report};
-use crate::revert::undo;
+use crate::revert::{repair, undo};
 use crate::session::Session;
 use crate::stack::stack_check;
 use crate::status::Status;
@@ -55,7 +55,27 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
         (session, Some(lock))
     };
     let images = session.images(&options.debug_dirs);
-    let patches = session.patches(&images).patches;
+    let found = session.patches(&images);
+    if !options.dry_run && repair(&session, &found, &options.into(), &options.debug_dirs, None)? {
+        // What was read is out of date.
+        drop(images);
+        let session = Session::open(pid)?;
+        let images = session.images(&options.debug_dirs);
+        let patches = session.patches(&images).patches;
+        return apply_in(&session, &images, &patches, patch, options);
+    }
+    apply_in(&session, &images, &found.patches, patch, options)
+}
+
+/// Applies `patch`; the caller holds the lock.
+fn apply_in(
+    session: &Session,
+    images: &Images<'_>,
+    patches: &[Installed],
+    patch: Patch<'_>,
+    options: &Options,
+) -> Result<Report, Error> {
+    let pid = session.pid();
     let name = &patch.bundle.manifest.name;
     let report = |outcome| Report {
         pid: pid.0,
@@ -63,10 +83,10 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
         patch: name.clone(),
         outcome,
     };
-    if is_applied(pid, &patches, patch)? {
+    if is_applied(pid, patches, patch)? {
         return Ok(report(Outcome::AlreadyApplied));
     }
-    let mut fit = fit(&session, &images, &patches, patch)?;
+    let mut fit = fit(session, images, patches, patch)?;
     let likely = fit.places.first().copied().ok_or(InstallError::NoPlace)?;
     let record = fit.plan.record(likely)?;
     if options.bytes_only {
@@ -74,7 +94,7 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
     }
     let module = record.module.start;
     let unwinders =
-        frames::needed(&images, module, patch.bundle).map_err(|source| Error::Frames {
+        frames::needed(images, module, patch.bundle).map_err(|source| Error::Frames {
             pid,
             source: Box::new(source),
         })?;
@@ -83,13 +103,13 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
         return Ok(report(Outcome::WouldApply(fits(&fit, &record))));
     }
     let context = Context {
-        session: &session,
-        images: &images,
-        patches: &patches,
+        session,
+        images,
+        patches,
         unwinders: &unwinders,
         options,
     };
-    let arena = arena::prepare(&session, &patches, fit.plan.needs())?;
+    let arena = arena::prepare(session, patches, fit.plan.needs())?;
     if let Some(ready) = &arena {
         fit.plan.set_arena(&ready.recorded);
     }
@@ -97,7 +117,7 @@ pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Er
     if let (Err(error), Some(ready)) = (&applied, &arena)
         && error.status() != Status::Broken
     {
-        ready.undo(&session);
+        ready.undo(session);
     }
     Ok(report(Outcome::Applied(applied?)))
 }

@@ -10,6 +10,7 @@ use crate::process::Mapping;
 use crate::record::{PRELUDE_LEN, Prelude, Record, RecordError, Redirect};
 use livepatch_bundle::RunAddr;
 use serde::Serialize;
+use std::collections::HashMap;
 
 /// A patch found in the target.
 #[derive(Clone, Debug)]
@@ -125,11 +126,12 @@ pub fn find(
     build_id_at: &dyn Fn(RunAddr) -> Option<Vec<u8>>,
 ) -> Found {
     let mut found = Found::default();
+    let mut room = Room::default();
     for mapping in mappings
         .iter()
         .filter(|m| m.read && m.execute && !m.write && !m.shared && m.len() >= PAGE)
     {
-        match read_record(mapping, memory) {
+        match read_record(mapping, memory, &mut room) {
             Ok((prelude, record)) => found.patches.push(Installed {
                 prelude,
                 record,
@@ -140,13 +142,41 @@ pub fn find(
         }
     }
     found.patches.sort_by_key(|patch| patch.record.sequence);
+    let entries = Entries::read(&found.patches, memory);
     for index in 0..found.patches.len() {
-        found.patches[index].state = state(&found.patches, index, mappings, memory, build_id_at);
+        found.patches[index].state = state(&found.patches, index, mappings, &entries, build_id_at);
     }
     found
 }
 
-fn read_record(mapping: &Mapping, memory: &dyn Memory) -> Result<(Prelude, Record), RecordError> {
+/// What the records of one process may take up together: what a hostile one shows us must not cost more than a moment.
+struct Room {
+    records: usize,
+    bytes: u64,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            records: 4096,
+            bytes: 64 << 20,
+        }
+    }
+}
+
+impl Room {
+    fn take(&mut self, bytes: u64) -> Option<()> {
+        self.records = self.records.checked_sub(1)?;
+        self.bytes = self.bytes.checked_sub(bytes)?;
+        Some(())
+    }
+}
+
+fn read_record(
+    mapping: &Mapping,
+    memory: &dyn Memory,
+    room: &mut Room,
+) -> Result<(Prelude, Record), RecordError> {
     let bytes = memory
         .read_vec(mapping.start, PRELUDE_LEN as usize)
         .map_err(|_| RecordError::NotOne)?;
@@ -156,6 +186,7 @@ fn read_record(mapping: &Mapping, memory: &dyn Memory) -> Result<(Prelude, Recor
     if u64::from(offset) + u64::from(len) > mapping.len() {
         return Err(damaged);
     }
+    room.take(u64::from(len)).ok_or(RecordError::TooMany)?;
     let body = memory
         .read_vec(RunAddr(mapping.start.0 + u64::from(offset)), len as usize)
         .map_err(|_| damaged.clone())?;
@@ -171,7 +202,7 @@ fn state(
     patches: &[Installed],
     index: usize,
     mappings: &[Mapping],
-    memory: &dyn Memory,
+    entries: &Entries,
     build_id_at: &dyn Fn(RunAddr) -> Option<Vec<u8>>,
 ) -> State {
     let patch = &patches[index];
@@ -187,12 +218,12 @@ fn state(
             reason: reason.clone(),
         };
     }
-    let later = &patches[index + 1..];
     let entries: Vec<(&Redirect, EntryState)> = patch
         .record
         .functions
         .iter()
-        .map(|redirect| (redirect, entry_state(redirect, later, memory)))
+        .enumerate()
+        .map(|(function, redirect)| (redirect, entries.state(index, function)))
         .collect();
     if let Some((redirect, _)) = entries
         .iter()
@@ -216,20 +247,61 @@ fn state(
     }
 }
 
-/// What the entry holds: our jump, or that of a later patch that was written over ours.
-fn entry_state(redirect: &Redirect, later: &[Installed], memory: &dyn Memory) -> EntryState {
-    let mut jump = &redirect.jump;
-    let mut above = later.iter().flat_map(|patch| &patch.record.functions);
-    loop {
-        if holds(redirect.site, jump, memory) {
-            return EntryState::Ours;
+/// What every entry holds, patch by patch, function by function.
+struct Entries(Vec<Vec<EntryState>>);
+
+impl Entries {
+    /// Reads the entries, from the latest patch to the first: what is there is our jump, or that of a later patch
+    /// that was written over ours and is still there. Patches ascend.
+    fn read(patches: &[Installed], memory: &dyn Memory) -> Self {
+        let mut above: HashMap<RunAddr, Vec<(&Redirect, EntryState)>> = HashMap::new();
+        let mut all = Vec::with_capacity(patches.len());
+        for patch in patches.iter().rev() {
+            let functions = patch.record.functions.iter();
+            let states: Vec<EntryState> = functions
+                .map(|redirect| {
+                    let over = above.entry(redirect.site).or_default();
+                    let state = entry_state(redirect, over, memory);
+                    over.push((redirect, state));
+                    state
+                })
+                .collect();
+            all.push(states);
         }
-        match above.find(|over| over.site == redirect.site && over.saved == *jump) {
-            Some(over) => jump = &over.jump,
-            None if holds(redirect.site, &redirect.saved, memory) => return EntryState::Before,
-            None => return EntryState::Other,
-        }
+        all.reverse();
+        Self(all)
     }
+
+    fn state(&self, patch: usize, function: usize) -> EntryState {
+        self.0[patch][function]
+    }
+}
+
+/// What one entry holds; `above` are the later patches' jumps at this place, the latest first.
+fn entry_state(
+    redirect: &Redirect,
+    above: &[(&Redirect, EntryState)],
+    memory: &dyn Memory,
+) -> EntryState {
+    if holds(redirect.site, &redirect.jump, memory) {
+        return EntryState::Ours;
+    }
+    let written_over = |bytes: &[u8]| {
+        let mut later = above.iter();
+        later.any(|(over, state)| *state == EntryState::Ours && begin_alike(&over.saved, bytes))
+    };
+    if written_over(&redirect.jump) {
+        EntryState::Ours
+    } else if holds(redirect.site, &redirect.saved, memory) || written_over(&redirect.saved) {
+        EntryState::Before
+    } else {
+        EntryState::Other
+    }
+}
+
+/// Whether one is the beginning of the other: the jumps of two patches of one function may differ in length.
+fn begin_alike(one: &[u8], other: &[u8]) -> bool {
+    one.starts_with(other) || other.starts_with(one)
 }
 
 fn holds(site: RunAddr, bytes: &[u8], memory: &dyn Memory) -> bool {

@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::install::NAME_PREFIX;
 use crate::installed::Installed;
+use crate::printable::one_line;
 use crate::process::Pid;
 use crate::report::{Listed, Replaced};
 use crate::session::Session;
@@ -51,10 +52,10 @@ fn listed(session: &Session, patch: &Installed) -> Listed {
     Listed {
         pid: session.pid().0,
         process: session.target.name.clone(),
-        patch: record.name.clone(),
-        description: record.description.clone(),
+        patch: one_line(&record.name).into_owned(),
+        description: one_line(&record.description).into_owned(),
         state: patch.state.clone(),
-        module: record.module.path.clone(),
+        module: one_line(&record.module.path).into_owned(),
         functions: record.functions.iter().map(Replaced::from).collect(),
         base: patch.prelude.base,
         mapped_bytes: patch.prelude.len,

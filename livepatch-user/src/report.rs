@@ -1,6 +1,7 @@
 //! What commands tell: the same facts for people and as JSON (described in `docs/json.md`).
 
 use crate::installed::State;
+use crate::printable::one_line;
 use crate::status::Status;
 use livepatch_bundle::RunAddr;
 use serde::Serialize;
@@ -60,7 +61,7 @@ pub struct Replaced {
 impl From<&crate::record::Redirect> for Replaced {
     fn from(redirect: &crate::record::Redirect) -> Self {
         Self {
-            name: redirect.name.clone(),
+            name: one_line(&redirect.name).into_owned(),
             entry: redirect.entry,
             new: redirect.new,
         }

@@ -14,7 +14,8 @@ use crate::hands::{Loan, borrow};
 use crate::hooks::Hooks;
 use crate::image::Images;
 use crate::install::{Hands, Mapped};
-use crate::installed::{Installed, State};
+use crate::installed::{Found, Installed, State};
+use crate::leftovers::{Leftovers, USERFAULT_NAME, is_interrupted};
 use crate::memory::Memory;
 use crate::place::PAGE;
 use crate::placed::Placed;
@@ -33,6 +34,7 @@ use crate::sys::ptrace;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::{Phase, RunAddr};
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How `revert` does its work.
@@ -54,6 +56,30 @@ pub fn revert(pid: Pid, name: Option<&str>, options: Options) -> Result<Report, 
     let (session, _lock) = Session::open_locked(pid, options.timeout)?;
     let images = session.images(&[]);
     let found = session.patches(&images);
+    let wanted = choose(pid, &found.patches, name).ok();
+    let meant = wanted.map(|index| &found.patches[index]);
+    if repair(&session, &found, &options, &[], meant)? {
+        // What was read is out of date.
+        drop(images);
+        return revert_in(&Session::open(pid)?, name, options);
+    }
+    revert_found(&session, &images, found, name, options)
+}
+
+fn revert_in(session: &Session, name: Option<&str>, options: Options) -> Result<Report, Error> {
+    let images = session.images(&[]);
+    let found = session.patches(&images);
+    revert_found(session, &images, found, name, options)
+}
+
+fn revert_found(
+    session: &Session,
+    images: &Images<'_>,
+    found: Found,
+    name: Option<&str>,
+    options: Options,
+) -> Result<Report, Error> {
+    let pid = session.pid();
     if let (true, Some(error)) = (
         found.patches.is_empty(),
         found.unreadable.into_iter().next(),
@@ -63,8 +89,8 @@ pub fn revert(pid: Pid, name: Option<&str>, options: Options) -> Result<Report, 
     let patches = found.patches;
     let index = choose(pid, &patches, name)?;
     let reversal = Reversal {
-        session: &session,
-        images: &images,
+        session,
+        images,
         patches: &patches,
         index,
         options,
@@ -92,14 +118,84 @@ pub(crate) fn undo(pid: Pid, name: &str, options: &apply::Options) -> Result<(),
         images: &images,
         patches: &patches,
         index: choose(pid, &patches, Some(name))?,
-        options: Options {
-            timeout: options.timeout,
-            bytes_only: options.bytes_only,
-            hook_time: options.hook_time,
-        },
+        options: options.into(),
         may_refuse: false,
     };
     reversal.run().map(drop)
+}
+
+impl From<&apply::Options> for Options {
+    fn from(options: &apply::Options) -> Self {
+        Self {
+            timeout: options.timeout,
+            bytes_only: options.bytes_only,
+            hook_time: options.hook_time,
+        }
+    }
+}
+
+/// Takes back and removes what a run left that was killed, other than the patch that is `meant` anyway. Tells whether
+/// there was anything. The caller holds the lock.
+///
+/// # Errors
+/// When a patch that is in force in part cannot be taken back.
+pub(crate) fn repair(
+    session: &Session,
+    found: &Found,
+    options: &Options,
+    debug_dirs: &[PathBuf],
+    meant: Option<&Installed>,
+) -> Result<bool, Error> {
+    let pid = session.pid();
+    let is_meant = |base| meant.is_some_and(|meant| meant.prelude.base == base);
+    let interrupted = found.patches.iter().rev();
+    let interrupted: Vec<RunAddr> = interrupted
+        .filter(|patch| is_interrupted(&patch.state))
+        .map(|patch| patch.prelude.base)
+        .filter(|base| !is_meant(*base))
+        .collect();
+    for base in &interrupted {
+        take_back(pid, *base, options, debug_dirs)?;
+    }
+    let leftovers = Leftovers::find(session, found);
+    let any = !interrupted.is_empty() || !leftovers.is_empty();
+    if !leftovers.is_empty() {
+        leftovers.clear(session)?;
+    }
+    Ok(any)
+}
+
+/// Takes back the patch at `base`. One of which no entry leads to the patch does no harm if it stays.
+fn take_back(
+    pid: Pid,
+    base: RunAddr,
+    options: &Options,
+    debug_dirs: &[PathBuf],
+) -> Result<(), Error> {
+    let session = Session::open(pid)?;
+    let images = session.images(debug_dirs);
+    let patches = session.patches(&images).patches;
+    let at_base = |patch: &Installed| patch.prelude.base == base;
+    let Some(index) = patches.iter().position(at_base) else {
+        return Ok(());
+    };
+    let name = &patches[index].record.name;
+    let reversal = Reversal {
+        session: &session,
+        images: &images,
+        patches: &patches,
+        index,
+        options: *options,
+        may_refuse: false,
+    };
+    match reversal.run() {
+        Ok(_) => tracing::info!("`{name}`, which an interrupted run left, was taken back"),
+        Err(error) if patches[index].state == State::Inactive => {
+            tracing::warn!("`{name}`, which an interrupted run left, stays mapped: {error}");
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// The patch that is meant. One that is in force comes before one of which only memory is left.
@@ -279,11 +375,12 @@ impl Reversal<'_> {
     }
 
     fn switch(&self, runs: &[Run], asked: bool) -> Result<(Stop, Pointers), Error> {
-        let (start, end) = self.patch().code();
+        let (_, end) = self.patch().code();
         let forbidden = match self.options.bytes_only {
             true => Vec::new(),
+            // From the base: functions that an interrupted run called return through the prelude.
             false => vec![ForbiddenRange::new(
-                start,
+                self.patch().prelude.base,
                 end,
                 self.patch().record.name.clone(),
             )],
@@ -334,9 +431,17 @@ impl Reversal<'_> {
         let memory = &self.session.memory;
         let mut loan = borrow(self.session).ok();
         let thread_pointer = loan.as_ref().map(Loan::thread_pointer);
+        let announced = loan
+            .as_mut()
+            .and_then(|it| it.announce(USERFAULT_NAME).ok());
         let remote = loan.as_mut().map(|loan| loan as &mut dyn RemoteSyscall);
         let limits = Limits::default();
-        let mut search = Search::prepare(memory, addresses, thread_pointer, remote, limits)?;
+        let search = Search::prepare(memory, addresses, thread_pointer, remote, limits);
+        if let (Some(loan), Some(announced)) = (&mut loan, announced) {
+            // Nobody else knows the descriptor; should it stay, the next run closes it.
+            Hands::syscall(loan, libc::SYS_close, [announced, 0, 0, 0, 0, 0]).ok();
+        }
+        let mut search = search?;
         // The thread runs again while everything is read, and while what was written meanwhile is.
         drop(loan);
         search.refresh()?;

@@ -8,7 +8,8 @@ mod decode;
 mod elf;
 mod roles;
 
-use crate::{Bundle, BundleError, Manifest, SCHEMA, verify};
+use crate::signature::Trailer;
+use crate::{Bundle, BundleError, Manifest, SCHEMA, format, verify};
 use serde::Deserialize;
 
 /// Decodes and verifies a bundle.
@@ -20,9 +21,25 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, BundleError> {
     let elf = elf::Elf::parse(bytes)?;
     let manifest = manifest(elf.manifest()?)?;
     let roles = roles::Roles::assign(&elf)?;
+    signature(&elf, bytes)?;
     let bundle = decode::decode(&elf, &roles, manifest)?;
     verify(&bundle)?;
     Ok(bundle)
+}
+
+/// A signature's section is the end of the file, where whoever checks signatures looks for it; nothing else may look
+/// like one.
+fn signature(elf: &elf::Elf<'_>, bytes: &[u8]) -> Result<(), BundleError> {
+    let sections = elf.sections.iter();
+    let mut named = sections.filter(|section| section.name == format::SIGNATURE);
+    let section = named.next().map(|section| section.data.as_ptr_range());
+    let trailer = Trailer::bytes_of(bytes).map(<[u8]>::as_ptr_range);
+    if section == trailer && named.next().is_none() {
+        return Ok(());
+    }
+    Err(BundleError::malformed(
+        "the signature is not what the last section holds at the end of the file",
+    ))
 }
 
 /// The one field that every version of the manifest has.

@@ -90,10 +90,7 @@ fn role(section: &RawSection<'_>, index: usize, elf: &Elf<'_>) -> Result<Role, B
     let role = match section.name {
         _ if index == elf.names_index => (flags == 0).then_some(Role::Aside),
         format::MANIFEST => bare.then_some(Role::Aside),
-        format::SIGNATURE => {
-            let small = section.data.len() as u64 <= format::MAX_SIGNATURE;
-            (bare && small).then_some(Role::Aside)
-        }
+        format::SIGNATURE => bare.then_some(Role::Aside),
         ".symtab" => (sh_type == elf::SHT_SYMTAB && flags == 0).then_some(Role::Symbols),
         ".strtab" => (sh_type == elf::SHT_STRTAB && flags == 0).then_some(Role::Strings),
         name if name.starts_with(format::RELA) => {

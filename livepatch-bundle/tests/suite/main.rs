@@ -8,3 +8,4 @@ mod readers;
 mod round_trip;
 mod rules;
 mod samples;
+mod signature;

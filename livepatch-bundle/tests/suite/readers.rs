@@ -1,7 +1,7 @@
 //! Other people's readers take our files for what they are: binutils, goblin, and object's high-level reader.
 
 use crate::samples;
-use livepatch_bundle::{read, write, write_file};
+use livepatch_bundle::{PrivateKey, write, write_file, write_signed_file};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -93,17 +93,20 @@ fn nm_tells_kinds() {
 }
 
 #[test]
-fn objcopy_may_add_a_signature() {
-    let (directory, path) = stored();
-    let signature = directory.path().join("signature");
-    std::fs::write(&signature, [0x5a; 64]).expect("writable");
-    let option = format!(".livepatch.signature={}", signature.display());
-    binutils("objcopy", &["--add-section", &option], &path);
-    let bytes = std::fs::read(&path).expect("written by objcopy");
-    assert_eq!(
-        read(&bytes).expect("a signature is tolerated"),
-        samples::small()
-    );
+fn a_signature_is_one_more_section_for_all() {
+    let key = PrivateKey::generate().expect("the system has random bytes");
+    let (_directory, path) = stored();
+    write_signed_file(&samples::small(), &key, &path).expect("writable");
+    let dump = binutils("readelf", &["-x", ".livepatch.signature"], &path);
+    assert_contains(&dump, &["livepatch-sig-1."]);
+    assert!(binutils("objdump", &["-dr"], &path).contains("answer.new"));
+    let bytes = std::fs::read(&path).expect("just written");
+    let sections = |bytes: &[u8]| {
+        let elf = goblin::elf::Elf::parse(bytes).expect("goblin reads it");
+        elf.section_headers.len()
+    };
+    let plain = write(&samples::small()).expect("the sample is valid");
+    assert_eq!(sections(&bytes), sections(&plain) + 1);
 }
 
 #[test]

@@ -9,31 +9,22 @@ use crate::error::Error;
 use crate::fit::Patch;
 use crate::guardian;
 use crate::list::{list, patched_processes};
+use crate::printable;
 use crate::process::Pid;
 use crate::report::{FailureReport, Report};
 use crate::revert::{self, revert};
 use crate::status::Status;
 use crate::stop::on_tracer_thread;
-use livepatch_bundle::{Bundle, BundleError};
+use crate::trust::{Admitted, BundleRefusal, Policy, Sources};
 use options::{Apply, Check, Command, Consistency, List, Output, Revert};
-use sha2::{Digest, Sha256};
 use std::fmt::Display;
 use std::io::Write;
-use std::path::{Path, PathBuf};
 
 /// Prints a line. Nobody may be left to read it (`livepatch list | head -1`), which changes nothing of what was done.
 macro_rules! say {
     ($($argument:tt)*) => {
         let _ = writeln!(std::io::stdout(), $($argument)*);
     };
-}
-
-/// The file is no bundle that can be used.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot use the bundle `{}`", path.display())]
-struct UnusableBundle {
-    path: PathBuf,
-    source: BundleError,
 }
 
 /// Runs a command and returns its exit status.
@@ -100,19 +91,17 @@ pub fn output(options: &Options) -> Output {
 }
 
 fn apply_all(check: &Check, options: &apply::Options) -> Status {
-    let (bundle, digest) = match read_bundle(&check.bundle).map_err(|source| {
-        let path = check.bundle.clone();
-        UnusableBundle { path, source }
-    }) {
-        Ok(read) => read,
+    let admitted = match admit(check) {
+        Ok(admitted) => admitted,
         Err(error) => {
-            tell_failure(check.output, None, Status::Error, &error, None);
-            return Status::Error;
+            let status = error.status();
+            tell_failure(check.output, None, status, &error, error.help());
+            return status;
         }
     };
     let patch = Patch {
-        bundle: &bundle,
-        digest,
+        bundle: &admitted.bundle,
+        digest: admitted.digest,
     };
     each(&check.pids, check.output, |pid| apply(pid, patch, options))
 }
@@ -162,24 +151,26 @@ fn each(
     worst
 }
 
-fn read_bundle(path: &Path) -> Result<(Bundle, [u8; 32]), BundleError> {
-    let bytes = std::fs::read(path).map_err(|source| BundleError::Io {
-        path: path.into(),
-        source,
-    })?;
-    let bundle = livepatch_bundle::read(&bytes)?;
-    Ok((bundle, Sha256::digest(&bytes).into()))
+fn admit(check: &Check) -> Result<Admitted, BundleRefusal> {
+    let sources = Sources {
+        config: check.trust.config.clone(),
+        keys: check.trust.keys.clone(),
+    };
+    Policy::read(&sources)?.admit(&check.bundle)
 }
 
 fn tell<T: Display + serde::Serialize>(output: Output, fact: &T) {
-    if output.json {
-        say!(
-            "{}",
-            serde_json::to_string(fact).expect("reports are plain data")
-        );
+    let text = if output.json {
+        to_json(fact)
     } else {
-        say!("{fact}");
-    }
+        fact.to_string()
+    };
+    say!("{}", printable::lines(&text));
+}
+
+fn to_json<T: serde::Serialize>(fact: &T) -> String {
+    let text = serde_json::to_string(fact).expect("reports are plain data");
+    printable::json(&text).into_owned()
 }
 
 fn tell_error(output: Output, pid: Pid, error: &Error) -> Status {
@@ -212,17 +203,14 @@ fn tell_failure(
             errors,
             help,
         };
-        say!(
-            "{}",
-            serde_json::to_string(&report).expect("reports are plain data")
-        );
+        say!("{}", to_json(&report));
         return;
     }
-    eprintln!("livepatch: {}", errors[0]);
+    eprintln!("livepatch: {}", printable::lines(&errors[0]));
     for cause in &errors[1..] {
-        eprintln!("  caused by: {cause}");
+        eprintln!("  caused by: {}", printable::lines(cause));
     }
     if let Some(help) = help {
-        eprintln!("help: {help}");
+        eprintln!("help: {}", printable::lines(&help));
     }
 }

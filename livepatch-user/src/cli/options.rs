@@ -9,7 +9,7 @@ const EXIT_STATUSES: &str = "Exit statuses:
   1  error, nothing changed
   2  wrong usage
   3  the target stayed busy, nothing changed
-  4  refused (mismatch, unsound), nothing changed
+  4  refused (mismatch, unsound, not trusted), nothing changed
   5  changed and could not be undone; the message says what state the target is in
 
 Example:
@@ -67,8 +67,23 @@ pub struct Check {
     #[arg(long = "debug-dir", value_name = "DIR")]
     pub debug_dirs: Vec<PathBuf>,
     #[command(flatten)]
+    /// Whose bundles are applied.
+    pub trust: Trust,
+    #[command(flatten)]
     /// How to tell.
     pub output: Output,
+}
+
+/// Whose bundles are applied.
+#[derive(Clone, Debug, Args)]
+pub struct Trust {
+    /// The policy (`require-signature`). Default: /etc/livepatch/config.toml, if there is one; FILE replaces it.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The trusted keys: a public key, or a directory of them. Default: what the policy names, or
+    /// /etc/livepatch/keys.d; PATH replaces them.
+    #[arg(long, value_name = "PATH")]
+    pub keys: Option<PathBuf>,
 }
 
 /// How the switch between old and new code is made.

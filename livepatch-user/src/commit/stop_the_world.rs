@@ -71,7 +71,11 @@ impl StopTheWorld<'_> {
     ) -> Result<Stop, CommitError> {
         let space = space_of(self.memory);
         let roster = Roster::take(self.target)?;
-        self.check.rehearse(&sleeping(&roster), &space);
+        let sleeping = sleeping(&roster);
+        if sleeping.len() < roster.activities().len() {
+            self.check.unwinder().prepare_tables(&space);
+        }
+        self.check.rehearse(&sleeping, &space);
         let check = &mut self.check;
         let symbolize = self.symbolize;
         let mut tops = Vec::new();

@@ -27,8 +27,9 @@ pub(super) fn read(image: &Image<'_>) -> Result<SymbolTable, Unusable> {
         link.iter()
             .flat_map(|link| beside(image, &dirs, &link.name)),
     );
+    let root = image.context.root();
     for path in places {
-        let Ok(file) = open_regular(&path) else {
+        let Ok(file) = open_regular(root.as_deref(), &path) else {
             continue;
         };
         match read_one(image, file, path, link.as_ref()) {

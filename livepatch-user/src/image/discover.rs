@@ -11,6 +11,7 @@ use super::notes;
 use crate::process::{Backing, Mapping, find_mapping};
 use goblin::elf64::program_header::PT_NOTE;
 use livepatch_bundle::{BuildId, RunAddr};
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::ops::Range;
 use std::os::unix::ffi::OsStringExt;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 
 /// Bytes beyond which a segment of notes is not read.
 const MAX_NOTES: u64 = 1 << 16;
+/// How many mappings behind its first an image's program headers are looked for in.
+const MAX_SEARCHED: usize = 4096;
 const VDSO: &str = "[vdso]";
 
 /// What the search reads.
@@ -26,6 +29,14 @@ pub(super) struct Search<'a, 'm> {
     pub(super) mappings: &'a [Mapping],
     pub(super) space: Space<'m>,
     pub(super) context: Arc<Context>,
+    /// How many mappings all images together may still span. Images do not overlap, so that each mapping is in one; a process
+    /// whose headers claim otherwise would make us copy all its mappings for each of them.
+    pub(super) budget: Cell<usize>,
+}
+
+/// How many mappings the images of a process may span together.
+pub(super) fn budget(mappings: &[Mapping]) -> Cell<usize> {
+    Cell::new(2 * mappings.len() + 1024)
 }
 
 impl<'m> Search<'_, 'm> {
@@ -56,7 +67,7 @@ impl<'m> Search<'_, 'm> {
         let bias = headers::bias(&file, &segments, header.0)?;
         let extent = headers::extent(&segments)?;
         let span = extent.start.at(bias)..extent.end.at(bias);
-        let mappings = self.overlapping(&span);
+        let mappings = self.overlapping(&span)?;
         let origin = origin(first, &mappings);
         if !is_loaded(&segments, bias, origin, &mappings) {
             return None;
@@ -89,12 +100,13 @@ impl<'m> Search<'_, 'm> {
         Some(image)
     }
 
-    fn overlapping(&self, span: &Range<RunAddr>) -> Vec<Mapping> {
+    /// The mappings in a span; `None` when the images have used up what they may have.
+    fn overlapping(&self, span: &Range<RunAddr>) -> Option<Vec<Mapping>> {
         let start = self.mappings.partition_point(|map| map.end <= span.start);
-        let tail = self.mappings[start..].iter();
-        tail.take_while(|map| map.start < span.end)
-            .cloned()
-            .collect()
+        let end = self.mappings.partition_point(|map| map.start < span.end);
+        let found = self.mappings.get(start..end)?;
+        self.budget.set(self.budget.get().checked_sub(found.len())?);
+        Some(found.to_vec())
     }
 
     /// Reads headers: at most 64 KiB (`headers` bounds the number of segments).
@@ -117,10 +129,9 @@ impl<'m> Search<'_, 'm> {
         if end <= first.end.0 {
             return Some(RunAddr(end - file.segments_size() as u64));
         }
-        let after = self
-            .mappings
-            .iter()
-            .filter(|map| map.start >= first.start && same_file(map, first));
+        let start = self.mappings.partition_point(|map| map.start < first.start);
+        let near = self.mappings[start..].iter().take(MAX_SEARCHED);
+        let after = near.filter(|map| same_file(map, first));
         let mut holding = after.filter_map(|map| {
             let offset = file.segments_at.checked_sub(map.offset)?;
             let address = map.start.0.checked_add(offset)?;

@@ -4,13 +4,17 @@
 //! namespace (proc(5); needs `CAP_CHECKPOINT_RESTORE` or `CAP_SYS_ADMIN`). Otherwise the path is tried under
 //! `/proc/PID/root`. Either may have been overwritten since: the build ID decides.
 
+use super::context::Context;
 use super::discover::{is_file, same_file};
 use super::elf_file::ElfFile;
 use super::image::Image;
 use super::unusable::Unusable;
 use crate::process::Mapping;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -28,28 +32,56 @@ pub(super) struct Trusted {
     pub(super) path: PathBuf,
 }
 
-/// Opens a regular file; never blocks on a FIFO or a device that stands in its place.
-pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+/// Opens a regular file. What is a FIFO or a device is not even opened, for that alone may have effects.
+///
+/// Below `root`, the root directory of the target, symbolic links lead where they lead for the target: never to files of
+/// ours.
+pub(super) fn open_regular(root: Option<&Path>, path: &Path) -> io::Result<File> {
+    let inner = root.and_then(|root| Some((root, path.strip_prefix(root).ok()?)));
+    let place = match inner {
+        Some((root, inner)) => open_below(root, inner)?,
+        None => open_path(path)?,
+    };
+    if !place.metadata()?.is_file() {
+        let kind = io::ErrorKind::InvalidInput;
+        return Err(io::Error::new(kind, "not a regular file"));
+    }
+    File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
+}
+
+/// A handle of what is there, without opening it (`O_PATH`, open(2)).
+fn open_path(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
-    let file = options.open(path)?;
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a regular file",
-        ))
+    options.read(true).custom_flags(libc::O_PATH).open(path)
+}
+
+/// The same below a root directory (openat2(2), Linux 5.6).
+fn open_below(root: &Path, inner: &Path) -> io::Result<File> {
+    let directory = open_path(root)?;
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    match openat2(&directory, inner, how) {
+        Err(Errno::ENOSYS) => open_path(&root.join(inner)),
+        found => Ok(File::from(found?)),
+    }
+}
+
+/// The root directory of the target, as we reach it.
+fn root_of(proc_dir: &Path) -> PathBuf {
+    proc_dir.join("root")
+}
+
+impl Context {
+    /// The root directory of the process.
+    pub(super) fn root(&self) -> Option<PathBuf> {
+        self.proc_dir.as_deref().map(root_of)
     }
 }
 
 /// A path of the target's mount namespace, as we reach it.
 pub(super) fn under_root(proc_dir: &Path, path: &Path) -> PathBuf {
-    proc_dir
-        .join("root")
-        .join(path.strip_prefix("/").unwrap_or(path))
+    root_of(proc_dir).join(path.strip_prefix("/").unwrap_or(path))
 }
 
 /// The image's own file, if it is what runs.
@@ -93,10 +125,11 @@ impl Image<'_> {
 }
 
 fn open_trusted(image: &Image<'_>, path: &Path) -> Result<Trusted, Unusable> {
-    let file = open_regular(path).map_err(|source| Unusable::Open {
-        path: path.to_path_buf(),
-        source,
-    })?;
+    let file =
+        open_regular(image.context.root().as_deref(), path).map_err(|source| Unusable::Open {
+            path: path.to_path_buf(),
+            source,
+        })?;
     let path = path.to_path_buf();
     let Some(file) = ElfFile::open(file) else {
         return Err(Unusable::Malformed { path });
@@ -149,4 +182,37 @@ fn same_text(image: &Image<'_>, file: &ElfFile) -> bool {
         }
     }
     compared > 0 && different <= compared / TOLERANCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_stay_within_the_targets_root() {
+        let root = tempfile::TempDir::new().expect("a temporary directory");
+        let (root, own) = (root.path(), root.path().join("own"));
+        std::fs::write(&own, "inside").expect("writable");
+        symlink("/own", root.join("link")).expect("supported");
+        symlink("/etc/passwd", root.join("ours")).expect("supported");
+        symlink("../../../../../../etc/passwd", root.join("above")).expect("supported");
+        symlink("/proc/self/exe", root.join("magic")).expect("supported");
+        let open = |name: &str| open_regular(Some(root), &root.join(name));
+        assert!(open("own").is_ok() && open("link").is_ok());
+        for name in ["ours", "above", "magic", "missing"] {
+            assert!(open(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn pipes_and_devices_are_not_opened() {
+        let root = tempfile::TempDir::new().expect("a temporary directory");
+        let pipe = root.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("writable");
+        symlink("/dev/null", root.path().join("device")).expect("supported");
+        for path in [pipe, root.path().join("device"), root.path().to_owned()] {
+            assert!(open_regular(None, &path).is_err(), "{}", path.display());
+        }
+    }
 }

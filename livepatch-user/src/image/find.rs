@@ -3,8 +3,12 @@
 use super::image::Image;
 use super::symbol::{Binding, Provenance, SymbolHit};
 use super::table::{Index, SymbolTable, is_defined};
+use crate::printable::one_line;
 use livepatch_bundle::{RunAddr, Scope};
 use std::collections::HashSet;
+
+/// Bytes of a symbol's name that are shown at most.
+const MAX_SHOWN: usize = 512;
 
 impl Image<'_> {
     /// The definitions of `name`, from the first symbol table that has any: several when local symbols share
@@ -29,7 +33,7 @@ impl Image<'_> {
         }
     }
 
-    /// The function at a run-time address, with the offset in it: for stack traces.
+    /// The function at a run-time address, with the offset in it: for stack traces, so the name is made fit to be shown.
     #[must_use]
     pub fn symbol_at(&self, address: RunAddr) -> Option<(String, u64)> {
         if !self.is_code(address) {
@@ -38,7 +42,8 @@ impl Image<'_> {
         self.tables().find_map(|(_, table)| {
             let (index, offset) = table.function_at(self.link(address))?;
             let name = table.name(table.get(index)?);
-            Some((String::from_utf8_lossy(name).into_owned(), offset))
+            let name = String::from_utf8_lossy(&name[..name.len().min(MAX_SHOWN)]);
+            Some((one_line(&name).into_owned(), offset))
         })
     }
 

@@ -10,6 +10,7 @@ use super::slots::Relocations;
 use super::sources::Sources;
 use super::unwind_table::CodeRange;
 use crate::memory::Memory;
+use crate::printable::one_line;
 use crate::process::Mapping;
 use goblin::elf64::program_header::{PT_GNU_EH_FRAME, PT_TLS};
 use livepatch_bundle::{BuildId, LinkAddr, RunAddr};
@@ -219,7 +220,7 @@ impl Image<'_> {
     #[must_use]
     pub fn label(&self) -> String {
         match &self.path {
-            Some(path) => path.display().to_string(),
+            Some(path) => one_line(&path.to_string_lossy()).into_owned(),
             None if self.role == Role::Vdso => "[vdso]".to_owned(),
             None => format!("image at {}", self.header),
         }

@@ -1,7 +1,7 @@
 //! All images of a process.
 
 use super::context::Context;
-use super::discover::Search;
+use super::discover::{Search, budget};
 use super::dynamic::DT_DEBUG;
 use super::image::{Image, ImageId, Namespace, Role, Space};
 use super::link_map::{Entry, LinkMaps};
@@ -34,6 +34,7 @@ impl<'m> Images<'m> {
             mappings,
             space: Space(memory),
             context: Arc::new(context),
+            budget: budget(mappings),
         };
         let candidates = search.candidates().into_iter();
         let images = candidates.filter_map(|header| search.image_at(header));

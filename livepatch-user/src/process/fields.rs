@@ -1,12 +1,13 @@
 //! `/proc/PID/stat` and `/proc/PID/status`, see proc_pid_stat(5) and proc_pid_status(5).
 
+use crate::printable::one_line;
 use std::io;
 use std::path::Path;
 
 /// The fields of `stat` that we use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// The thread's name.
+    /// The thread's name, fit to be shown: a process may call itself anything.
     pub comm: String,
     /// The state letter: `R`, `S`, `D`, `T`, `t`, `Z`, `X`, `I`.
     pub state: char,
@@ -36,7 +37,7 @@ impl Stat {
         let fields: Vec<&str> = tail.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3).copied();
         Some(Self {
-            comm: comm.to_owned(),
+            comm: one_line(comm).into_owned(),
             state: field(3)?.chars().next()?,
             flags: field(9)?.parse().ok()?,
             start_time: field(22)?.parse().ok()?,

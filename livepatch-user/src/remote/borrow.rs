@@ -1,10 +1,12 @@
 //! Borrowing a thread, making calls on it, giving it back.
 
+use super::choose;
 use super::drive::{ALL_SIGNALS, Place};
 use super::error::RemoteError;
 use super::fit::{Accept, prepare_in_stop, stop_if_fit};
+use super::gate::Gates;
+use super::home::WayHome;
 use super::scratch::Scratch;
-use super::{choose, gate};
 use crate::memory::Registers;
 use crate::process::{Mapping, Pid, ProcessMemory, Target, Tid, activity, threads};
 use crate::stop::{Lone, StopError, StoppedThread};
@@ -23,6 +25,10 @@ pub struct Borrowed<'m> {
     /// The signals that it blocks by itself.
     pub(super) mask: u64,
     pub(super) gate: RunAddr,
+    /// How it gets home when we die.
+    pub(super) way: Option<WayHome>,
+    /// Where functions return to, see [`Self::return_through`].
+    pub(super) stub: Option<RunAddr>,
     /// Its extended registers, while they may have changed.
     pub(super) extended: Vec<u8>,
     pub(super) place: Place,
@@ -58,13 +64,14 @@ impl<'m> Borrowed<'m> {
         accept: Accept<'_>,
     ) -> Result<Self, RemoteError> {
         let pid = target.pid;
+        let gates = Gates::search(memory, maps);
         loop {
             let tids = threads(pid).map_err(|_| StopError::Gone(pid))?;
             let activities: Vec<_> = tids.iter().map(|&tid| (tid, activity(pid, tid))).collect();
             let mut refusals = Vec::new();
             for tid in choose::candidates(&activities) {
                 match stop_if_fit(memory, tid, deadline, accept)? {
-                    Ok(lone) => return Self::take(memory, maps, lone),
+                    Ok(lone) => return Self::take(memory, maps, &gates, lone),
                     Err(unfit) => refusals.push((tid, unfit)),
                 }
             }
@@ -91,9 +98,10 @@ impl<'m> Borrowed<'m> {
         accept: Accept<'_>,
     ) -> Result<Option<Self>, RemoteError> {
         let leader = target.pid.leader();
+        let gates = Gates::search(memory, maps);
         loop {
             match stop_if_fit(memory, leader, deadline, accept) {
-                Ok(Ok(lone)) => return Self::take(memory, maps, lone).map(Some),
+                Ok(Ok(lone)) => return Self::take(memory, maps, &gates, lone).map(Some),
                 Ok(Err(unfit)) if unfit.lasting || Instant::now() >= deadline => return Ok(None),
                 Ok(Err(_)) => std::thread::sleep(Duration::from_millis(1)),
                 Err(RemoteError::Stop(StopError::Unstoppable { .. })) => return Ok(None),
@@ -113,25 +121,37 @@ impl<'m> Borrowed<'m> {
     ) -> Result<Self, RemoteError> {
         let lone = Lone::of_stop(memory.pid(), thread);
         prepare_in_stop(memory, &lone)?;
-        Self::take(memory, maps, lone)
+        Self::take(memory, maps, &Gates::search(memory, maps), lone)
     }
 
-    fn take(memory: &'m ProcessMemory, maps: &[Mapping], lone: Lone) -> Result<Self, RemoteError> {
+    fn take(
+        memory: &'m ProcessMemory,
+        maps: &[Mapping],
+        gates: &Gates,
+        lone: Lone,
+    ) -> Result<Self, RemoteError> {
         let (pid, tid) = (lone.pid, lone.thread.tid);
-        let gate =
-            gate::find(memory, maps, &lone.thread.registers).ok_or(RemoteError::NoGate(pid))?;
+        let home = &lone.thread.registers;
         let mask = ptrace::signal_mask(tid).map_err(|source| RemoteError::Ptrace {
             pid,
             tid,
             action: "read the signal mask",
             source,
         })?;
+        let way = WayHome::lay(memory, maps, gates, tid, home, mask);
+        let gate = match &way {
+            Some(way) => Some(way.gate),
+            None => gates.for_thread(memory, home),
+        };
+        let gate = gate.ok_or(RemoteError::NoGate(pid))?;
         Ok(Self {
             memory,
             scratch: Vec::new(),
             lone,
             mask,
             gate,
+            way,
+            stub: None,
             extended: Vec::new(),
             place: Place::Home,
             deadline: None,
@@ -170,6 +190,7 @@ impl<'m> Borrowed<'m> {
         let [rdi, rsi, rdx, r10, r8, r9] = arguments;
         let registers = Registers {
             rip: self.gate.0,
+            rsp: self.call_stack(),
             rax: number.cast_unsigned(),
             rdi,
             rsi,
@@ -189,6 +210,13 @@ impl<'m> Borrowed<'m> {
             return Err(self.astray(format!("it is at {rip:#x} after system call {call}")));
         }
         self.result(number, registers.rax)
+    }
+
+    /// The stack pointer with which calls are made.
+    fn call_stack(&self) -> u64 {
+        self.way
+            .as_ref()
+            .map_or(self.registers().rsp, |way| way.stack.0)
     }
 
     /// Results from -4095 to -1 are errors (`IS_ERR_VALUE`).
@@ -221,6 +249,7 @@ impl<'m> Borrowed<'m> {
         }
         let freed = self.free_scratch();
         let restored = self.settle().and_then(|()| self.verify());
+        let cleared = self.clear_way();
         self.place = Place::Released;
         let (pid, tid) = (self.pid(), self.tid());
         let released = self.lone.release().map_err(|error| RemoteError::Ptrace {
@@ -229,7 +258,16 @@ impl<'m> Borrowed<'m> {
             action: "end the trace",
             source: error.source,
         });
-        restored.and(released).and(freed)
+        restored.and(released).and(freed).and(cleared)
+    }
+
+    /// Takes the frame away, with which nothing is wrong but that it was not there.
+    fn clear_way(&mut self) -> Result<(), RemoteError> {
+        let (pid, tid) = (self.pid(), self.tid());
+        let cleared = self.way.take().map(|way| way.clear(self.memory, tid));
+        cleared
+            .unwrap_or(Ok(()))
+            .map_err(|source| RemoteError::Scratch { pid, source })
     }
 }
 

@@ -6,6 +6,7 @@ use super::outcome::MAX_REPORTED;
 use super::search::maps;
 use super::tracking::RemoteSyscall;
 use super::{Holder, Incomplete, Outcome, Place, areas, kernel, registers, stacks};
+use crate::printable::one_line;
 use crate::process::{Backing, Mapping, find_mapping};
 use livepatch_bundle::RunAddr;
 
@@ -129,7 +130,7 @@ fn outcome(holders: Result<Vec<Holder>, Incomplete>) -> Outcome {
 /// What the mapping shows.
 fn name(mapping: Option<&Mapping>) -> String {
     match mapping.map(|mapping| &mapping.backing) {
-        Some(Backing::File { path, .. }) => path.display().to_string(),
+        Some(Backing::File { path, .. }) => one_line(&path.to_string_lossy()).into_owned(),
         Some(Backing::Named(name)) => name.clone(),
         Some(Backing::Anonymous) | None => String::new(),
     }

@@ -16,8 +16,8 @@ use std::os::unix::fs::FileExt;
 const PAGE: u64 = 4096;
 /// The end of the address space that programs get without asking for more (4-level page tables).
 const USER_END: u64 = (1 << 47) - PAGE;
-/// Runs per system call.
-const BATCH: usize = 4096;
+/// Runs per system call: few pages of our own memory, which the stop would have to fill first.
+const BATCH: usize = 256;
 /// Address space for which entries are read at most: 128 MiB of entries.
 const MOST_ENTRIES: u64 = 1 << 24;
 /// Runs that are listed at most: 96 MiB of them.

@@ -35,6 +35,8 @@ pub struct Stopped {
     pending: Vec<Tid>,
     /// Threads of the kernel's in this group; they never run user code.
     helpers: HashSet<Tid>,
+    members: Members,
+    sharing: SharingScan,
     timed: TimedWaits,
     timings: Timings,
     clock: Clock,
@@ -60,11 +62,26 @@ pub fn stop<B>(
         sleeping,
         running,
         members,
-        mut sharing,
+        sharing,
         timed,
+        undertaker,
         ..
     } = roster;
-    let mut stopped = Stopped::none(pid, sleeping.len() + running.len(), timed);
+    let expected = sleeping.len() + running.len();
+    let mut stopped = Stopped {
+        pid,
+        threads: Vec::with_capacity(expected),
+        pending: Vec::with_capacity(expected),
+        helpers: HashSet::new(),
+        members,
+        sharing,
+        timed,
+        timings: Timings::default(),
+        clock: Clock::start(),
+        _naps: ShortNaps::begin(),
+        _undertaker: undertaker,
+        _not_send: PhantomData,
+    };
 
     for few in sleeping.chunks(sleepers_at_once(sleeping.len())) {
         stopped.add(few, true, deadline)?;
@@ -77,8 +94,8 @@ pub fn stop<B>(
 
     let slept = stopped.threads.len();
     stopped.add(&running, false, deadline)?;
-    stopped.add_rest(&members, deadline)?;
-    stopped.refuse_changes(memory, &mut sharing)?;
+    stopped.add_rest(deadline)?;
+    stopped.refuse_changes(memory)?;
     stopped.timings.runners = stopped.clock.lap();
     if let ControlFlow::Break(reason) = check(&stopped.threads[slept..], memory) {
         return Ok(ControlFlow::Break(reason));
@@ -88,21 +105,6 @@ pub fn stop<B>(
 }
 
 impl Stopped {
-    fn none(pid: Pid, expected: usize, timed: TimedWaits) -> Self {
-        Self {
-            pid,
-            threads: Vec::with_capacity(expected),
-            pending: Vec::with_capacity(expected),
-            helpers: HashSet::new(),
-            timed,
-            timings: Timings::default(),
-            clock: Clock::start(),
-            _naps: ShortNaps::begin(),
-            _undertaker: Undertaker::hire(pid),
-            _not_send: PhantomData,
-        }
-    }
-
     /// The threads: those that slept first, then the others.
     #[must_use]
     pub fn threads(&self) -> &[StoppedThread] {
@@ -209,10 +211,11 @@ impl Stopped {
     ///
     /// A list does not tell that there are no more: threads come and go while it is read, so that it may lack one that
     /// runs and have another that does not any more. The kernel's count is of one moment.
-    fn add_rest(&mut self, members: &Members, deadline: Instant) -> Result<(), StopError> {
+    fn add_rest(&mut self, deadline: Instant) -> Result<(), StopError> {
         let mut dead = HashSet::new();
         loop {
-            let count = members
+            let count = self
+                .members
                 .count()
                 .map_err(|source| gone_or(self.pid, source))?;
             // What never runs again and is still there was counted; what we hold is alive and of this group.
@@ -222,7 +225,8 @@ impl Stopped {
                 return Ok(());
             }
             let known = self.known();
-            let mut new = members.list().map_err(|source| gone_or(self.pid, source))?;
+            let list = self.members.list();
+            let mut new = list.map_err(|source| gone_or(self.pid, source))?;
             new.retain(|tid| !known.contains(tid));
             self.add(&new, false, deadline)?;
             let known = self.known();
@@ -242,11 +246,7 @@ impl Stopped {
     }
 
     /// Now that nothing runs: is it still the same address space, and ours alone?
-    fn refuse_changes(
-        &self,
-        memory: &ProcessMemory,
-        sharing: &mut SharingScan,
-    ) -> Result<(), StopError> {
+    fn refuse_changes(&mut self, memory: &ProcessMemory) -> Result<(), StopError> {
         let pid = self.pid;
         if self.threads.is_empty() {
             return Err(StopError::Gone(pid));
@@ -254,7 +254,7 @@ impl Stopped {
         if !memory.is_current() {
             return Err(StopError::Replaced(pid));
         }
-        let strangers = sharing.again().map_err(|source| StopError::System {
+        let strangers = self.sharing.again().map_err(|source| StopError::System {
             pid,
             action: "searching for tasks that share its memory",
             source,

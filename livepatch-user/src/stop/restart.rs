@@ -138,6 +138,13 @@ pub fn has_restart_block(registers: &Registers) -> bool {
     is_in_syscall(registers) && registers.rax == RESTART_BLOCK
 }
 
+/// Whether the kernel issues or continues the interrupted call again if no handler runs: `rax` is one of its `ERESTART*`
+/// codes.
+#[must_use]
+pub fn is_restarted(registers: &Registers) -> bool {
+    matches!(registers.rax.cast_signed(), -514..=-512 | -516)
+}
+
 /// Whether the thread was interrupted in a system call: `orig_rax` is its number, and -1 for any other entry to the kernel.
 #[must_use]
 pub fn is_in_syscall(registers: &Registers) -> bool {

@@ -3,6 +3,7 @@
 use super::error::StopError;
 use super::members::Members;
 use super::timed::TimedWaits;
+use super::undertaker::Undertaker;
 use crate::process::{Activity, Pid, ProcessMemory, SharingScan, Target, Tid, activity};
 use std::io;
 
@@ -15,6 +16,7 @@ pub struct Roster {
     pub(super) members: Members,
     pub(super) sharing: SharingScan,
     pub(super) timed: TimedWaits,
+    pub(super) undertaker: Undertaker,
     activities: Vec<(Tid, Activity)>,
 }
 
@@ -33,6 +35,8 @@ impl Roster {
                 source,
             }
         };
+        // Before the search for tasks, which would have to look at this new one in the stop.
+        let undertaker = Undertaker::hire(pid);
         let members = Members::open(pid).map_err(|source| gone_or(pid, source))?;
         let threads = members.list().map_err(|source| gone_or(pid, source))?;
         let activities: Vec<_> = threads
@@ -60,6 +64,7 @@ impl Roster {
             members,
             sharing,
             timed,
+            undertaker,
             activities,
         })
     }

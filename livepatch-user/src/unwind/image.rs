@@ -47,6 +47,8 @@ pub(crate) struct Image {
     code: Vec<(RunAddr, RunAddr)>,
     source: TableSource,
     tables: OnceLock<Option<Tables>>,
+    /// Whether the tables have served, so that what was learned from them depends on the fingerprint.
+    pub(crate) in_use: bool,
 }
 
 /// Call-frame information, and bytes of the image that tell it from another one mapped to the same place since.
@@ -65,12 +67,33 @@ impl Image {
             code: spec.code,
             source: spec.tables,
             tables: OnceLock::new(),
+            in_use: false,
         }
     }
 
     /// The tables, read from `memory` at the first call.
     pub(crate) fn tables(&self, memory: &dyn Memory) -> Option<&Tables> {
         self.tables.get_or_init(|| self.read(memory)).as_ref()
+    }
+
+    /// From now on rows of it are kept; tables that were read beforehand must still be its own.
+    pub(crate) fn begin_use(&mut self, memory: &dyn Memory) {
+        let first = !std::mem::replace(&mut self.in_use, true);
+        if first && !self.is_same(memory) {
+            self.discard_tables();
+        }
+    }
+
+    /// Where the bytes are that tell the image from another one, and what they were.
+    pub(crate) fn fingerprint(&self) -> Option<&(RunAddr, Vec<u8>)> {
+        self.known_tables()?.fingerprint.as_ref()
+    }
+
+    /// Whether the image is still the one that its tables were read from.
+    pub(crate) fn is_same(&self, memory: &dyn Memory) -> bool {
+        self.fingerprint().is_none_or(|(address, bytes)| {
+            memory.read_vec(*address, bytes.len()).as_ref() == Ok(bytes)
+        })
     }
 
     /// The tables if they were read.

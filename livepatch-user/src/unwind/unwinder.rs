@@ -28,6 +28,8 @@ pub struct Unwinder {
     known: [HashMap<u64, u32, BuildHasherDefault<PcHasher>>; 2],
     sites: Vec<Site>,
     context: UnwindContext<usize>,
+    /// Room for what fingerprints are now.
+    fingerprints: Vec<u8>,
 }
 
 /// More sites than any program has call sites on its stacks at one time; hostile stacks end here.
@@ -48,6 +50,14 @@ impl Unwinder {
             known: Default::default(),
             sites: Vec::new(),
             context: UnwindContext::new(),
+            fingerprints: Vec::new(),
+        }
+    }
+
+    /// Reads the tables of all images ahead of the stop, for threads of which nothing is known before they stand.
+    pub fn prepare_tables(&mut self, memory: &dyn Memory) {
+        for image in &self.images {
+            image.tables(memory);
         }
     }
 
@@ -80,19 +90,35 @@ impl Unwinder {
     /// Drops the rows of images that are no longer what is mapped there (a library closed, another loaded in its
     /// place), so that frames in it are unknown.
     pub fn revalidate(&mut self, space: &dyn AddressSpace) {
-        let stale: Vec<usize> = self
-            .images
-            .iter()
-            .enumerate()
-            .filter(|(_, image)| has_changed(image, space))
-            .map(|(number, _)| number)
-            .collect();
-        if !stale.is_empty() {
-            stale
-                .iter()
-                .for_each(|number| self.images[*number].discard_tables());
-            self.forget_sites();
+        if self.all_same(space) {
+            return;
         }
+        for image in self.images.iter_mut().filter(|image| image.in_use) {
+            if !image.is_same(space) {
+                image.discard_tables();
+            }
+        }
+        self.forget_sites();
+    }
+
+    /// Compares the fingerprints of all images in use in one read.
+    fn all_same(&mut self, space: &dyn AddressSpace) -> bool {
+        let in_use = self.images.iter().filter(|image| image.in_use);
+        let wanted: Vec<_> = in_use.filter_map(Image::fingerprint).collect();
+        self.fingerprints
+            .resize(wanted.iter().map(|(_, bytes)| bytes.len()).sum(), 0);
+        let mut rest = self.fingerprints.as_mut_slice();
+        let mut requests = Vec::with_capacity(wanted.len());
+        for (address, bytes) in &wanted {
+            let (now, more) = rest.split_at_mut(bytes.len());
+            requests.push((*address, now));
+            rest = more;
+        }
+        space.read_bulk(&mut requests).is_ok()
+            && requests
+                .iter()
+                .zip(&wanted)
+                .all(|((_, now), (_, before))| now == before)
     }
 
     fn forget_sites(&mut self) {
@@ -155,6 +181,9 @@ impl Unwinder {
 
     fn examine(&mut self, pc: Pc, memory: &dyn Memory) -> Site {
         let image = self.image_at(pc.lookup());
+        if let Some(image) = image {
+            self.images[image as usize].begin_use(memory);
+        }
         let tables = image.and_then(|image| self.images[image as usize].tables(memory));
         let row = tables.and_then(|tables| tables.section.row(pc.lookup(), &mut self.context));
         let entry = tables.and_then(|tables| tables.entry);
@@ -174,14 +203,6 @@ impl Unwinder {
         let (_, end, image) = self.code.get(after.checked_sub(1)?)?;
         (address < *end).then_some(*image)
     }
-}
-
-fn has_changed(image: &Image, space: &dyn AddressSpace) -> bool {
-    let fingerprint = image
-        .known_tables()
-        .and_then(|tables| tables.fingerprint.as_ref());
-    fingerprint
-        .is_some_and(|(address, bytes)| space.read_vec(*address, bytes.len()).as_ref() != Ok(bytes))
 }
 
 /// What kind of frame a step left.

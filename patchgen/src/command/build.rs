@@ -1,7 +1,7 @@
 //! `patchgen build --source DIR --patch FILE -- COMMAND`.
 
 use super::make::{conclude, labels};
-use super::{Build, ERROR, Inside};
+use super::{Build, ERROR, Inside, sign};
 use anyhow::Context;
 use patchgen::build::{BuildError, Plan, build, inside};
 use patchgen::generate::Options;
@@ -12,6 +12,7 @@ use std::path::Path;
 const SIGNALLED: u8 = 128;
 
 pub(super) fn run(arguments: &Build) -> anyhow::Result<u8> {
+    let key = sign::key(arguments.choices.sign_key.as_deref())?;
     let parent = arguments.work.clone().unwrap_or_else(std::env::temp_dir);
     let scratch = tempfile::Builder::new()
         .prefix("patchgen-")
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: &Build) -> anyhow::Result<u8> {
         targets: Vec::new(),
     };
     match build(&plan, options, &mut |step| eprintln!("patchgen: {step}")) {
-        Ok(outcome) => conclude(outcome, &output),
+        Ok(outcome) => conclude(outcome, &output, key.as_ref()),
         Err(error) => {
             let status = error.status();
             super::make::remove_stale(&output)?;

@@ -1,8 +1,9 @@
 //! `patchgen inspect BUNDLE`.
 
+use super::signature::Signature;
 use super::{DONE, Inspect};
 use anyhow::{Context, bail};
-use livepatch_bundle::{Bundle, Function, SectionKind, read};
+use livepatch_bundle::{Bundle, Function, SectionKind, read, read_file};
 use patchgen::disasm::terminal::Style;
 use patchgen::disasm::{self, html, terminal};
 use serde_json::json;
@@ -12,14 +13,16 @@ use std::io::IsTerminal as _;
 
 pub(super) fn run(inspect: &Inspect) -> anyhow::Result<u8> {
     let path = inspect.bundle.display();
-    let bytes = fs::read(&inspect.bundle).with_context(|| format!("cannot read `{path}`"))?;
+    let bytes = read_file(&inspect.bundle).with_context(|| format!("cannot read `{path}`"))?;
+    let signature = Signature::of(&bytes, &inspect.keys)?;
     let bundle = read(&bytes).with_context(|| format!("`{path}` is no bundle that can be used"))?;
     if inspect.json {
-        println!("{:#}", json(&bundle));
+        println!("{:#}", json(&bundle, &signature));
     } else if inspect.disasm || inspect.html.is_some() {
         return disassemble(inspect, &bundle);
     } else {
         print!("{}", table(&bundle));
+        println!("{signature}");
     }
     Ok(DONE)
 }
@@ -61,7 +64,7 @@ fn style(inspect: &Inspect) -> Style {
     }
 }
 
-fn json(bundle: &Bundle) -> serde_json::Value {
+fn json(bundle: &Bundle, signature: &Signature) -> serde_json::Value {
     let sections = bundle.sections.iter().map(|section| {
         json!({
             "name": section.name,
@@ -72,6 +75,7 @@ fn json(bundle: &Bundle) -> serde_json::Value {
     });
     json!({
         "manifest": bundle.manifest,
+        "signature": signature.json(),
         "sections": sections.collect::<Vec<_>>(),
         "symbols": bundle.symbols.iter().map(|symbol| json!({
             "name": symbol.name,

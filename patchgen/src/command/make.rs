@@ -1,8 +1,8 @@
 //! `patchgen OLD NEW -o FILE`.
 
-use super::{Choices, DONE, Make, REFUSED, UNCHANGED};
+use super::{Choices, DONE, Make, REFUSED, UNCHANGED, sign};
 use anyhow::{Context, bail};
-use livepatch_bundle::{Bundle, write_file};
+use livepatch_bundle::{Bundle, PrivateKey, write_file, write_signed_file};
 use patchgen::emit::Labels;
 use patchgen::generate::{Options, Outcome, generate};
 use patchgen::input;
@@ -20,6 +20,7 @@ pub(super) fn run(make: &Make, choices: &Choices) -> anyhow::Result<u8> {
             );
         }
     }
+    let key = sign::key(choices.sign_key.as_deref())?;
     let options = Options {
         labels: labels(choices, &make.output)?,
         allow_data: choices.allow_data.clone(),
@@ -31,15 +32,22 @@ pub(super) fn run(make: &Make, choices: &Choices) -> anyhow::Result<u8> {
             .collect::<Result<_, _>>()?,
     };
     let pairs = input::read(&make.old, &make.new)?;
-    conclude(generate(&pairs, &options)?, &make.output)
+    conclude(generate(&pairs, &options)?, &make.output, key.as_ref())
 }
 
 /// Writes the bundle, or tells why there is none; returns the exit status.
-pub(super) fn conclude(outcome: Outcome, output: &Path) -> anyhow::Result<u8> {
+pub(super) fn conclude(
+    outcome: Outcome,
+    output: &Path,
+    key: Option<&PrivateKey>,
+) -> anyhow::Result<u8> {
     match outcome {
         Outcome::Patch(bundle) => {
-            write_file(&bundle, output)
-                .with_context(|| format!("cannot write `{}`", output.display()))?;
+            let written = match key {
+                Some(key) => write_signed_file(&bundle, key, output),
+                None => write_file(&bundle, output),
+            };
+            written.with_context(|| format!("cannot write `{}`", output.display()))?;
             report(&bundle, output);
             Ok(DONE)
         }

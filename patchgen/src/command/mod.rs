@@ -3,6 +3,8 @@
 mod build;
 mod inspect;
 mod make;
+mod sign;
+mod signature;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -30,7 +32,8 @@ const HEADER: &str = include_str!("../../include/livepatch.h");
                   4 refused (all reasons on standard error).\n\nExample:\n  \
                   patchgen build.old/ build.new/ -o fix.lpatch --target /usr/sbin/daemon\n  \
                   patchgen build --source daemon-1.2 --patch fix.diff -- make -j2\n  \
-                  patchgen inspect fix.lpatch"
+                  patchgen inspect fix.lpatch\n  \
+                  patchgen sign --key release.key fix.lpatch"
 )]
 pub(crate) struct Command {
     #[command(subcommand)]
@@ -50,6 +53,13 @@ enum Verb {
     /// Work in a copy of a source tree; for `patchgen build`.
     #[command(hide = true)]
     Inside(Inside),
+    /// Make a key pair to sign bundles with.
+    #[command(after_help = "Example:\n  patchgen keygen release.key\n  \
+                            cp release.key.pub /etc/livepatch/keys.d/     # where bundles are to be trusted")]
+    Keygen(Keygen),
+    /// Sign a bundle, so that `livepatch` can tell who made it and that nobody has changed it since.
+    #[command(after_help = "Example:\n  patchgen sign --key release.key fix.lpatch")]
+    Sign(Sign),
     /// Print `livepatch.h`, the header for hooks and shadow variables in the source of a fix.
     #[command(after_help = "Example:\n  patchgen header >livepatch.h")]
     Header,
@@ -92,6 +102,9 @@ struct Choices {
     /// is applied, or reverted.
     #[arg(long, value_name = "TYPE")]
     allow_layout: Vec<String>,
+    /// Sign the bundle with this private key, as `patchgen sign` does. Default: it is not signed.
+    #[arg(long, value_name = "FILE")]
+    sign_key: Option<PathBuf>,
 }
 
 /// Builds the tree twice at its own path, in copies that lie over it in a mount namespace of their own, once with the
@@ -135,6 +148,24 @@ struct Build {
 }
 
 #[derive(Debug, Args)]
+struct Keygen {
+    /// Where the private key goes (mode 0600); the public one goes to KEY.pub. Existing files are not overwritten.
+    key: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Sign {
+    /// The bundle; a signature that it has is replaced.
+    bundle: PathBuf,
+    /// The private key: Ed25519, PKCS #8 in PEM, as `patchgen keygen` or `openssl genpkey -algorithm ed25519` make it.
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Write the signed bundle here. Default: in place.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct Inside {
     job: PathBuf,
 }
@@ -153,6 +184,9 @@ struct Inspect {
     /// Write the same as a page that needs nothing else.
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     html: Option<PathBuf>,
+    /// The keys by which the signature is verified: a public key, or a directory of them.
+    #[arg(long, value_name = "PATH", default_value = "/etc/livepatch/keys.d")]
+    keys: PathBuf,
     /// Columns of the listing. Default: as wide as the terminal, or `COLUMNS`, or 120; below 72 old and new stand one below
     /// the other.
     #[arg(long)]
@@ -168,6 +202,8 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
         (Some(Verb::Build(arguments)), _) => build::run(arguments),
         (Some(Verb::Inspect(inspect)), _) => inspect::run(inspect),
         (Some(Verb::Inside(arguments)), _) => build::run_inside(arguments),
+        (Some(Verb::Keygen(arguments)), _) => sign::keygen(arguments),
+        (Some(Verb::Sign(arguments)), _) => sign::sign(arguments),
         (Some(Verb::Header), _) => {
             print!("{HEADER}");
             Ok(DONE)

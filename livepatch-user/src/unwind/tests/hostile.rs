@@ -155,3 +155,38 @@ proptest! {
         unwinder.prepare_pc(RunAddr(pc), true, &space);
     }
 }
+
+/// Another library with tables of its own, mapped where the program was: its ELF header differs in a byte that nothing reads.
+fn another() -> ArraySpace {
+    const PADDING_OF_THE_HEADER: u64 = 15;
+    space(&[(0, PADDING_OF_THE_HEADER, 0x5a)], &[])
+}
+
+/// An instruction pointer that the program has a row for.
+fn known_pc() -> RunAddr {
+    let (start, end) = loaded().code;
+    let mut unwinder = check().unwinder;
+    let before = space(&[], &[]);
+    (start..end)
+        .map(|address| RunAddr(BIAS + address))
+        .find(|pc| unwinder.prepare_pc(*pc, true, &before))
+        .expect("the program has rows")
+}
+
+#[test]
+fn rows_of_an_image_that_was_replaced_are_dropped() {
+    let (pc, mut check) = (known_pc(), check());
+    assert!(check.unwinder().prepare_pc(pc, true, &space(&[], &[])));
+    check.begin(&space(&[], &[]));
+    assert_eq!(check.unwinder().known_sites(), 1, "nothing has changed");
+    check.begin(&another());
+    assert_eq!(check.unwinder().known_sites(), 0);
+    assert!(!check.unwinder().prepare_pc(pc, true, &another()));
+}
+
+#[test]
+fn tables_read_ahead_are_not_used_for_another_image() {
+    let (pc, mut check) = (known_pc(), check());
+    check.unwinder().prepare_tables(&space(&[], &[]));
+    assert!(!check.unwinder().prepare_pc(pc, true, &another()));
+}
