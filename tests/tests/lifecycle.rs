@@ -61,6 +61,18 @@ fn a_busy_function_that_leaves_in_time_is_patched() -> Result<()> {
 }
 
 #[test]
+fn a_caller_that_is_to_be_quiet_holds_the_patch_back() -> Result<()> {
+    let (program, mut target) = scenario("quiesce", "quiesce")?;
+    target.ask("enter")?;
+    let held = apply_with(&target, &program, &["--timeout", "300ms", "fix.lpatch"])?;
+    held.expect_error(3, "transact")?;
+    target.ask("leave")?;
+    apply(&target, &program)?;
+    check_answer(&mut target, "ask", "2")?;
+    target.check_undisturbed()
+}
+
+#[test]
 fn consistency_of_functions_may_be_waived() -> Result<()> {
     let (program, mut target) = scenario("busy", "busy_waived")?;
     target.ask("enter")?;
