@@ -54,6 +54,16 @@ impl Loan<'_> {
         self.thread.tid()
     }
 
+    /// Opens a memory file whose name tells the next run what this one was about to do. The caller closes it.
+    ///
+    /// # Errors
+    /// When the process cannot open it.
+    pub fn announce(&mut self, name: &str) -> io::Result<u64> {
+        let name = self.lend(format!("{name}\0").as_bytes())?;
+        let flags = u64::from(libc::MFD_CLOEXEC);
+        Hands::syscall(self, libc::SYS_memfd_create, [name.0, flags, 0, 0, 0, 0])
+    }
+
     /// Gives the thread back as it was.
     ///
     /// # Errors

@@ -88,6 +88,20 @@ impl Installed {
             .map(|offset| RunAddr(self.prelude.base.0.wrapping_add(*offset)))
     }
 
+    /// Where its jumps are.
+    pub fn sites(&self) -> impl Iterator<Item = RunAddr> {
+        self.record.functions.iter().map(|redirect| redirect.site)
+    }
+
+    /// Whether no entry leads to it: only its memory is there.
+    #[must_use]
+    pub fn is_left_over(&self) -> bool {
+        matches!(
+            self.state,
+            State::Retired { .. } | State::Inactive | State::Gone
+        )
+    }
+
     /// The exchanges that take its jumps back.
     #[must_use]
     pub fn undo(&self) -> Vec<Exchange> {
@@ -97,6 +111,21 @@ impl Installed {
             .map(|redirect| redirect_exchange(redirect).reversed())
             .collect()
     }
+}
+
+/// The later patches that lie on the patch at `index`: that redirect one of the same functions, or use its code or data.
+/// Where it is out of force, only the latter.
+pub fn dependents(patches: &[Installed], index: usize) -> impl Iterator<Item = &Installed> {
+    let lower = &patches[index];
+    let sites: Vec<RunAddr> = match lower.is_left_over() {
+        true => Vec::new(),
+        false => lower.sites().collect(),
+    };
+    let over = move |later: &&Installed| {
+        let rests = later.record.rests_on.contains(&lower.record.sequence);
+        rests || !later.is_left_over() && later.sites().any(|site| sites.contains(&site))
+    };
+    patches[index + 1..].iter().filter(over)
 }
 
 /// The exchange that writes a redirection's jump.
@@ -286,12 +315,22 @@ fn entry_state(
     if holds(redirect.site, &redirect.jump, memory) {
         return EntryState::Ours;
     }
-    let mut above = above.iter().rev();
-    match above.find(|(over, _)| over.saved == redirect.jump) {
-        Some((_, EntryState::Ours)) => EntryState::Ours,
-        _ if holds(redirect.site, &redirect.saved, memory) => EntryState::Before,
-        _ => EntryState::Other,
+    let written_over = |bytes: &[u8]| {
+        let mut later = above.iter();
+        later.any(|(over, state)| *state == EntryState::Ours && begin_alike(&over.saved, bytes))
+    };
+    if written_over(&redirect.jump) {
+        EntryState::Ours
+    } else if holds(redirect.site, &redirect.saved, memory) || written_over(&redirect.saved) {
+        EntryState::Before
+    } else {
+        EntryState::Other
     }
+}
+
+/// Whether one is the beginning of the other: the jumps of two patches of one function may differ in length.
+fn begin_alike(one: &[u8], other: &[u8]) -> bool {
+    one.starts_with(other) || other.starts_with(one)
 }
 
 fn holds(site: RunAddr, bytes: &[u8], memory: &dyn Memory) -> bool {

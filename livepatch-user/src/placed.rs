@@ -29,6 +29,6 @@ impl<'a> Placed<'a> {
         let mut known = self.patches.iter();
         let known = known.any(|patch| patch.prelude.base == self.base);
         let placed = (!known).then_some((self.base, self.record));
-        Caller::new(self.session, self.images, self.patches, placed)
+        Caller::new(self.session, self.images, self.patches, self.base, placed)
     }
 }

@@ -9,8 +9,19 @@
 //!  32  body        u32 u32  offset from the base, length
 //!  40  digest      32       SHA-256 of the body
 //!  72  why         u32      length of the reason that follows
-//!  76  reason      180      why it is retired, UTF-8
+//!  76  reason      164      why it is retired, UTF-8
+//! 240  return      12       where functions that we call return to
 //! 256  code ...
+//! ```
+//!
+//! What functions return to when hooks or unwinders are called (`remote::call`) lies in the patch because it must be
+//! executable:
+//!
+//! ```text
+//! 48 89 c3          mov rbx, rax     ; the result, for us
+//! b8 0f 00 00 00    mov eax, 15      ; rt_sigreturn
+//! 0f 05             syscall
+//! eb f7             jmp -9           ; to the second instruction, should that call be skipped
 //! ```
 //!
 //! The body is a [`Record`] in postcard encoding. Everything read back is hostile: the target may have written it.
@@ -26,12 +37,17 @@ use thiserror::Error;
 /// Length of the prelude in bytes.
 pub const PRELUDE_LEN: u64 = 256;
 /// The version of this layout.
-pub const RECORD_VERSION: u32 = 2;
+pub const RECORD_VERSION: u32 = 3;
 const MAGIC: [u8; 8] = *b"\x7fLPATCH\0";
 /// Offset of the state word, which is rewritten when a patch is retired.
 pub const STATE_OFFSET: u64 = 12;
 const REASON_OFFSET: usize = 72;
-const REASON_ROOM: usize = 180;
+const REASON_ROOM: usize = 164;
+/// Offset of the code that functions return to.
+pub const RETURN_OFFSET: u64 = 240;
+const RETURN: [u8; 12] = [
+    0x48, 0x89, 0xc3, 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7,
+];
 /// No body is larger: 100,000 functions.
 const BODY_MAX: u32 = 64 << 20;
 /// No patch has more hooks.
@@ -168,6 +184,7 @@ impl Record {
         bytes[32..36].copy_from_slice(&(offset as u32).to_le_bytes());
         bytes[36..40].copy_from_slice(&(body.len() as u32).to_le_bytes());
         bytes[40..72].copy_from_slice(&Sha256::digest(body));
+        bytes[RETURN_OFFSET as usize..][..RETURN.len()].copy_from_slice(&RETURN);
         bytes
     }
 

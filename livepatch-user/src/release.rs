@@ -24,7 +24,7 @@ pub fn discard(
         .filter(|&page| equals_file(session, images, page))
         .collect();
     let mut hands = borrow(session)?;
-    let unmapped = uninstall(&mut hands, mapped);
+    // The patch goes last: as long as its record is there, another run finds what this one did not come to.
     for page in restored {
         // Keeps a private copy that is equal to the file: a page of memory more, no harm.
         hands
@@ -34,6 +34,7 @@ pub fn discard(
             )
             .ok();
     }
+    let unmapped = uninstall(&mut hands, mapped);
     hands.give_back()?;
     unmapped?;
     Ok(mapped.len)

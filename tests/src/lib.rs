@@ -12,6 +12,7 @@ pub mod case;
 mod compile;
 pub mod directives;
 pub mod form;
+pub mod killer;
 pub mod matrix;
 pub mod program;
 pub mod random;

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::image::Images;
 use crate::installed::Installed;
 use crate::memory::Registers;
-use crate::record::Record;
+use crate::record::{RETURN_OFFSET, Record};
 use crate::remote::{Borrowed, RemoteError};
 use crate::session::Session;
 use crate::stop::StoppedThread;
@@ -30,19 +30,27 @@ const FIRST: Duration = Duration::from_millis(20);
 pub struct Caller<'a> {
     session: &'a Session,
     refuge: Refuge<'a>,
+    /// What the functions return to.
+    stub: RunAddr,
 }
 
 impl<'a> Caller<'a> {
-    /// A caller in the session's process. `placed` is a patch that is not among `patches` yet.
+    /// A caller in the session's process, for the patch at `base`. `placed` is a patch that is not among `patches` yet.
     #[must_use]
     pub fn new(
         session: &'a Session,
         images: &'a Images<'_>,
         patches: &[Installed],
+        base: RunAddr,
         placed: Option<(RunAddr, &Record)>,
     ) -> Self {
         let refuge = Refuge::new(images, patches, placed);
-        Self { session, refuge }
+        let stub = RunAddr(base.0 + RETURN_OFFSET);
+        Self {
+            session,
+            refuge,
+            stub,
+        }
     }
 
     /// Borrows a thread, for several calls in a row.
@@ -69,10 +77,11 @@ impl<'a> Caller<'a> {
             Some(thread) => Ok(thread),
             None => Borrowed::new_if(target, memory, &mappings, begin + WAIT, &mut accept),
         };
-        let thread = thread.map_err(|source| match source {
+        let mut thread = thread.map_err(|source| match source {
             RemoteError::NoThread { .. } => Error::NoSafeThread { pid, source },
             other => other.into(),
         })?;
+        thread.return_through(self.stub);
         Ok(Turn {
             thread,
             refuge,

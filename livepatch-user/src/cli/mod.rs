@@ -8,7 +8,7 @@ mod told;
 pub use options::Options;
 
 use crate::error::Error;
-use crate::guardian;
+use crate::guardian::{self, GuardianError};
 use crate::list::{list, patched_processes};
 use crate::process::Pid;
 use crate::report::{Count, Report};
@@ -69,8 +69,12 @@ pub fn writes(options: &Options) -> bool {
 #[must_use]
 pub fn run_guarded(output: Output) -> u8 {
     guardian::run().unwrap_or_else(|error| {
-        Told::failure(None, Status::Error, &error, None).tell(output);
-        Status::Error.code()
+        let status = match error {
+            GuardianError::Start(_) => Status::Error,
+            GuardianError::Killed(_) => Status::Broken,
+        };
+        Told::failure(None, status, &error, None).tell(output);
+        status.code()
     })
 }
 

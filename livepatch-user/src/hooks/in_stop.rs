@@ -5,8 +5,9 @@ use crate::arena::tell_stopped;
 use crate::commit::{Standing, Veto};
 use crate::error::Error;
 use crate::process::maps;
+use crate::record::RETURN_OFFSET;
 use crate::remote::{Borrowed, RemoteError};
-use livepatch_bundle::Phase;
+use livepatch_bundle::{Phase, RunAddr};
 
 impl Hooks<'_> {
     /// Runs the hooks of a phase in the stop, until one fails.
@@ -31,6 +32,7 @@ impl Hooks<'_> {
         let memory = &self.placed.session.memory;
         let mut thread = self.any(standing)?;
         let tid = thread.tid();
+        thread.return_through(RunAddr(self.placed.base.0 + RETURN_OFFSET));
         let arena = self.placed.record.arena.as_ref();
         let tell = |stopped| {
             tell_stopped(self.placed.session, arena, tid, stopped).map_err(|source| Error::Arena {

@@ -191,24 +191,18 @@ fn seal(file: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Maps the data first: whoever finds the record in the code, finds all of the patch.
 fn map(hands: &mut dyn Hands, descriptor: u64, layout: &Layout, base: RunAddr) -> io::Result<()> {
-    let text = libc::PROT_READ | libc::PROT_EXEC;
-    map_part(hands, descriptor, base, 0, layout.text_len, text)?;
-    if layout.data_len == 0 {
-        return Ok(());
+    let (text_len, data_len) = (layout.text_len, layout.data_len);
+    let address = RunAddr(base.0 + text_len);
+    if data_len > 0 {
+        let data = libc::PROT_READ | libc::PROT_WRITE;
+        map_part(hands, descriptor, address, text_len, data_len, data)?;
     }
-    let data = libc::PROT_READ | libc::PROT_WRITE;
-    let address = RunAddr(base.0 + layout.text_len);
-    let mapped = map_part(
-        hands,
-        descriptor,
-        address,
-        layout.text_len,
-        layout.data_len,
-        data,
-    );
-    if mapped.is_err() {
-        hands.syscall(libc::SYS_munmap, [base.0, layout.text_len, 0, 0, 0, 0])?;
+    let text = libc::PROT_READ | libc::PROT_EXEC;
+    let mapped = map_part(hands, descriptor, base, 0, text_len, text);
+    if mapped.is_err() && data_len > 0 {
+        hands.syscall(libc::SYS_munmap, [address.0, data_len, 0, 0, 0, 0])?;
     }
     mapped
 }

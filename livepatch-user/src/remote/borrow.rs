@@ -1,10 +1,12 @@
 //! Borrowing a thread, making calls on it, giving it back.
 
+use super::choose;
 use super::drive::{ALL_SIGNALS, Place};
 use super::error::RemoteError;
 use super::fit::{Accept, prepare_in_stop, stop_if_fit};
+use super::gate::Gates;
+use super::home::WayHome;
 use super::scratch::Scratch;
-use super::{choose, gate};
 use crate::memory::Registers;
 use crate::process::{Mapping, Pid, ProcessMemory, Target, Tid, activity, threads};
 use crate::stop::{Lone, StopError, StoppedThread};
@@ -13,6 +15,9 @@ use livepatch_bundle::RunAddr;
 use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
+
+/// `rt_sigreturn(2)`.
+const RT_SIGRETURN: u64 = libc::SYS_rt_sigreturn.cast_unsigned();
 
 /// A thread of the target that stands and makes system calls for us. Dropping it gives it back.
 #[derive(Debug)]
@@ -23,6 +28,10 @@ pub struct Borrowed<'m> {
     /// The signals that it blocks by itself.
     pub(super) mask: u64,
     pub(super) gate: RunAddr,
+    /// How it gets home when we die.
+    pub(super) way: Option<WayHome>,
+    /// Where functions return to, see [`Self::return_through`].
+    pub(super) stub: Option<RunAddr>,
     /// Its extended registers, while they may have changed.
     pub(super) extended: Vec<u8>,
     pub(super) place: Place,
@@ -58,21 +67,20 @@ impl<'m> Borrowed<'m> {
         accept: Accept<'_>,
     ) -> Result<Self, RemoteError> {
         let pid = target.pid;
+        let gates = Gates::search(memory, maps);
         loop {
             let tids = threads(pid).map_err(|_| StopError::Gone(pid))?;
             let activities: Vec<_> = tids.iter().map(|&tid| (tid, activity(pid, tid))).collect();
             let mut refusals = Vec::new();
             for tid in choose::candidates(&activities) {
                 match stop_if_fit(memory, tid, deadline, accept)? {
-                    Ok(lone) => return Self::take(memory, maps, lone),
+                    Ok(lone) => return Self::take(memory, maps, &gates, lone),
                     Err(unfit) => refusals.push((tid, unfit)),
                 }
             }
             if Instant::now() >= deadline || refusals.iter().all(|(_, unfit)| unfit.lasting) {
-                let reasons = refusals
-                    .iter()
-                    .map(|(tid, unfit)| format!("thread {tid} {}", unfit.reason));
-                let reasons = reasons.collect::<Vec<_>>().join(", ");
+                let reasons = refusals.into_iter().map(|(tid, unfit)| (tid, unfit.reason));
+                let reasons = grouped(reasons.collect());
                 return Err(RemoteError::NoThread { pid, reasons });
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -91,9 +99,10 @@ impl<'m> Borrowed<'m> {
         accept: Accept<'_>,
     ) -> Result<Option<Self>, RemoteError> {
         let leader = target.pid.leader();
+        let gates = Gates::search(memory, maps);
         loop {
             match stop_if_fit(memory, leader, deadline, accept) {
-                Ok(Ok(lone)) => return Self::take(memory, maps, lone).map(Some),
+                Ok(Ok(lone)) => return Self::take(memory, maps, &gates, lone).map(Some),
                 Ok(Err(unfit)) if unfit.lasting || Instant::now() >= deadline => return Ok(None),
                 Ok(Err(_)) => std::thread::sleep(Duration::from_millis(1)),
                 Err(RemoteError::Stop(StopError::Unstoppable { .. })) => return Ok(None),
@@ -113,25 +122,37 @@ impl<'m> Borrowed<'m> {
     ) -> Result<Self, RemoteError> {
         let lone = Lone::of_stop(memory.pid(), thread);
         prepare_in_stop(memory, &lone)?;
-        Self::take(memory, maps, lone)
+        Self::take(memory, maps, &Gates::search(memory, maps), lone)
     }
 
-    fn take(memory: &'m ProcessMemory, maps: &[Mapping], lone: Lone) -> Result<Self, RemoteError> {
+    fn take(
+        memory: &'m ProcessMemory,
+        maps: &[Mapping],
+        gates: &Gates,
+        lone: Lone,
+    ) -> Result<Self, RemoteError> {
         let (pid, tid) = (lone.pid, lone.thread.tid);
-        let gate =
-            gate::find(memory, maps, &lone.thread.registers).ok_or(RemoteError::NoGate(pid))?;
+        let home = &lone.thread.registers;
         let mask = ptrace::signal_mask(tid).map_err(|source| RemoteError::Ptrace {
             pid,
             tid,
             action: "read the signal mask",
             source,
         })?;
+        let way = WayHome::lay(memory, maps, gates, tid, home, mask);
+        let gate = match &way {
+            Some(way) => Some(way.gate),
+            None => gates.for_thread(memory, home),
+        };
+        let gate = gate.ok_or(RemoteError::NoGate(pid))?;
         Ok(Self {
             memory,
             scratch: Vec::new(),
             lone,
             mask,
             gate,
+            way,
+            stub: None,
             extended: Vec::new(),
             place: Place::Home,
             deadline: None,
@@ -179,9 +200,13 @@ impl<'m> Borrowed<'m> {
             r9,
             ..*self.registers()
         };
-        self.arm(&registers, ALL_SIGNALS)?;
-        // Its entry and its exit.
-        self.run_to_syscall()?;
+        match self.way.as_ref().map(|way| way.stack.0) {
+            None => {
+                self.arm(&registers, ALL_SIGNALS)?;
+                self.run_to_syscall()?;
+            }
+            Some(stack) => self.enter(registers, stack)?,
+        }
         self.run_to_syscall()?;
         let registers = self.look()?;
         if registers.rip != self.after_gate() || registers.orig_rax != number.cast_unsigned() {
@@ -189,6 +214,28 @@ impl<'m> Borrowed<'m> {
             return Err(self.astray(format!("it is at {rip:#x} after system call {call}")));
         }
         self.result(number, registers.rax)
+    }
+
+    /// Brings the thread to the entry of a system call. It is sent to call `rt_sigreturn` with the frame at `stack`, and
+    /// only there given the call that is wanted: should we die before, it goes home without having made any, which matters
+    /// where a seccomp filter kills who makes one and is suspended only as long as we live.
+    fn enter(&mut self, call: Registers, stack: u64) -> Result<(), RemoteError> {
+        let home = Registers {
+            rax: RT_SIGRETURN,
+            // The kernel takes the frame's first word as popped.
+            rsp: stack + 8,
+            ..call
+        };
+        self.arm(&home, ALL_SIGNALS)?;
+        self.run_to_syscall()?;
+        let entered = Registers {
+            rip: self.after_gate(),
+            orig_rax: call.rax,
+            rsp: stack,
+            ..call
+        };
+        ptrace::set_registers(self.tid(), &entered)
+            .map_err(|source| self.failed("set the registers", source))
     }
 
     /// Results from -4095 to -1 are errors (`IS_ERR_VALUE`).
@@ -221,6 +268,7 @@ impl<'m> Borrowed<'m> {
         }
         let freed = self.free_scratch();
         let restored = self.settle().and_then(|()| self.verify());
+        let cleared = self.clear_way();
         self.place = Place::Released;
         let (pid, tid) = (self.pid(), self.tid());
         let released = self.lone.release().map_err(|error| RemoteError::Ptrace {
@@ -229,8 +277,33 @@ impl<'m> Borrowed<'m> {
             action: "end the trace",
             source: error.source,
         });
-        restored.and(released).and(freed)
+        restored.and(released).and(freed).and(cleared)
     }
+
+    /// Takes the frame away, with which nothing is wrong but that it was not there.
+    fn clear_way(&mut self) -> Result<(), RemoteError> {
+        let (pid, tid) = (self.pid(), self.tid());
+        let cleared = self.way.take().map(|way| way.clear(self.memory, tid));
+        cleared
+            .unwrap_or(Ok(()))
+            .map_err(|source| RemoteError::Scratch { pid, source })
+    }
+}
+
+/// The reasons, each once, with a thread that it is true of and how many more.
+fn grouped(reasons: Vec<(Tid, &'static str)>) -> String {
+    let mut groups: Vec<(Tid, &str, usize)> = Vec::new();
+    for (tid, reason) in reasons {
+        match groups.iter_mut().find(|group| group.1 == reason) {
+            Some(group) => group.2 += 1,
+            None => groups.push((tid, reason, 0)),
+        }
+    }
+    let tell = |(tid, reason, more): &(Tid, &str, usize)| match more {
+        0 => format!("thread {tid} {reason}"),
+        more => format!("thread {tid} {reason} (and {more} more)"),
+    };
+    groups.iter().map(tell).collect::<Vec<_>>().join(", ")
 }
 
 impl Drop for Borrowed<'_> {

@@ -1,15 +1,19 @@
 //! Calling a function of the target on the borrowed thread (a hook, an IFUNC's resolver).
 //!
-//! The function runs on a stack of its own, in scratch memory. It returns to the `syscall` instruction, so that its end is
-//! a stop at a system call like any other; that call is not made. Should the function fault, the fault is
-//! reported to us before the program hears of it, and forgotten (only a fault signal that the program ignores is ignored no
-//! more afterwards: the kernel sees to that first).
+//! The function runs on a stack of its own, in scratch memory. It returns to code in the patch that it belongs to
+//! ([`Borrowed::return_through`]), which keeps its result in `rbx` and calls `rt_sigreturn` with the frame above the return
+//! address: so the thread finds home should we die meanwhile. While we live, that system call is not made; its entry is
+//! how we hear of the function's end. Without such code the function returns to a `syscall` instruction.
+//!
+//! Should the function fault, the fault is reported to us before the program hears of it, and forgotten (only a fault
+//! signal that the program ignores is ignored no more afterwards: the kernel sees to that first).
 
 use super::drive::{ASYNCHRONOUS_SIGNALS, CALL};
+use super::frame::Frame;
+use super::home::extended_registers;
 use super::{Borrowed, RemoteError};
 use crate::memory::Registers;
 use crate::process::Status;
-use crate::sys::ptrace;
 use livepatch_bundle::RunAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,8 +21,19 @@ use std::time::{Duration, Instant};
 /// Bytes of stack that a function gets.
 const STACK: u64 = 256 << 10;
 
-/// Room for all extended registers: with AMX they take 11 KiB.
-const EXTENDED: usize = 64 << 10;
+/// From the code that functions return to, to the end of its system call.
+const RETURN_LEN: u64 = 10;
+
+/// Where a function starts and ends.
+#[derive(Clone, Copy)]
+struct Course {
+    /// The stack pointer at its start, which leads to its return address.
+    stack: u64,
+    /// The instruction pointer at the system call with which it ends.
+    end: u64,
+    /// Whether its result is in `rbx`, and not the call's number.
+    kept: bool,
+}
 
 /// The flags of a function's start (psABI 3.2.1: the direction flag is clear).
 const DIRECTION: u64 = 1 << 10;
@@ -47,16 +62,12 @@ impl Borrowed<'_> {
         may_leave: &mut dyn FnMut(&Registers) -> bool,
     ) -> Result<u64, RemoteError> {
         self.refuse_shadow_stack()?;
-        // A function starts with the stack pointer 8 below a multiple of 16, at its return address.
-        let top = self.stack(STACK)?.0;
-        self.write_scratch(RunAddr(top - 8), &self.gate.0.to_le_bytes())?;
-        let mut extended = vec![0; EXTENDED];
-        let len = ptrace::extended_registers(self.tid(), &mut extended)
-            .map_err(|source| self.failed("read the extended registers", source))?;
-        extended.truncate(len);
-        self.extended = extended;
+        let extended = extended_registers(self.tid());
+        self.extended =
+            extended.ok_or_else(|| self.astray("it has no extended registers".into()))?;
+        let course = self.course()?;
         self.deadline = Some(Instant::now() + time);
-        let mut result = self.run(function, arguments, top);
+        let mut result = self.run(function, arguments, course);
         if matches!(result, Err(RemoteError::Stuck { .. }))
             && let Err(error) = self.leave(may_leave)
         {
@@ -71,20 +82,23 @@ impl Borrowed<'_> {
         &mut self,
         function: RunAddr,
         arguments: [u64; 6],
-        top: u64,
+        course: Course,
     ) -> Result<u64, RemoteError> {
         self.arm(
-            &self.at_start(function, arguments, top),
+            &self.at_start(function, arguments, course.stack),
             ASYNCHRONOUS_SIGNALS,
         )?;
         loop {
             self.run_to_syscall()?;
             let registers = self.look()?;
-            if registers.rip == self.after_gate() && registers.rsp == top {
+            if registers.rip == course.end && registers.rsp == course.stack + 8 {
                 // Whatever number the result is, no call is made: -1 makes the kernel skip it.
                 self.arm(&registers, ASYNCHRONOUS_SIGNALS)?;
                 self.run_to_syscall()?;
-                return Ok(registers.orig_rax);
+                return Ok(match course.kept {
+                    true => registers.rbx,
+                    false => registers.orig_rax,
+                });
             }
             // The exit of a system call that the function made.
             self.run_to_syscall()?;
@@ -98,13 +112,40 @@ impl Borrowed<'_> {
         }
     }
 
+    /// Makes a stack with a return address: a function starts with the stack pointer 8 below a multiple of 16, at it.
+    fn course(&mut self) -> Result<Course, RemoteError> {
+        let top = self.stack(STACK)?.0;
+        let frame = self.stub.and_then(|stub| {
+            let frame = Frame::below(top, self.registers(), self.mask, &self.extended, stub)?;
+            Some((frame, stub))
+        });
+        let Some((frame, stub)) = frame else {
+            let stack = top - 8;
+            self.write_scratch(RunAddr(stack), &self.gate.0.to_le_bytes())?;
+            let end = self.after_gate();
+            let kept = false;
+            return Ok(Course { stack, end, kept });
+        };
+        self.write_scratch(frame.at, &frame.bytes)?;
+        Ok(Course {
+            stack: frame.at.0,
+            end: stub.0 + RETURN_LEN,
+            kept: true,
+        })
+    }
+
+    /// Lets functions return through the code at `stub`, in the prelude of a patch that is mapped (`record`).
+    pub fn return_through(&mut self, stub: RunAddr) {
+        self.stub = Some(stub);
+    }
+
     /// The registers with which the function starts.
-    fn at_start(&self, function: RunAddr, arguments: [u64; 6], top: u64) -> Registers {
+    fn at_start(&self, function: RunAddr, arguments: [u64; 6], stack: u64) -> Registers {
         let [rdi, rsi, rdx, rcx, r8, r9] = arguments;
         let home = *self.registers();
         Registers {
             rip: function.0,
-            rsp: top - 8,
+            rsp: stack,
             rbp: 0,
             rax: 0,
             eflags: home.eflags & !DIRECTION,

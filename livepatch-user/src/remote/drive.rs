@@ -1,8 +1,10 @@
 //! Moving the borrowed thread: away from where it stood, to a system call, and home.
 //!
 //! *Home* is the stop in which it was found: before the kernel's decision about signals and restarts, with its own
-//! registers and signal mask. There it survives our death. Away from home it does not, from [`Borrowed::arm`] to the
-//! middle of [`Borrowed::settle`]; nothing else takes it away.
+//! registers and signal mask. There it survives our death. Away from home, from [`Borrowed::arm`] to the middle of
+//! [`Borrowed::settle`], it survives by the frame at its stack pointer ([`super::home`]), which gives back the signal
+//! mask, too. Hence the order: the mask changes after the registers on the way out and before them on the way back, so that
+//! our mask is never in force without the frame.
 
 use super::{Borrowed, RemoteError};
 use crate::memory::Registers;
@@ -66,8 +68,8 @@ impl Borrowed<'_> {
             orig_rax: NO_CALL,
             ..*registers
         };
-        ptrace::set_signal_mask(self.tid(), blocked)
-            .and_then(|()| ptrace::set_registers(self.tid(), &registers))
+        ptrace::set_registers(self.tid(), &registers)
+            .and_then(|()| ptrace::set_signal_mask(self.tid(), blocked))
             .map_err(|source| self.failed("set the registers", source))
     }
 
@@ -174,8 +176,8 @@ impl Borrowed<'_> {
         if !extended.is_empty() {
             ptrace::set_extended_registers(tid, &mut extended)?;
         }
-        ptrace::set_registers(tid, self.registers())?;
-        ptrace::set_signal_mask(tid, self.mask)
+        ptrace::set_signal_mask(tid, self.mask)?;
+        ptrace::set_registers(tid, self.registers())
     }
 
     /// Looks whether the thread is as it was.

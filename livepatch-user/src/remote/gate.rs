@@ -1,50 +1,98 @@
-//! A `syscall` instruction that is mapped anyway.
+//! Instructions that are mapped anyway: those by which a borrowed thread makes calls, and finds home alone.
 
 use crate::memory::{Memory, Registers};
 use crate::process::{Backing, Mapping};
 use crate::stop::restart;
 use livepatch_bundle::RunAddr;
+use memchr::memmem;
 
 /// `0f 05    syscall`
 pub(super) const SYSCALL: [u8; 2] = [0x0f, 0x05];
+/// `0f 05 c3    syscall; ret`
+const CALL: [u8; 3] = [0x0f, 0x05, 0xc3];
+/// What handlers of signals return to in every C library (`__restore_rt`):
+///
+/// ```text
+/// 48 c7 c0 0f 00 00 00    mov rax, 15
+/// 0f 05                   syscall
+/// ```
+const RETURN: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
+/// The same, shorter: `b8 0f 00 00 00    mov eax, 15`.
+const SHORT_RETURN: [u8; 7] = [0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05];
 
 /// The most bytes of one mapping that are searched.
-const LIMIT: u64 = 4 << 20;
+const LIMIT: u64 = 16 << 20;
 
-/// Finds a `syscall` instruction: the one by which the thread entered the kernel, or one of the vDSO, or any other.
-/// The middle of another instruction does too, since only these two bytes are executed.
-pub(super) fn find(
-    memory: &impl Memory,
-    maps: &[Mapping],
-    registers: &Registers,
-) -> Option<RunAddr> {
-    own(memory, registers).or_else(|| in_maps(memory, maps))
+/// The middle of another instruction does too, since only these bytes are executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gates {
+    /// Any `syscall`.
+    any: Option<RunAddr>,
+    /// `syscall; ret`.
+    call: Option<RunAddr>,
+    /// `rt_sigreturn`, to be returned to.
+    back: Option<RunAddr>,
 }
 
-fn own(memory: &impl Memory, registers: &Registers) -> Option<RunAddr> {
-    let address = RunAddr(registers.rip).offset(-2);
-    (restart::is_in_syscall(registers) && is_gate(memory, address)).then_some(address)
+impl Gates {
+    /// Searches the vDSO and files until all are found, the C library first.
+    pub(super) fn search(memory: &impl Memory, maps: &[Mapping]) -> Self {
+        let usable = |mapping: &&Mapping| mapping.execute && mapping.read;
+        let mut candidates: Vec<_> = maps.iter().filter(usable).collect();
+        candidates.retain(|mapping| rank(mapping).is_some());
+        candidates.sort_by_key(|mapping| rank(mapping));
+        let mut gates = Self::default();
+        for mapping in candidates {
+            gates.add(memory, mapping);
+            if gates.call.is_some() && gates.back.is_some() {
+                break;
+            }
+        }
+        gates
+    }
+
+    fn add(&mut self, memory: &impl Memory, mapping: &Mapping) {
+        let len = usize::try_from(mapping.len().min(LIMIT)).unwrap_or(0);
+        let Ok(bytes) = memory.read_vec(mapping.start, len) else {
+            return;
+        };
+        let find = |wanted: &[u8]| {
+            let at = memmem::find(&bytes, wanted)?;
+            Some(RunAddr(mapping.start.0 + at as u64))
+        };
+        self.any = self.any.or_else(|| find(&SYSCALL));
+        self.call = self.call.or_else(|| find(&CALL));
+        self.back = self
+            .back
+            .or_else(|| find(&RETURN).or_else(|| find(&SHORT_RETURN)));
+    }
+
+    /// A `syscall` instruction: the one by which the thread entered the kernel, or any.
+    pub(super) fn for_thread(&self, memory: &impl Memory, own: &Registers) -> Option<RunAddr> {
+        let address = RunAddr(own.rip).offset(-2);
+        let entered = restart::is_in_syscall(own) && is_gate(memory, address);
+        if entered { Some(address) } else { self.any }
+    }
+
+    /// `syscall; ret` and what that returns to.
+    pub(super) fn with_return(&self) -> Option<(RunAddr, RunAddr)> {
+        Some((self.call?, self.back?))
+    }
 }
 
-pub(super) fn is_gate(memory: &impl Memory, address: RunAddr) -> bool {
+/// In which order to search: `None` for what is not searched.
+fn rank(mapping: &Mapping) -> Option<u8> {
+    let Backing::File { path, .. } = &mapping.backing else {
+        return mapping.is_named("[vdso]").then_some(0);
+    };
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_libc = name.starts_with("libc.") || name.starts_with("libc-") || name.contains("musl");
+    Some(if is_libc { 1 } else { 2 })
+}
+
+fn is_gate(memory: &impl Memory, address: RunAddr) -> bool {
     let mut bytes = [0; 2];
     memory.read(address, &mut bytes).is_ok() && bytes == SYSCALL
-}
-
-fn in_maps(memory: &impl Memory, maps: &[Mapping]) -> Option<RunAddr> {
-    let usable = |mapping: &&Mapping| mapping.execute && mapping.read;
-    let files = |mapping: &&Mapping| matches!(mapping.backing, Backing::File { .. });
-    let vdso = maps.iter().filter(|mapping| mapping.is_named("[vdso]"));
-    vdso.chain(maps.iter().filter(files))
-        .filter(usable)
-        .find_map(|mapping| search(memory, mapping))
-}
-
-fn search(memory: &impl Memory, mapping: &Mapping) -> Option<RunAddr> {
-    let len = usize::try_from(mapping.len().min(LIMIT)).ok()?;
-    let bytes = memory.read_vec(mapping.start, len).ok()?;
-    let at = memchr::memmem::find(&bytes, &SYSCALL)?;
-    Some(RunAddr(mapping.start.0 + at as u64))
 }
 
 #[cfg(test)]
@@ -55,38 +103,53 @@ mod tests {
     use crate::testing::Bytes;
 
     fn target() -> (Bytes, Vec<Mapping>) {
-        let mut bytes = vec![0x90; 0x3000];
-        bytes[0x1010..0x1012].copy_from_slice(&SYSCALL);
-        bytes[0x2020..0x2022].copy_from_slice(&SYSCALL);
-        let text =
-            "1000-2000 r-xp 0 0:0 1 /a\n2000-3000 r-xp 0 0:0 1 /b\n3000-4000 r-xp 0 0:0 0 [vdso]\n";
-        (
-            Bytes(bytes),
-            parse_maps(text.as_bytes()).expect("well-formed"),
-        )
+        let mut bytes = vec![0x90; 0x4000];
+        let mut put = |at: usize, what: &[u8]| {
+            bytes[at - 0x1000..][..what.len()].copy_from_slice(what);
+        };
+        put(0x1010, &SYSCALL);
+        put(0x1100, &SHORT_RETURN);
+        put(0x2020, &SYSCALL);
+        put(0x2120, &CALL);
+        put(0x2200, &RETURN);
+        put(0x4004, &CALL);
+        let text = "1000-2000 r-xp 0 0:0 1 /a\n2000-3000 r-xp 0 0:0 1 /libc.so.6\n\
+                    3000-4000 r-xp 0 0:0 0 [vdso]\n4000-5000 r-xp 0 0:0 0 [heap]\n";
+        let maps = parse_maps(text.as_bytes()).expect("well-formed");
+        (Bytes(bytes), maps)
+    }
+
+    fn at(rip: u64, orig_rax: u64) -> Registers {
+        Registers {
+            rip,
+            orig_rax,
+            ..no_registers()
+        }
     }
 
     #[test]
     fn the_threads_own_instruction_comes_first() {
         let (memory, maps) = target();
-        let asleep = Registers {
-            rip: 0x2012,
-            orig_rax: 0,
-            ..no_registers()
-        };
-        assert_eq!(find(&memory, &maps, &asleep), Some(RunAddr(0x2010)));
+        let gates = Gates::search(&memory, &maps);
+        assert_eq!(
+            gates.for_thread(&memory, &at(0x1012, 0)),
+            Some(RunAddr(0x1010))
+        );
+        let any = Some(RunAddr(0x2020));
+        assert_eq!(gates.for_thread(&memory, &at(0x1012, u64::MAX)), any);
+        assert_eq!(gates.for_thread(&memory, &at(0x1013, 0)), any);
     }
 
     #[test]
-    fn the_vdso_comes_before_files() {
+    fn the_way_back_is_searched_in_the_c_library_first() {
         let (memory, maps) = target();
-        let running = Registers {
-            rip: 0x2012,
-            orig_rax: u64::MAX,
-            ..no_registers()
-        };
-        assert_eq!(find(&memory, &maps, &running), Some(RunAddr(0x3020)));
-        assert_eq!(find(&memory, &maps[..2], &running), Some(RunAddr(0x2010)));
-        assert_eq!(find(&memory, &maps[..1], &running), None);
+        let found = |maps| Gates::search(&memory, maps).with_return();
+        assert_eq!(found(&maps), Some((RunAddr(0x2120), RunAddr(0x2200))));
+        assert_eq!(found(&maps[..1]), None);
+        assert_eq!(
+            found(&maps[3..]),
+            None,
+            "what is no file is not trusted to stay"
+        );
     }
 }

@@ -14,9 +14,10 @@
 //! when the call is issued again, which puts it in place again.
 //!
 //! # What a dying tracer leaves behind
-//! When the tracer dies, the thread runs on as it stands. Between two calls it stands as it was found, and nothing happens
-//! but that a page of scratch memory stays mapped. During a call it would not survive; everything that takes it away from
-//! home and back is in `drive`, the one place to change to make it survive there too.
+//! When the tracer dies, the thread runs on as it stands. Between two calls it stands as it was found. During a call it ends the
+//! call and finds home alone, by the signal frame that `home` has laid for it: at every moment between two of our
+//! system calls it stands either at home, or on its way to `rt_sigreturn` with that frame. Where no frame can be laid it does not
+//! survive. Everything that takes it away from home and back is in `drive`, whose order of steps matters.
 
 mod borrow;
 mod call;
@@ -24,9 +25,12 @@ mod choose;
 mod drive;
 mod error;
 mod fit;
+mod frame;
 mod gate;
+mod home;
 mod rseq;
 mod scratch;
 
 pub use borrow::Borrowed;
 pub use error::RemoteError;
+pub use scratch::SCRATCH_NAME;

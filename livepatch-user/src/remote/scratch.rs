@@ -13,6 +13,16 @@ pub(super) struct Scratch {
 
 const PAGE: u64 = 4096;
 
+/// The name of the memory files that stacks are mapped from.
+pub const SCRATCH_NAME: &str = "livepatch-scratch";
+/// `MFD_NOEXEC_SEAL`, Linux 6.3: the file is never executed; older kernels refuse it.
+const NO_EXECUTION: u64 = 0x8;
+/// `PROT_*` and `MAP_*` as system calls take them.
+const READ_WRITE: u64 = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+const PRIVATE: u64 = libc::MAP_PRIVATE as u64;
+const ANONYMOUS: u64 = libc::MAP_ANONYMOUS as u64;
+const NO_RESERVE: u64 = libc::MAP_NORESERVE as u64;
+
 impl Scratch {
     /// The next 16-byte aligned place with room for `len` bytes.
     fn take(&mut self, len: u64) -> Option<RunAddr> {
@@ -33,11 +43,9 @@ impl Borrowed<'_> {
     /// When the target can map no more memory, or the bytes cannot be written.
     pub fn scratch(&mut self, bytes: &[u8]) -> Result<RunAddr, RemoteError> {
         let len = bytes.len() as u64;
-        let address = match self
-            .scratch
-            .last_mut()
-            .and_then(|scratch| scratch.take(len))
-        {
+        let on_stack = self.way.as_mut().and_then(|way| way.take(len));
+        let mut mapped = self.scratch.last_mut();
+        let address = match on_stack.or_else(|| mapped.as_mut()?.take(len)) {
             Some(address) => address,
             None => self.more_scratch(len)?,
         };
@@ -57,11 +65,8 @@ impl Borrowed<'_> {
     /// A new mapping, with `wanted` bytes at its start taken.
     fn more_scratch(&mut self, wanted: u64) -> Result<RunAddr, RemoteError> {
         let len = wanted.max(1).next_multiple_of(PAGE);
-        let protection = (libc::PROT_READ | libc::PROT_WRITE).unsigned_abs().into();
-        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS)
-            .unsigned_abs()
-            .into();
-        let start = self.syscall(libc::SYS_mmap, [0, len, protection, flags, u64::MAX, 0])?;
+        let arguments = [0, len, READ_WRITE, PRIVATE | ANONYMOUS, u64::MAX, 0];
+        let start = self.syscall(libc::SYS_mmap, arguments)?;
         self.scratch.push(Scratch {
             start: RunAddr(start),
             len,
@@ -70,21 +75,40 @@ impl Borrowed<'_> {
         Ok(RunAddr(start))
     }
 
-    /// A stack of `len` bytes with a page below it that nobody may touch: its end, a multiple of 16.
+    /// A stack of `len` bytes with a page below it that nobody may touch: its end, a multiple of 16. It is mapped from a file
+    /// whose name tells whoever finds it after our death what it is.
     pub(super) fn stack(&mut self, len: u64) -> Result<RunAddr, RemoteError> {
         let whole = len.next_multiple_of(PAGE) + PAGE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        let arguments = [0, whole, 0, flags.unsigned_abs().into(), u64::MAX, 0];
+        let name = self.scratch(format!("{SCRATCH_NAME}\0").as_bytes())?;
+        let file = self.memory_file(name)?;
+        let mapped = self.map_stack(file, whole);
+        let closed = self.syscall(libc::SYS_close, [file, 0, 0, 0, 0, 0]);
+        let start = mapped?;
+        closed?;
+        let arguments = [start + PAGE, whole - PAGE, READ_WRITE, 0, 0, 0];
+        self.syscall(libc::SYS_mprotect, arguments)?;
+        Ok(RunAddr(start + whole))
+    }
+
+    fn map_stack(&mut self, file: u64, len: u64) -> Result<u64, RemoteError> {
+        self.syscall(libc::SYS_ftruncate, [file, len, 0, 0, 0, 0])?;
+        let arguments = [0, len, 0, PRIVATE | NO_RESERVE, file, 0];
         let start = self.syscall(libc::SYS_mmap, arguments)?;
         self.scratch.push(Scratch {
             start: RunAddr(start),
-            len: whole,
-            used: whole,
+            len,
+            used: len,
         });
-        let protection = (libc::PROT_READ | libc::PROT_WRITE).unsigned_abs().into();
-        let arguments = [start + PAGE, whole - PAGE, protection, 0, 0, 0];
-        self.syscall(libc::SYS_mprotect, arguments)?;
-        Ok(RunAddr(start + whole))
+        Ok(start)
+    }
+
+    fn memory_file(&mut self, name: RunAddr) -> Result<u64, RemoteError> {
+        let flags = u64::from(libc::MFD_CLOEXEC);
+        let mut attempt = |flags| self.syscall(libc::SYS_memfd_create, [name.0, flags, 0, 0, 0, 0]);
+        match attempt(flags | NO_EXECUTION) {
+            Err(error) if error.errno() == Some(libc::EINVAL) => attempt(flags),
+            result => result,
+        }
     }
 
     /// Unmaps all of it; the first failure is reported, the rest is unmapped all the same.

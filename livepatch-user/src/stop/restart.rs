@@ -43,8 +43,8 @@ use libc::c_long;
 
 /// `-EINTR` as a system call returns it.
 const INTERRUPTED: u64 = (-(libc::EINTR as i64)).cast_unsigned();
-/// `-ERESTARTNOHAND` (`include/linux/errno.h`).
-const RESTART_NO_HANDLER: u64 = (-514_i64).cast_unsigned();
+/// `-ERESTARTNOHAND` (`include/linux/errno.h`): the call is issued again if no handler runs.
+pub(super) const ISSUED_AGAIN: u64 = (-514_i64).cast_unsigned();
 /// `-ERESTART_RESTARTBLOCK`: the call goes on by `restart_syscall` with state that the kernel keeps.
 const RESTART_BLOCK: u64 = (-516_i64).cast_unsigned();
 
@@ -129,13 +129,20 @@ pub fn concealed(registers: &Registers) -> Option<u64> {
         return None;
     }
     let entry = TABLE.iter().find(|entry| entry.number == number)?;
-    (entry.condition)(registers).then_some(RESTART_NO_HANDLER)
+    (entry.condition)(registers).then_some(ISSUED_AGAIN)
 }
 
 /// Whether the thread was interrupted in a system call that goes on by `restart_syscall`.
 #[must_use]
 pub fn has_restart_block(registers: &Registers) -> bool {
     is_in_syscall(registers) && registers.rax == RESTART_BLOCK
+}
+
+/// Whether the kernel issues or continues the interrupted call again if no handler runs: `rax` is one of its `ERESTART*`
+/// codes.
+#[must_use]
+pub fn is_restarted(registers: &Registers) -> bool {
+    matches!(registers.rax.cast_signed(), -514..=-512 | -516)
 }
 
 /// Whether the thread was interrupted in a system call: `orig_rax` is its number, and -1 for any other entry to the kernel.
@@ -160,10 +167,7 @@ mod tests {
     #[test]
     fn listed_calls_are_restarted() {
         for entry in TABLE {
-            assert_eq!(
-                concealed(&interrupted(entry.number)),
-                Some(RESTART_NO_HANDLER)
-            );
+            assert_eq!(concealed(&interrupted(entry.number)), Some(ISSUED_AGAIN));
         }
     }
 
