@@ -39,5 +39,5 @@ pub use signature::{
     KeyError, KeyId, Keyring, PrivateKey, PublicKey, SignatureError, sign, signer,
 };
 pub use trusted::{TrustedFileError, read_trusted};
-pub use verify::verify;
+pub use verify::{is_patch_name, verify};
 pub use writer::write;

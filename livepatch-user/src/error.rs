@@ -7,7 +7,7 @@ use crate::frames::FramesError;
 use crate::hooks::HookFailure;
 use crate::install::InstallError;
 use crate::plan::{PlanError, Problems};
-use crate::process::{Pid, TargetError};
+use crate::process::{Confinement, Pid, TargetError};
 use crate::prove::ProveError;
 use crate::record::RecordError;
 use crate::remote::RemoteError;
@@ -163,6 +163,16 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// It is confined, and we cannot lift that. Nothing was touched.
+    #[error("process {pid} (`{name}`) cannot be patched: {confinement}")]
+    Confined {
+        /// The process.
+        pid: Pid,
+        /// Its name.
+        name: String,
+        /// What confines it.
+        confinement: Confinement,
+    },
     /// There is no such patch.
     #[error("process {pid} has no patch{}", named(name.as_deref()))]
     NoPatch {
@@ -178,6 +188,14 @@ pub enum Error {
         pid: Pid,
         /// Their names.
         names: String,
+    },
+    /// Only some entries of a patch lead to it.
+    #[error("`{name}` is in force in part in process {pid}")]
+    NotWhole {
+        /// The process.
+        pid: Pid,
+        /// The patch.
+        name: String,
     },
     /// A later patch of the same function is on top.
     #[error("`{name}` in process {pid} lies under `{by}`")]
@@ -244,7 +262,9 @@ impl Error {
             | Self::Entries { .. }
             | Self::LoopsToEntry { .. }
             | Self::NameTaken { .. }
+            | Self::Confined { .. }
             | Self::Covered { .. }
+            | Self::NotWhole { .. }
             | Self::Overwritten { .. }
             | Self::Record { .. }
             | Self::Hook { .. }
@@ -272,7 +292,11 @@ impl Error {
             Self::SeveralPatches { .. } => {
                 "say which one: `livepatch revert --pid PID NAME`".into()
             }
+            Self::Confined { .. } => {
+                "run livepatch as root on the host, outside of any container or sandbox".into()
+            }
             Self::LoopsToEntry { .. } => "apply it without `--consistency function`".into(),
+            Self::NotWhole { name, .. } => format!("revert `{name}` first"),
             Self::Covered { by, .. } => format!("revert `{by}` first"),
             Self::Install(InstallError::NoPlace) => {
                 "the address space around the module is full; nothing can be done in this process"

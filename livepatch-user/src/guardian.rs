@@ -35,7 +35,8 @@ pub enum GuardianError {
     Start(#[source] io::Error),
     /// Something killed it.
     #[error(
-        "the guardian process was killed by signal {0}; `livepatch list --pid` tells the target's state"
+        "the guardian process was killed by signal {0}: the patch may be in force, or some of it may be left, which the next \
+         `apply` or `revert` takes back; `livepatch list --pid` tells"
     )]
     Killed(i32),
 }

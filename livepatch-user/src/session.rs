@@ -5,7 +5,9 @@ use crate::image::{Context, Images};
 use crate::installed::{self, Found};
 use crate::lock::Lock;
 use crate::place::{Growth, Taken};
-use crate::process::{Mapping, Pid, ProcessMemory, Stat, Target, TargetError, examine, maps};
+use crate::process::{
+    Confinement, Mapping, Pid, ProcessMemory, Stat, Target, TargetError, examine, maps,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -42,6 +44,21 @@ impl Session {
         };
         let lock = Lock::take(pid, stat.start_time, timeout)?;
         Ok((Self::open(pid)?, lock))
+    }
+
+    /// Whether the process can be made to make system calls, as far as can be told without touching it.
+    ///
+    /// # Errors
+    /// [`Error::Confined`] when it is confined so that it cannot.
+    pub fn refuse_confined(&self) -> Result<(), Error> {
+        match Confinement::find(self.pid()) {
+            None => Ok(()),
+            Some(confinement) => Err(Error::Confined {
+                pid: self.pid(),
+                name: self.target.name.clone(),
+                confinement,
+            }),
+        }
     }
 
     fn look(target: Target) -> Result<Self, Error> {

@@ -7,7 +7,7 @@ use clap::Parser;
 use livepatch_tests::killer::Victim;
 use livepatch_tests::killer::build::{Built, Patch};
 use livepatch_tests::killer::subject::Verb;
-use livepatch_tests::killer::sweep::Sweep;
+use livepatch_tests::killer::sweep::{Calls, Sweep};
 use livepatch_tests::killer::tally::Tally;
 use livepatch_tests::random::Random;
 use std::time::Instant;
@@ -20,12 +20,21 @@ struct Arguments {
     /// Kill after so many system calls of each run, chosen by the seed. Default: after every one.
     #[arg(long)]
     sample: Option<usize>,
+    /// Kill after the system calls from this one on.
+    #[arg(long, default_value_t = 1)]
+    first: usize,
+    /// Kill after the system calls up to this one.
+    #[arg(long, default_value_t = usize::MAX, hide_default_value = true)]
+    last: usize,
     /// Kill at so many random moments; as many more kill the cgroup.
     #[arg(long, default_value_t = 500)]
     moments: usize,
     /// Seed.
     #[arg(long, env = "PROPTEST_RNG_SEED", default_value_t = 1)]
     seed: u64,
+    /// Let the target confine itself (`tests/kill/confine.h`).
+    #[arg(long)]
+    confine: Option<String>,
     /// Only runs whose row in the table has this text.
     #[arg(long, default_value = "")]
     only: String,
@@ -56,15 +65,17 @@ fn rows(arguments: &Arguments, built: &Built) -> Result<Tally> {
     let mut random = Random::new(arguments.seed);
     let mut total = Tally::default();
     println!("{:34} {}", "", Tally::head());
-    for sweep in sweeps() {
+    let between = Calls::Between(arguments.first, arguments.last);
+    let calls = arguments.sample.map_or(between, Calls::Sample);
+    for sweep in sweeps(&arguments.confine) {
         row(
             arguments,
             &mut total,
             &format!("{} calls", sweep.name()),
-            || sweep.calls(built, arguments.sample, &mut random),
+            || sweep.calls(built, &calls, &mut random),
         )?;
     }
-    let kinds = sweeps().filter(|sweep| sweep.victim != Victim::Client);
+    let kinds = sweeps(&arguments.confine).filter(|sweep| sweep.victim != Victim::Client);
     let each = arguments.moments.div_ceil(kinds.clone().count());
     for sweep in kinds.filter(|_| each > 0) {
         row(
@@ -102,7 +113,7 @@ fn row(
 }
 
 /// Every run that is interrupted.
-fn sweeps() -> impl Iterator<Item = Sweep> + Clone {
+fn sweeps(confinement: &Option<String>) -> impl Iterator<Item = Sweep> + Clone {
     let victims = [Victim::Guardian, Victim::Client, Victim::Both];
     let each = move |threads| {
         [Verb::Apply, Verb::Revert]
@@ -116,6 +127,7 @@ fn sweeps() -> impl Iterator<Item = Sweep> + Clone {
                             patch,
                             threads,
                             victim,
+                            confinement: confinement.clone(),
                         })
                     })
             })

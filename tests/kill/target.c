@@ -1,6 +1,8 @@
 /* The process whose patching is interrupted.
  *
- *     target THREADS
+ *     target THREADS [CONFINEMENT]
+ *
+ * It confines itself as `confine.h` says before it is ready.
  *
  * The first thread answers commands; with more threads, one calls the functions all the time and the others sleep in
  * five kinds of system calls.
@@ -8,7 +10,7 @@
  *     ask       what `one`, `two` and `three` return
  *     report    calls made by the worker, wrong results it saw, EINTRs that sleepers saw, signals handled
  */
-#define _GNU_SOURCE
+#include "confine.h"
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -24,7 +26,7 @@
 int one(int x), two(int x), three(int x);
 
 enum { STACK = 64 << 10, DEPTH = 8 };
-static atomic_long calls, wrong, interrupted, handled;
+static atomic_long calls, wrong, interrupted, handled, started;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t never = PTHREAD_COND_INITIALIZER;
 
@@ -33,6 +35,7 @@ static void handle(int signal) { handled += signal == SIGUSR1; }
 static int is_answer(int result, int x) { return result == x + 1000 || result == x + 2000; }
 
 static void *work(void *unused) {
+    started++;
     for (int x = 0;; x++) {
         wrong += !is_answer(one(x), x) + !is_answer(two(x), x) + !is_answer(three(x), x);
         calls++;
@@ -48,6 +51,7 @@ static void sleep_forever(int kind) {
     sigemptyset(&signals);
     sigaddset(&signals, SIGUSR2);
     int set = epoll_create1(EPOLL_CLOEXEC);
+    started++;
     for (;;) {
         int result = 0;
         switch (kind) {
@@ -98,6 +102,14 @@ int main(int argc, char **argv) {
         start(work, NULL);
     for (long i = 2; i < threads; i++)
         start(sleep_deep, (void *)(i % 5));
+    // What follows may be forbidden to threads that only just start.
+    while (started < threads - 1)
+        usleep(1000);
+    static char in[4096], out[4096];
+    setvbuf(stdin, in, _IOFBF, sizeof in);
+    setvbuf(stdout, out, _IOFBF, sizeof out);
+    if (argc > 2)
+        confine(argv[2]);
     puts("ready");
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) {

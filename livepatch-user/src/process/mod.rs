@@ -4,6 +4,7 @@
 //! [`ProcessMemory`] reads and writes its memory while it runs or stands. Nothing here stops anything: that is
 //! [`crate::stop`]'s and [`crate::remote`]'s part.
 
+mod confinement;
 mod examine;
 mod fields;
 mod forced;
@@ -14,6 +15,7 @@ mod permission;
 mod sharing;
 mod threads;
 
+pub use confinement::Confinement;
 pub use examine::{Target, TargetError, examine};
 pub use fields::{Stat, Status};
 pub use forced::{WriteError, Written};

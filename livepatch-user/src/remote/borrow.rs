@@ -16,6 +16,9 @@ use std::io;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
+/// `rt_sigreturn(2)`.
+const RT_SIGRETURN: u64 = libc::SYS_rt_sigreturn.cast_unsigned();
+
 /// A thread of the target that stands and makes system calls for us. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Borrowed<'m> {
@@ -76,10 +79,8 @@ impl<'m> Borrowed<'m> {
                 }
             }
             if Instant::now() >= deadline || refusals.iter().all(|(_, unfit)| unfit.lasting) {
-                let reasons = refusals
-                    .iter()
-                    .map(|(tid, unfit)| format!("thread {tid} {}", unfit.reason));
-                let reasons = reasons.collect::<Vec<_>>().join(", ");
+                let reasons = refusals.into_iter().map(|(tid, unfit)| (tid, unfit.reason));
+                let reasons = grouped(reasons.collect());
                 return Err(RemoteError::NoThread { pid, reasons });
             }
             std::thread::sleep(Duration::from_millis(1));
@@ -190,7 +191,6 @@ impl<'m> Borrowed<'m> {
         let [rdi, rsi, rdx, r10, r8, r9] = arguments;
         let registers = Registers {
             rip: self.gate.0,
-            rsp: self.call_stack(),
             rax: number.cast_unsigned(),
             rdi,
             rsi,
@@ -200,9 +200,13 @@ impl<'m> Borrowed<'m> {
             r9,
             ..*self.registers()
         };
-        self.arm(&registers, ALL_SIGNALS)?;
-        // Its entry and its exit.
-        self.run_to_syscall()?;
+        match self.way.as_ref().map(|way| way.stack.0) {
+            None => {
+                self.arm(&registers, ALL_SIGNALS)?;
+                self.run_to_syscall()?;
+            }
+            Some(stack) => self.enter(registers, stack)?,
+        }
         self.run_to_syscall()?;
         let registers = self.look()?;
         if registers.rip != self.after_gate() || registers.orig_rax != number.cast_unsigned() {
@@ -212,11 +216,26 @@ impl<'m> Borrowed<'m> {
         self.result(number, registers.rax)
     }
 
-    /// The stack pointer with which calls are made.
-    fn call_stack(&self) -> u64 {
-        self.way
-            .as_ref()
-            .map_or(self.registers().rsp, |way| way.stack.0)
+    /// Brings the thread to the entry of a system call. It is sent to call `rt_sigreturn` with the frame at `stack`, and
+    /// only there given the call that is wanted: should we die before, it goes home without having made any, which matters
+    /// where a seccomp filter kills who makes one and is suspended only as long as we live.
+    fn enter(&mut self, call: Registers, stack: u64) -> Result<(), RemoteError> {
+        let home = Registers {
+            rax: RT_SIGRETURN,
+            // The kernel takes the frame's first word as popped.
+            rsp: stack + 8,
+            ..call
+        };
+        self.arm(&home, ALL_SIGNALS)?;
+        self.run_to_syscall()?;
+        let entered = Registers {
+            rip: self.after_gate(),
+            orig_rax: call.rax,
+            rsp: stack,
+            ..call
+        };
+        ptrace::set_registers(self.tid(), &entered)
+            .map_err(|source| self.failed("set the registers", source))
     }
 
     /// Results from -4095 to -1 are errors (`IS_ERR_VALUE`).
@@ -269,6 +288,22 @@ impl<'m> Borrowed<'m> {
             .unwrap_or(Ok(()))
             .map_err(|source| RemoteError::Scratch { pid, source })
     }
+}
+
+/// The reasons, each once, with a thread that it is true of and how many more.
+fn grouped(reasons: Vec<(Tid, &'static str)>) -> String {
+    let mut groups: Vec<(Tid, &str, usize)> = Vec::new();
+    for (tid, reason) in reasons {
+        match groups.iter_mut().find(|group| group.1 == reason) {
+            Some(group) => group.2 += 1,
+            None => groups.push((tid, reason, 0)),
+        }
+    }
+    let tell = |(tid, reason, more): &(Tid, &str, usize)| match more {
+        0 => format!("thread {tid} {reason}"),
+        more => format!("thread {tid} {reason} (and {more} more)"),
+    };
+    groups.iter().map(tell).collect::<Vec<_>>().join(", ")
 }
 
 impl Drop for Borrowed<'_> {

@@ -46,9 +46,13 @@ pub(super) fn stop_if_fit(
     let mut lone = match Lone::stop(memory, tid, options, deadline) {
         Ok(Some(lone)) => lone,
         Ok(None) => return Ok(Err(passing("has ended"))),
-        Err(StopError::Refused { .. }) if options & ptrace::SUSPEND_SECCOMP != 0 => {
-            let reason = "is confined by seccomp, which takes CAP_SYS_ADMIN to suspend";
-            return Ok(Err(lasting(reason)));
+        Err(StopError::Refused { source, .. }) if options & ptrace::SUSPEND_SECCOMP != 0 => {
+            return Ok(Err(lasting(match source.raw_os_error() {
+                Some(libc::EINVAL) => {
+                    "is confined by seccomp, which this kernel cannot suspend (CONFIG_CHECKPOINT_RESTORE)"
+                }
+                _ => "is confined by seccomp, which takes CAP_SYS_ADMIN to suspend",
+            })));
         }
         Err(error) => return Err(error.into()),
     };

@@ -28,7 +28,7 @@ pub(super) const EXTENDED: usize = 64 << 10;
 /// A frame on the thread's stack.
 #[derive(Debug)]
 pub(super) struct WayHome {
-    /// The stack pointer with which calls are made.
+    /// The stack pointer with which calls are made: the frame's address.
     pub(super) stack: RunAddr,
     /// `syscall; ret`.
     pub(super) gate: RunAddr,

@@ -43,8 +43,8 @@ use libc::c_long;
 
 /// `-EINTR` as a system call returns it.
 const INTERRUPTED: u64 = (-(libc::EINTR as i64)).cast_unsigned();
-/// `-ERESTARTNOHAND` (`include/linux/errno.h`).
-const RESTART_NO_HANDLER: u64 = (-514_i64).cast_unsigned();
+/// `-ERESTARTNOHAND` (`include/linux/errno.h`): the call is issued again if no handler runs.
+pub(super) const ISSUED_AGAIN: u64 = (-514_i64).cast_unsigned();
 /// `-ERESTART_RESTARTBLOCK`: the call goes on by `restart_syscall` with state that the kernel keeps.
 const RESTART_BLOCK: u64 = (-516_i64).cast_unsigned();
 
@@ -129,7 +129,7 @@ pub fn concealed(registers: &Registers) -> Option<u64> {
         return None;
     }
     let entry = TABLE.iter().find(|entry| entry.number == number)?;
-    (entry.condition)(registers).then_some(RESTART_NO_HANDLER)
+    (entry.condition)(registers).then_some(ISSUED_AGAIN)
 }
 
 /// Whether the thread was interrupted in a system call that goes on by `restart_syscall`.
@@ -167,10 +167,7 @@ mod tests {
     #[test]
     fn listed_calls_are_restarted() {
         for entry in TABLE {
-            assert_eq!(
-                concealed(&interrupted(entry.number)),
-                Some(RESTART_NO_HANDLER)
-            );
+            assert_eq!(concealed(&interrupted(entry.number)), Some(ISSUED_AGAIN));
         }
     }
 

@@ -13,12 +13,17 @@
 //!
 //! Else the wait begins anew. Timeouts in memory (`epoll_pwait2`, `semtimedop`, `sigtimedwait`, `io_getevents`,
 //! `recvmmsg`) always do: the memory is the program's.
+//!
+//! Calls that the kernel continues by `restart_syscall(2)` keep their time by themselves. Not so where a seccomp filter may kill
+//! the thread for that call, which it never made itself: there the call is issued again, and begins anew.
 
+use super::restart;
 use super::unread::r10_is_unread;
 use crate::memory::{Memory, Registers};
-use crate::process::{Activity, Pid, Tid};
+use crate::process::{Activity, Pid, Status, Tid};
 use livepatch_bundle::RunAddr;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 /// A thread's account of its runs, from `/proc/PID/task/TID/sched`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +69,14 @@ impl Account {
     }
 }
 
-/// The threads of a roster that wait with a timeout that can be shortened.
+/// The threads of a roster that wait with a timeout that needs attention.
 #[derive(Debug, Default)]
-pub(super) struct TimedWaits(HashMap<Tid, Account>);
+pub(super) struct TimedWaits {
+    /// Those whose timeout can be shortened.
+    accounts: HashMap<Tid, Account>,
+    /// Those that no seccomp filter can kill for `restart_syscall(2)`.
+    free: HashSet<Tid>,
+}
 
 impl TimedWaits {
     /// Looks which of these threads do.
@@ -85,14 +95,48 @@ impl TimedWaits {
             (is_unread(after) && still && Account::read(pid, tid)? == account)
                 .then_some((tid, account))
         });
-        Self(waits.collect())
+        let accounts = waits.collect();
+        let free = activities.iter().map(|(tid, now)| (*tid, *now));
+        let free = free.filter(|(tid, now)| is_continued(*now) && !is_confined(pid, *tid));
+        let free = free.map(|(tid, _)| tid).collect();
+        Self { accounts, free }
+    }
+
+    /// Whether the thread must issue its interrupted call again, and not continue it.
+    pub(super) fn begins_anew(&self, pid: Pid, tid: Tid, registers: &Registers) -> bool {
+        // One that ran when the roster was taken is looked at now.
+        restart::has_restart_block(registers) && !self.free.contains(&tid) && is_confined(pid, tid)
     }
 
     /// The timeout that is left to a thread whose call is issued again.
     pub(super) fn left(&self, pid: Pid, tid: Tid, registers: &Registers) -> Option<u64> {
-        let asleep = self.0.get(&tid)?.asleep_until(Account::read(pid, tid)?)?;
+        let asleep = self
+            .accounts
+            .get(&tid)?
+            .asleep_until(Account::read(pid, tid)?)?;
         left(registers.r10, asleep)
     }
+}
+
+/// Whether seccomp confines the thread; yes if that cannot be read.
+fn is_confined(pid: Pid, tid: Tid) -> bool {
+    let directory = PathBuf::from(format!("/proc/{pid}/task/{tid}"));
+    Status::read(&directory).map_or(true, |status| status.seccomp != 0)
+}
+
+/// Whether the kernel continues the call by `restart_syscall(2)` after an interruption.
+fn is_continued(activity: Activity) -> bool {
+    let Activity::InSyscall { number, .. } = activity else {
+        return false;
+    };
+    matches!(
+        number.cast_signed(),
+        libc::SYS_nanosleep
+            | libc::SYS_clock_nanosleep
+            | libc::SYS_poll
+            | libc::SYS_futex
+            | libc::SYS_restart_syscall
+    )
 }
 
 /// The address after the `syscall` instruction, of a thread that waits with a timeout in `r10`.

@@ -212,6 +212,10 @@ pub(crate) fn look(
 
 /// Makes the kernel issue an interrupted call again, with what is left of its timeout.
 fn conceal(pid: Pid, tid: Tid, registers: &mut Registers, timed: &TimedWaits) -> io::Result<()> {
+    if timed.begins_anew(pid, tid, registers) {
+        registers.rax = restart::ISSUED_AGAIN;
+        return ptrace::set_rax(tid, registers.rax);
+    }
     let Some(rax) = restart::concealed(registers) else {
         return Ok(());
     };

@@ -2,6 +2,7 @@
 //!
 //! Each function is one system call and returns what the kernel said. Nothing here decides anything.
 
+pub mod fork;
 pub mod pagescan;
 pub mod ptrace;
 pub mod task;

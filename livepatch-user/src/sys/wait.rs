@@ -84,7 +84,9 @@ fn peek(tid: Tid, what: i32) -> io::Result<Option<Seen>> {
     let result = unsafe { libc::waitid(libc::P_PID, id, &raw mut info, flags) };
     checked(result.into())?;
     // SAFETY: `waitid` has filled the fields of a child's change, or left zeroes, which are integers too.
-    let (reporter, status) = unsafe { (info.si_pid(), info.si_status()) };
+    let reporter = unsafe { info.si_pid() };
+    // SAFETY: as above.
+    let status = unsafe { info.si_status() };
     Ok((reporter != 0).then_some(Seen {
         code: info.si_code,
         status,

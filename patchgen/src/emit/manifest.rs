@@ -26,7 +26,7 @@ pub(super) fn of<'d>(
         tool: concat!("patchgen ", env!("CARGO_PKG_VERSION")).to_owned(),
         name: patch.labels.name.clone(),
         description: patch.labels.description.clone(),
-        supersedes: Vec::new(),
+        supersedes: patch.labels.supersedes.clone(),
         modules: Vec::new(),
         functions: replaced.collect(),
         anchors: anchors

@@ -59,8 +59,32 @@ impl Subject {
     /// # Errors
     /// When it cannot be started or patched.
     pub fn start(built: &Built, patch: Patch, threads: usize) -> Result<Self> {
+        let mut subject = Self::spawn(built, patch, &[&threads.to_string()])?;
+        subject.settle()?;
+        Ok(subject)
+    }
+
+    /// The same, of a target that confines itself as `tests/kill/confine.h` says.
+    ///
+    /// # Errors
+    /// When it cannot be started or patched.
+    pub fn start_confined(built: &Built, patch: Patch, threads: usize, how: &str) -> Result<Self> {
+        let mut subject = Self::start_plain(built, patch, threads, how)?;
+        subject.settle()?;
+        Ok(subject)
+    }
+
+    /// The same, and does not have it patched.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_plain(built: &Built, patch: Patch, threads: usize, how: &str) -> Result<Self> {
+        Self::spawn(built, patch, &[&threads.to_string(), how])
+    }
+
+    fn spawn(built: &Built, patch: Patch, arguments: &[&str]) -> Result<Self> {
         let mut child = dying(built.path("target"))
-            .arg(threads.to_string())
+            .args(arguments)
             // The kernel writes the processor's number into the rseq area by itself.
             .env("GLIBC_TUNABLES", "glibc.pthread.rseq=0")
             .stdin(Stdio::piped())
@@ -73,7 +97,7 @@ impl Subject {
         ensure!(ready == "ready\n", "the target said `{ready}`");
         let pid = child.id();
         let (facts, memory) = (Facts::read(pid)?, Snapshot::take(pid)?);
-        let mut subject = Self {
+        Ok(Self {
             built: built.clone(),
             patch,
             child,
@@ -82,13 +106,29 @@ impl Subject {
             facts,
             memory,
             interrupted: 0,
-        };
-        subject.bring_in()?;
-        subject.take_out()?;
-        subject.facts = Facts::read(pid)?;
-        subject.memory = Snapshot::take(pid)?;
-        subject.interrupted = subject.report()?[2];
-        Ok(subject)
+        })
+    }
+
+    /// The first patch may touch pages that the process never did; what comes later is compared with this.
+    fn settle(&mut self) -> Result<()> {
+        self.bring_in()?;
+        self.take_out()?;
+        self.facts = Facts::read(self.pid())?;
+        self.memory = Snapshot::take(self.pid())?;
+        self.interrupted = self.report()?[2];
+        Ok(())
+    }
+
+    /// Applies and reverts, and checks that nothing is left and nobody saw an `EINTR`.
+    ///
+    /// # Errors
+    /// With what is not as it was.
+    pub fn cycle(&mut self) -> Result<()> {
+        self.put_right()?;
+        let [_, wrong, interrupted, _] = self.report()?;
+        ensure!(wrong == 0, "the worker saw {wrong} wrong results");
+        ensure!(interrupted == self.interrupted, "a sleeper saw an EINTR");
+        Ok(())
     }
 
     /// Its process.

@@ -9,8 +9,17 @@ use crate::random::Random;
 use anyhow::{Context, Result};
 use std::time::Duration;
 
+/// After which system calls to kill.
+#[derive(Clone, Debug)]
+pub enum Calls {
+    /// From the first number to the second or the last of the run.
+    Between(usize, usize),
+    /// So many, chosen at random.
+    Sample(usize),
+}
+
 /// What is interrupted.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Sweep {
     /// The command.
     pub verb: Verb,
@@ -20,6 +29,8 @@ pub struct Sweep {
     pub threads: usize,
     /// Who is killed.
     pub victim: Victim,
+    /// How the target confines itself, if it does.
+    pub confinement: Option<String>,
 }
 
 impl Sweep {
@@ -31,6 +42,7 @@ impl Sweep {
             patch,
             threads,
             victim,
+            ..
         } = self;
         format!(
             "{:6} {:5} {threads:3} {:8}",
@@ -40,23 +52,33 @@ impl Sweep {
         )
     }
 
-    /// Kills after system calls: after each of the run when `count` is `None`, else after so many that `random` chooses.
+    fn start(&self, built: &Built) -> Result<Subject> {
+        match &self.confinement {
+            None => Subject::start(built, self.patch, self.threads),
+            Some(how) => Subject::start_confined(built, self.patch, self.threads, how),
+        }
+    }
+
+    /// Kills after system calls.
     ///
     /// # Errors
     /// When something else than the target fails.
-    pub fn calls(&self, built: &Built, count: Option<usize>, random: &mut Random) -> Result<Tally> {
+    pub fn calls(&self, built: &Built, calls: &Calls, random: &mut Random) -> Result<Tally> {
         let mut run = Run::begin(self, built)?;
-        let Some(count) = count else {
-            for at in 1.. {
-                if !run.kill_after(at)? {
-                    break;
+        match *calls {
+            Calls::Between(first, last) => {
+                for at in first..=last {
+                    if !run.kill_after(at)? {
+                        break;
+                    }
                 }
             }
-            return Ok(run.tally);
-        };
-        let whole = run.count_calls()?;
-        for at in random.sample((1..=whole).collect(), count) {
-            run.kill_after(at)?;
+            Calls::Sample(count) => {
+                let whole = run.count_calls()?;
+                for at in random.sample((1..=whole).collect(), count) {
+                    run.kill_after(at)?;
+                }
+            }
         }
         Ok(run.tally)
     }
@@ -105,14 +127,14 @@ impl<'s> Run<'s> {
         Ok(Self {
             sweep,
             built,
-            subject: Subject::start(built, sweep.patch, sweep.threads)?,
+            subject: sweep.start(built)?,
             tally: Tally::default(),
         })
     }
 
     /// Whether the run was long enough for it.
     fn kill_after(&mut self, at: usize) -> Result<bool> {
-        let Sweep { verb, victim, .. } = *self.sweep;
+        let (verb, victim) = (self.sweep.verb, self.sweep.victim);
         let command = self.subject.prepare(verb)?;
         let ended = trace::run(&command, &self.built.directory, victim, at)
             .with_context(|| format!("system call {at}"))?;
@@ -125,7 +147,7 @@ impl<'s> Run<'s> {
     }
 
     fn kill_at(&mut self, delay: Duration) -> Result<()> {
-        let Sweep { verb, victim, .. } = *self.sweep;
+        let (verb, victim) = (self.sweep.verb, self.sweep.victim);
         let command = self.subject.prepare(verb)?;
         let struck = moment::run(&command, &self.built.directory, victim, delay)?;
         if struck.is_some() {
@@ -142,13 +164,13 @@ impl<'s> Run<'s> {
     }
 
     fn restart(&mut self) -> Result<()> {
-        self.subject = Subject::start(self.built, self.sweep.patch, self.sweep.threads)?;
+        self.subject = self.sweep.start(self.built)?;
         Ok(())
     }
 
     /// How many system calls the whole run makes.
     fn count_calls(&mut self) -> Result<usize> {
-        let Sweep { verb, victim, .. } = *self.sweep;
+        let (verb, victim) = (self.sweep.verb, self.sweep.victim);
         let command = self.subject.prepare(verb)?;
         let ended = trace::run(&command, &self.built.directory, victim, usize::MAX)?;
         self.restart()?;

@@ -1,0 +1,63 @@
+//! Taking back what a run that was killed left, before anything else is done to the process.
+
+use crate::error::Error;
+use crate::installed::{Found, Installed, State};
+use crate::leftovers::{Leftovers, is_interrupted};
+use crate::process::Pid;
+use crate::reversal::at;
+use crate::revert::Options;
+use crate::session::Session;
+use livepatch_bundle::RunAddr;
+use std::path::PathBuf;
+
+/// Takes back and removes what a run left that was killed, other than the patch that is `meant` anyway. Tells whether
+/// there was anything. The caller holds the lock.
+///
+/// # Errors
+/// When a patch that is in force in part cannot be taken back.
+pub(crate) fn repair(
+    session: &Session,
+    found: &Found,
+    options: &Options,
+    debug_dirs: &[PathBuf],
+    meant: Option<&Installed>,
+) -> Result<bool, Error> {
+    let pid = session.pid();
+    let is_meant = |base| meant.is_some_and(|meant| meant.prelude.base == base);
+    let interrupted = found.patches.iter().rev();
+    let interrupted: Vec<RunAddr> = interrupted
+        .filter(|patch| is_interrupted(&patch.state))
+        .map(|patch| patch.prelude.base)
+        .filter(|base| !is_meant(*base))
+        .collect();
+    for base in &interrupted {
+        take_back(pid, *base, options, debug_dirs)?;
+    }
+    let leftovers = Leftovers::find(session, found);
+    let any = !interrupted.is_empty() || !leftovers.is_empty();
+    if !leftovers.is_empty() {
+        leftovers.clear(session)?;
+    }
+    Ok(any)
+}
+
+/// Takes back the patch at `base`. One of which no entry leads to the patch does no harm if it stays.
+fn take_back(
+    pid: Pid,
+    base: RunAddr,
+    options: &Options,
+    debug_dirs: &[PathBuf],
+) -> Result<(), Error> {
+    at(pid, base, options, debug_dirs, |reversal| {
+        let name = &reversal.patch().record.name;
+        match reversal.run() {
+            Ok(_) => tracing::info!("`{name}`, which an interrupted run left, was taken back"),
+            Err(error) if reversal.patch().state == State::Inactive => {
+                tracing::warn!("`{name}`, which an interrupted run left, stays mapped: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    })
+    .map(drop)
+}
