@@ -88,16 +88,24 @@ class Package:
         command = ["patch", "-R", "-p1", "--batch", "-s", "-F0", "--no-backup-if-mismatch", "--reject-file=-", "-i", path]
         return run([*command, "--dry-run"], cwd=self.tree).returncode == 0 and run(command, cwd=self.tree).returncode == 0
 
-    def without(self, patch):
-        """Lays out the built source without a patch, and without later ones where those stand in its way."""
+    def without(self, patch, source):
+        """Lays out a source tree without a patch, and without later ones where those stand in its way."""
         names = series(self.pristine)
         later = list(reversed(names[names.index(patch) + 1:]))
         for out in ([patch], [*later, patch]):
             self.remove(built=False)
-            must(["cp", "-a", self.built, self.tree])
+            must(["cp", "-a", source, self.tree])
             if all(map(self.undo, out)):
                 return True
         return False
+
+    def lay_out(self, patch):
+        """Lays out the source without a patch, ready for the build command."""
+        if not self.without(patch, self.built if self.command else self.pristine):
+            return False
+        if self.command and any(map(HEADER.search, touched(self.pristine / "debian/patches" / patch))):
+            self.clean()
+        return True
 
     def clean(self):
         """So that all is compiled again, whatever the build knows about its dependencies."""
@@ -128,15 +136,18 @@ class Package:
         """The row of the table for a fix."""
         row = {"package": self.name, "version": self.version, "cve": cve, "patch": patch}
         begin = time.monotonic()
-        if not self.without(patch):
+        if not self.lay_out(patch):
             return {**row, "verdict": "not counted", "reason": "it cannot be taken out of the source again"}
-        if self.command is None or any(map(HEADER.search, touched(self.pristine / "debian/patches" / patch))):
-            self.clean()
         bundle = self.work / "bundles" / f"{self.name}-{cve}.lpatch"
         done = self.build(patch, bundle)
-        if done.returncode == 3 or "linked nothing" in done.stderr:
+        if self.command and (done.returncode == 3 or "linked nothing" in done.stderr):
             forget(done.stderr)
             self.clean()  # the build may not know what depends on the fix
+            done = self.build(patch, bundle)
+        if self.command and done.returncode == 6:
+            forget(done.stderr)
+            self.command = None  # its build step cannot be repeated: everything, then
+            self.lay_out(patch)
             done = self.build(patch, bundle)
         try:
             return {**row, **self.verdict(done, bundle), "seconds": round(time.monotonic() - begin)}

@@ -17,13 +17,13 @@ def write(rows, path):
         "Written by `scripts/corpus`, which finds the fixes; nobody picked them. How is described there.",
         "",
         f"- {len(counted)} fixes of {len({row['package'] for row in counted})} source packages change code; "
-        f"{len(counted) - len(keep)} change the layout of a type that live data has.",
+        f"{len(counted) - len(keep)} change the layout of live data: a type that it has, or the size of a variable.",
         f"- Of the other {len(keep)}, {len(made)} became a bundle, and {len(live)} ({share}) were applied to a live process, "
         f"listed and reverted with all bytes of its code restored.",
         f"- Wrong: {len(wrong)}.",
         "",
-        "What the live process does: it has the program or library loaded, and sleeps. That a fix does what it should is not",
-        "tried here.",
+        "What the live process does: it has the program or library loaded, and sleeps (symbols that only a plug-in's own program has are",
+        "stubs). That a fix does what it should is not tried here.",
         "",
         "| package | fix | file | functions | verdict | live process, or why not |",
         "|---|---|---|---|---|---|",

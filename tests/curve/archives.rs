@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Small ones first.
-const ARCHIVES: [&str; 2] = ["libstdc++.a", "libc.a"];
+const ARCHIVES: [&str; 2] = ["libc.a", "libstdc++.a"];
 
 /// The inputs, which compare an object with itself.
 pub(crate) fn inputs(top: &Path) -> Vec<(&'static str, Input)> {
