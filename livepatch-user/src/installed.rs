@@ -298,11 +298,30 @@ impl Entries {
             all.push(states);
         }
         all.reverse();
+        settle_superseded(patches, &mut all);
         Self(all)
     }
 
     fn state(&self, patch: usize, function: usize) -> EntryState {
         self.0[patch][function]
+    }
+}
+
+/// From the first patch to the latest: one that lay on a patch which is out of force there, and whose own jump is gone, too, is
+/// out of force as well. So it is when a whole stack is superseded at once.
+fn settle_superseded(patches: &[Installed], states: &mut [Vec<EntryState>]) {
+    let mut out: HashMap<RunAddr, Vec<&[u8]>> = HashMap::new();
+    for (patch, states) in patches.iter().zip(states) {
+        for (redirect, state) in patch.record.functions.iter().zip(states) {
+            let below = out.entry(redirect.site).or_default();
+            let on_one = || below.iter().any(|jump| begin_alike(jump, &redirect.saved));
+            if *state == EntryState::Other && on_one() {
+                *state = EntryState::Before;
+            }
+            if *state == EntryState::Before {
+                below.push(&redirect.jump);
+            }
+        }
     }
 }
 

@@ -274,7 +274,8 @@ fn a_full_disk() -> Result<()> {
 
 #[test]
 fn wrong_usage() -> Result<()> {
-    livepatch(["apply"])?.expect_error(2, "--pid")?;
+    livepatch(["apply"])?.expect_error(2, "BUNDLE")?;
+    livepatch(["apply", "fix.lpatch"])?.expect_error(2, "--pid")?;
     livepatch(["revert", "--pid", "many"])?.expect_error(2, "many")?;
     livepatch(["dance"])?.expect_error(2, "dance")?;
     let help = livepatch(["apply", "--help"])?.expect(0)?;

@@ -148,7 +148,8 @@ fn named_processes_and_a_missing_one() -> Result<()> {
     options.extend(["--pid", "4194305"]);
     let applied = crowd.apply(&options)?.expect(1)?;
     says(&applied, "3 processes: 2 done, 1 failed")?;
-    says(&applied, "there is no process 4194305")?;
+    let failed = applied.expect_error(1, "there is no process 4194305")?;
+    ensure!(failed.stderr.lines().count() == 1, "{failed}");
     crowd.answers("40", "42")?;
     options.push("--json");
     let document = json(&crowd.apply(&options)?.expect(1)?)?;

@@ -1,7 +1,7 @@
 //! One command on several processes: side by side, a line for each, and a summary.
 
 use super::options::Output;
-use super::told::{Told, json, say};
+use super::told::{Told, say};
 use crate::crew::{self, CrewError};
 use crate::printable;
 use crate::report::Count;
@@ -70,7 +70,7 @@ fn lost(target: Selected, error: &CrewError) -> Told {
     Told::failure(Some(target.pid), status, error, Some(help))
 }
 
-/// Tells one result in one line, successes as ever.
+/// Tells one result in one line: successes as ever, failures on the standard error.
 fn line(pid: i32, told: &Told) {
     if told.status == Status::Done {
         for text in &told.text {
@@ -80,7 +80,7 @@ fn line(pid: i32, told: &Told) {
     }
     let text = told.text.join(": ").replace('\n', ";");
     let line = format!("{}: process {pid}: {text}", told.result);
-    say(&printable::one_line(&line));
+    eprintln!("livepatch: {}", printable::one_line(&line));
 }
 
 impl Results {
@@ -122,12 +122,20 @@ impl Results {
 
     /// The document for machines.
     pub(super) fn document(&self, status: Status, notes: &[String]) -> String {
-        let facts: Vec<&serde_json::Value> = self.0.iter().flat_map(|told| &told.facts).collect();
-        json(&serde_json::json!({
-            "results": facts,
+        let facts: Vec<&str> = self
+            .0
+            .iter()
+            .flat_map(|told| &told.facts)
+            .map(String::as_str)
+            .collect();
+        let rest = serde_json::json!({
             "summary": self.counts(),
             "notes": notes,
             "status": status.code(),
-        }))
+        });
+        // An object that begins with what is JSON already.
+        let rest = rest.to_string();
+        let document = format!("{{\"results\":[{}],{}", facts.join(","), &rest[1..]);
+        printable::json(&document).into_owned()
     }
 }

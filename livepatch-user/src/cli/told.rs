@@ -7,7 +7,6 @@ use crate::process::Pid;
 use crate::report::{FailureReport, Listed, Report};
 use crate::status::Status;
 use serde::{Deserialize, Serialize};
-use std::fmt::Display;
 use std::io::Write;
 
 /// Prints a line. Nobody may be left to read it (`livepatch list | head -1`), which changes nothing of what was done.
@@ -25,18 +24,17 @@ pub(super) struct Told {
     pub(super) text: Vec<String>,
     /// What to do next.
     pub(super) help: Option<String>,
-    /// For machines: one object for each fact.
-    pub(super) facts: Vec<serde_json::Value>,
+    /// For machines: one JSON object for each fact.
+    pub(super) facts: Vec<String>,
 }
 
 impl Told {
     /// What a verb reported.
     pub(super) fn report(report: &Report) -> Self {
-        let fact = value(report);
-        let result = fact["result"].as_str().unwrap_or("done").to_owned();
+        let fact = to_json(report);
         Self {
             status: Status::Done,
-            result,
+            result: result_of(&fact),
             text: vec![report.to_string()],
             help: None,
             facts: vec![fact],
@@ -50,7 +48,7 @@ impl Told {
             result: "listed".into(),
             text: patches.iter().map(ToString::to_string).collect(),
             help: None,
-            facts: patches.iter().map(value).collect(),
+            facts: patches.iter().map(to_json).collect(),
         }
     }
 
@@ -61,7 +59,7 @@ impl Told {
             result: result.to_owned(),
             text: vec![text],
             help: None,
-            facts: vec![serde_json::json!({ "pid": pid.0, "result": result })],
+            facts: vec![serde_json::json!({ "pid": pid.0, "result": result }).to_string()],
         }
     }
 
@@ -86,7 +84,7 @@ impl Told {
             }
             source = cause.source();
         }
-        let fact = value(&FailureReport {
+        let fact = to_json(&FailureReport {
             pid: pid.map(|pid| pid.0),
             result: status,
             status: status.code(),
@@ -95,7 +93,7 @@ impl Told {
         });
         Self {
             status,
-            result: fact["result"].as_str().unwrap_or("error").to_owned(),
+            result: result_of(&fact),
             text: errors,
             help,
             facts: vec![fact],
@@ -106,7 +104,7 @@ impl Told {
     pub(super) fn tell(&self, output: Output) {
         if output.json {
             for fact in &self.facts {
-                say(&json(fact));
+                say(&printable::json(fact));
             }
         } else if self.status == Status::Done {
             for line in &self.text {
@@ -133,11 +131,12 @@ pub(super) fn complain(errors: &[String], help: Option<&str>) {
     }
 }
 
-fn value<T: Serialize>(fact: &T) -> serde_json::Value {
-    serde_json::to_value(fact).expect("reports are plain data")
+fn to_json<T: Serialize>(fact: &T) -> String {
+    serde_json::to_string(fact).expect("reports are plain data")
 }
 
-/// A JSON text fit for a terminal, too.
-pub(super) fn json(fact: &impl Display) -> String {
-    printable::json(&fact.to_string()).into_owned()
+/// The field `result` of a fact.
+fn result_of(fact: &str) -> String {
+    let fact: serde_json::Value = serde_json::from_str(fact).unwrap_or_default();
+    fact["result"].as_str().unwrap_or("error").to_owned()
 }
