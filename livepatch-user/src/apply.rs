@@ -10,7 +10,7 @@ use crate::hands::borrow;
 use crate::hooks::Hooks;
 use crate::image::Images;
 use crate::install::{InstallError, Mapped, install};
-use crate::installed::{Installed, State, redirect_exchange};
+use crate::installed::{Installed, State};
 use crate::link::Image;
 use crate::memory::Memory;
 use crate::placed::Placed;
@@ -19,11 +19,12 @@ use crate::process::Pid;
 use crate::record::Record;
 use crate::release::discard;
 use crate::repair::repair;
-use crate::report::{Applied, Fits, Outcome, Replaced, Report};
-use crate::revert::undo;
+use crate::report::{Applied, Fits, Outcome, Replaced, Report, Superseded};
+use crate::revert::{clear_away, undo};
 use crate::session::Session;
 use crate::stack::stack_check;
 use crate::status::Status;
+use crate::supersede::Ground;
 use livepatch_bundle::{Phase, RunAddr};
 use livepatch_match::{Code, text_branches_into};
 use std::path::PathBuf;
@@ -85,10 +86,12 @@ fn apply_in(
         patch: name.clone(),
         outcome,
     };
-    if is_applied(pid, patches, patch)? {
+    if is_applied(patches, patch) {
         return Ok(report(Outcome::AlreadyApplied));
     }
-    let mut fit = fit(session, images, patches, patch)?;
+    let ground = Ground::divide(pid, &patch.bundle.manifest.supersedes, patches)?;
+    refuse_taken_name(pid, &ground.kept, name)?;
+    let mut fit = fit(session, images, &ground, patch)?;
     let likely = fit.places.first().copied().ok_or(InstallError::NoPlace)?;
     let record = fit.plan.record(likely)?;
     if options.bytes_only {
@@ -108,6 +111,7 @@ fn apply_in(
         session,
         images,
         patches,
+        ground: &ground,
         unwinders: &unwinders,
         options,
     };
@@ -115,23 +119,43 @@ fn apply_in(
     if let Some(ready) = &arena {
         fit.plan.set_arena(&ready.recorded);
     }
-    let applied = bring_in(&context, name, &fit);
+    let applied = bring_in(&context, &fit);
     if let (Err(error), Some(ready)) = (&applied, &arena)
         && error.status() != Status::Broken
     {
         ready.undo(session);
     }
-    Ok(report(Outcome::Applied(applied?)))
+    let mut applied = applied?;
+    let going = ground.going.iter();
+    applied.superseded = going.map(|patch| clear(pid, patch, options)).collect();
+    Ok(report(Outcome::Applied(applied)))
+}
+
+/// Gives back the memory of a patch that was superseded. If that fails it stays, which does no harm.
+fn clear(pid: Pid, patch: &Installed, options: &Options) -> Superseded {
+    let name = patch.record.name.clone();
+    match clear_away(pid, patch.prelude.base, options) {
+        Ok(reverted) => Superseded {
+            patch: name,
+            freed_bytes: reverted.freed_bytes,
+            retired: reverted.retired,
+        },
+        Err(error) => Superseded {
+            patch: name,
+            freed_bytes: 0,
+            retired: Some(error.to_string()),
+        },
+    }
 }
 
 /// Places the patch and makes the switch, or leaves nothing behind.
-fn bring_in(context: &Context<'_>, name: &str, fit: &Fit<'_>) -> Result<Applied, Error> {
+fn bring_in(context: &Context<'_>, fit: &Fit<'_>) -> Result<Applied, Error> {
     let Context {
         session, images, ..
     } = *context;
-    let mapped = place(session, name, fit)?;
+    let mapped = place(session, fit)?;
     match switch(context, fit, mapped) {
-        Ok(applied) => settle(context, name, fit, applied),
+        Ok((applied, runs)) => settle(context, fit, applied, &runs),
         Err((error, runs)) => {
             let kept = match (error.status(), fit.plan.record(mapped.base)) {
                 (Status::Broken, _) | (_, Err(_)) => Ok(()),
@@ -153,9 +177,9 @@ fn bring_in(context: &Context<'_>, name: &str, fit: &Fit<'_>) -> Result<Applied,
 /// Runs the hooks after the switch; if one says no, takes the patch back.
 fn settle(
     context: &Context<'_>,
-    name: &str,
     fit: &Fit<'_>,
     applied: Applied,
+    runs: &[Run],
 ) -> Result<Applied, Error> {
     let record = fit.plan.record(applied.base)?;
     let hooks = context.hooks(context.placed(applied.base, &record));
@@ -163,37 +187,35 @@ fn settle(
         return Ok(applied);
     };
     let (pid, source) = (context.session.pid(), Box::new(aborted.error));
-    match undo(pid, name, context.options) {
+    match undo(pid, applied.base, runs, context.options) {
         Ok(()) => Err(*source),
         Err(why) => Err(Error::Broken {
             state: format!(
-                "`{name}` is in force in process {pid} although a hook failed: it could not be taken back: {why}"
+                "`{}` is in force in process {pid} although a hook failed: it could not be taken back: {why}",
+                record.name
             ),
             source,
         }),
     }
 }
 
-/// Whether this very patch is in force already; another one of its name is an error.
-fn is_applied(pid: Pid, patches: &[Installed], patch: Patch<'_>) -> Result<bool, Error> {
-    let name = &patch.bundle.manifest.name;
-    let in_force = |installed: &&Installed| {
-        installed.record.name == *name
-            && matches!(
-                installed.state,
-                State::Active | State::Partial { .. } | State::Overwritten { .. }
-            )
-    };
-    match patches.iter().find(in_force) {
-        None => Ok(false),
-        Some(installed)
-            if installed.record.bundle == patch.digest && installed.state == State::Active =>
-        {
-            Ok(true)
-        }
-        Some(_) => Err(Error::NameTaken {
+/// Whether this very patch is in force already.
+fn is_applied(patches: &[Installed], patch: Patch<'_>) -> bool {
+    patches.iter().any(|installed| {
+        installed.state == State::Active
+            && installed.record.bundle == patch.digest
+            && installed.record.name == patch.bundle.manifest.name
+    })
+}
+
+/// No patch that stays may have the new one's name.
+fn refuse_taken_name(pid: Pid, kept: &[Installed], name: &str) -> Result<(), Error> {
+    let mut in_force = kept.iter().filter(|patch| !patch.is_left_over());
+    match in_force.any(|patch| patch.record.name == name) {
+        false => Ok(()),
+        true => Err(Error::NameTaken {
             pid,
-            name: name.clone(),
+            name: name.to_owned(),
         }),
     }
 }
@@ -217,10 +239,16 @@ fn refuse_branches(sites: &[Site], record: &Record) -> Result<(), Error> {
     Ok(())
 }
 
-fn place(session: &Session, name: &str, fit: &Fit<'_>) -> Result<Mapped, Error> {
+fn place(session: &Session, fit: &Fit<'_>) -> Result<Mapped, Error> {
     let mut hands = borrow(session)?;
     let link = |base: RunAddr| -> Result<Image, Error> { Ok(fit.plan.image(base)?) };
-    let mapped = install(&mut hands, name, fit.plan.layout(), &fit.places, &link);
+    let mapped = install(
+        &mut hands,
+        fit.plan.name(),
+        fit.plan.layout(),
+        &fit.places,
+        &link,
+    );
     let returned = hands.give_back();
     let mapped = mapped?;
     returned?;
@@ -232,6 +260,7 @@ struct Context<'a> {
     session: &'a Session,
     images: &'a Images<'a>,
     patches: &'a [Installed],
+    ground: &'a Ground,
     unwinders: &'a [Unwinder],
     options: &'a Options,
 }
@@ -264,11 +293,12 @@ fn switch(
     context: &Context<'_>,
     fit: &Fit<'_>,
     mapped: Mapped,
-) -> Result<Applied, (Error, Vec<Run>)> {
+) -> Result<(Applied, Vec<Run>), (Error, Vec<Run>)> {
     let Context {
         session,
         images,
         patches,
+        ground,
         options,
         unwinders,
     } = *context;
@@ -278,17 +308,22 @@ fn switch(
         .record(mapped.base)
         .map_err(|error| early(error.into()))?;
     read_back(session, fit, mapped).map_err(early)?;
-    let exchanges = record.functions.iter().map(redirect_exchange).collect();
-    let runs = Run::gather(exchanges, &session.memory).map_err(|source| {
+    let exchanges = ground.exchanges(&record.functions, &session.memory);
+    let runs = exchanges.and_then(|exchanges| Run::gather(exchanges, &session.memory));
+    let runs = runs.map_err(|source| {
         early(Error::Entries {
             pid: session.pid(),
             source,
         })
     })?;
-    let forbidden = if options.bytes_only {
-        overwritten(&record)
-    } else {
-        fit.forbidden.clone()
+    let forbidden = match options.bytes_only {
+        true => overwritten(&record),
+        false => fit
+            .forbidden
+            .iter()
+            .cloned()
+            .chain(ground.forbidden())
+            .collect(),
     };
     prepare_pages(session, &runs);
     let symbolize = |address| {
@@ -317,11 +352,15 @@ fn switch(
     }
     let in_stop = &mut |standing: &[Standing]| hooks.run_in_stop(Phase::AtApply, standing);
     match strategy.switch(&runs, in_stop) {
-        Ok(stop) => Ok(Applied {
-            fits: fits(fit, &record),
-            base: mapped.base,
-            stop,
-        }),
+        Ok(stop) => {
+            let applied = Applied {
+                fits: fits(fit, &record),
+                base: mapped.base,
+                stop,
+                superseded: Vec::new(),
+            };
+            Ok((applied, runs))
+        }
         Err(error) => {
             if hooks.has(Phase::PreApply) && !error.is_broken() {
                 hooks.make_up(Phase::PostRevert);

@@ -189,6 +189,14 @@ pub enum Error {
         /// Their names.
         names: String,
     },
+    /// Only some entries of a patch lead to it.
+    #[error("`{name}` is in force in part in process {pid}")]
+    NotWhole {
+        /// The process.
+        pid: Pid,
+        /// The patch.
+        name: String,
+    },
     /// A later patch of the same function is on top.
     #[error("`{name}` in process {pid} lies under `{by}`")]
     Covered {
@@ -256,6 +264,7 @@ impl Error {
             | Self::NameTaken { .. }
             | Self::Confined { .. }
             | Self::Covered { .. }
+            | Self::NotWhole { .. }
             | Self::Overwritten { .. }
             | Self::Record { .. }
             | Self::Hook { .. }
@@ -287,6 +296,7 @@ impl Error {
                 "run livepatch as root on the host, outside of any container or sandbox".into()
             }
             Self::LoopsToEntry { .. } => "apply it without `--consistency function`".into(),
+            Self::NotWhole { name, .. } => format!("revert `{name}` first"),
             Self::Covered { by, .. } => format!("revert `{by}` first"),
             Self::Install(InstallError::NoPlace) => {
                 "the address space around the module is full; nothing can be done in this process"

@@ -6,15 +6,16 @@ use crate::error::Error;
 use crate::image::{Image, ImageId, Images};
 use crate::installed::{Installed, State};
 use crate::link::Resolution;
-use crate::memory::Memory;
 use crate::place::{self, Reach, Taken};
 use crate::plan::{Identity, Plan, Problems, Site};
+use crate::process::Pid;
 use crate::program::{Candidate, is_module};
 use crate::prove::{Program, Proof, ProveError, Proven, prove};
 use crate::record::{Record, RecordedModule, Redirect};
 use crate::resolve::resolve;
 use crate::rests::rests_on;
 use crate::session::Session;
+use crate::supersede::Ground;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::{Bundle, RunAddr};
 use livepatch_match::padding_after;
@@ -53,11 +54,13 @@ pub struct Fit<'a> {
 pub fn fit<'a>(
     session: &Session,
     images: &Images<'_>,
-    patches: &[Installed],
+    ground: &Ground,
     patch: Patch<'a>,
 ) -> Result<Fit<'a>, Error> {
-    let (id, proof) = choose(session, images, patches, patch.bundle)?;
-    let candidate = Candidate::new(images, id, &session.memory, &patch.bundle.manifest, patches);
+    let (patches, memory) = (&ground.kept[..], ground.before(&session.memory));
+    let candidate = |id| Candidate::new(images, id, &memory, &patch.bundle.manifest, patches);
+    let (id, proof) = choose(session, images, &candidate, patch.bundle)?;
+    let candidate = candidate(id);
     let resolutions =
         resolve(patch.bundle, &proof.evidence, &candidate).map_err(|errors| Error::Resolve {
             pid: session.pid(),
@@ -65,11 +68,11 @@ pub fn fit<'a>(
         })?;
     let mut forbidden: Vec<ForbiddenRange> = proof.functions.iter().flat_map(ranges).collect();
     forbidden.extend(quiesced(patch.bundle, candidate.image(), &resolutions)?);
-    let sites = sites(session, &candidate, patches, proof)?;
+    let sites = sites(session.pid(), &candidate, patches, proof)?;
     let image = candidate.image();
     let identity = Identity {
         rests_on: rests_on(patch.bundle, &resolutions, patches),
-        ..identity(patch, patches, image)
+        ..identity(patch, ground.last_sequence, image)
     };
     let plan = Plan::new(patch.bundle, resolutions, sites, identity);
     Ok(Fit {
@@ -81,20 +84,17 @@ pub fn fit<'a>(
 }
 
 /// The one module in which every replaced function is proven.
-fn choose(
+fn choose<'c>(
     session: &Session,
     images: &Images<'_>,
-    patches: &[Installed],
+    candidate: &dyn Fn(ImageId) -> Candidate<'c>,
     bundle: &Bundle,
 ) -> Result<(ImageId, Proof), Error> {
     let candidates = candidates(session, images, bundle)?;
     let mut proven = Vec::new();
     let mut refused: Option<(ImageId, Vec<ProveError>)> = None;
     for id in candidates {
-        match prove(
-            bundle,
-            &Candidate::new(images, id, &session.memory, &bundle.manifest, patches),
-        ) {
+        match prove(bundle, &candidate(id)) {
             Ok(proof) => proven.push((id, proof)),
             Err(errors) => refused = Some(closer(refused, (id, errors))),
         }
@@ -248,7 +248,7 @@ fn quiesced(
 }
 
 fn sites(
-    session: &Session,
+    pid: Pid,
     candidate: &Candidate<'_>,
     patches: &[Installed],
     proof: Proof,
@@ -264,17 +264,15 @@ fn sites(
             ENTRY_MAX
         };
         let len = wanted.min(end.0 - proven.entry.0);
-        let code = session
-            .memory
+        let memory = Program::memory(candidate);
+        let code = memory
             .read_vec(proven.entry, len as usize)
             .map_err(|source| Error::Read {
-                pid: session.pid(),
+                pid,
                 what: "the code",
                 source: std::io::Error::other(source),
             })?;
-        let old = session
-            .memory
-            .read_vec(proven.entry, own.min(end.0 - proven.entry.0) as usize);
+        let old = memory.read_vec(proven.entry, own.min(end.0 - proven.entry.0) as usize);
         let old = old.unwrap_or_default();
         let padding = if own < ENTRY_MAX {
             padding(candidate.image(), &proven, own, &code)
@@ -320,12 +318,7 @@ fn padding(image: &Image<'_>, proven: &Proven, own: u64, code: &[u8]) -> usize {
     padding_after(&behind[..room])
 }
 
-fn identity(patch: Patch<'_>, patches: &[Installed], image: &Image<'_>) -> Identity {
-    let last = patches
-        .iter()
-        .map(|patch| patch.record.sequence)
-        .max()
-        .unwrap_or(0);
+fn identity(patch: Patch<'_>, last: u64, image: &Image<'_>) -> Identity {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

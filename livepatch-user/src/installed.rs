@@ -88,6 +88,20 @@ impl Installed {
             .map(|offset| RunAddr(self.prelude.base.0.wrapping_add(*offset)))
     }
 
+    /// Where its jumps are.
+    pub fn sites(&self) -> impl Iterator<Item = RunAddr> {
+        self.record.functions.iter().map(|redirect| redirect.site)
+    }
+
+    /// Whether no entry leads to it: only its memory is there.
+    #[must_use]
+    pub fn is_left_over(&self) -> bool {
+        matches!(
+            self.state,
+            State::Retired { .. } | State::Inactive | State::Gone
+        )
+    }
+
     /// The exchanges that take its jumps back.
     #[must_use]
     pub fn undo(&self) -> Vec<Exchange> {
@@ -97,6 +111,21 @@ impl Installed {
             .map(|redirect| redirect_exchange(redirect).reversed())
             .collect()
     }
+}
+
+/// The later patches that lie on the patch at `index`: that redirect one of the same functions, or use its code or data.
+/// Where it is out of force, only the latter.
+pub fn dependents(patches: &[Installed], index: usize) -> impl Iterator<Item = &Installed> {
+    let lower = &patches[index];
+    let sites: Vec<RunAddr> = match lower.is_left_over() {
+        true => Vec::new(),
+        false => lower.sites().collect(),
+    };
+    let over = move |later: &&Installed| {
+        let rests = later.record.rests_on.contains(&lower.record.sequence);
+        rests || !later.is_left_over() && later.sites().any(|site| sites.contains(&site))
+    };
+    patches[index + 1..].iter().filter(over)
 }
 
 /// The exchange that writes a redirection's jump.

@@ -1,13 +1,12 @@
 //! The command `livepatch`.
 
-use clap::Parser;
-use livepatch_user::cli::{self, Options};
+use livepatch_user::cli;
 use livepatch_user::guardian;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = cli::parse();
     if cli::writes(&options) && !guardian::is_guardian() {
         return ExitCode::from(cli::run_guarded(cli::output(&options)));
     }

@@ -138,6 +138,12 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The patch's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.bundle.manifest.name
+    }
+
     /// What it needs of the arena.
     #[must_use]
     pub fn needs(&self) -> &Needs {

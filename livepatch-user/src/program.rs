@@ -5,7 +5,7 @@ use crate::installed::{Installed, State};
 use crate::memory::Memory;
 use crate::prove::Program;
 use crate::resolve::{Global, Linkage, Named, Slots};
-use livepatch_bundle::{LinkAddr, Manifest, Module, Reference, RunAddr};
+use livepatch_bundle::{LinkAddr, Manifest, Module, Reference, RunAddr, Scope};
 use std::collections::BTreeMap;
 
 /// A module that a patch may be for.
@@ -182,8 +182,13 @@ impl Linkage for Candidate<'_> {
     }
 
     fn preemptible(&self, name: &str) -> bool {
-        let exported = !self.image.import_slots(name).is_empty();
-        !self.image.is_main() && exported
+        let exported = || !self.image.import_slots(name).is_empty();
+        // Objects may use another name of it: complete constructors of C++ are often base constructors, too.
+        let aliased = || {
+            let own = self.image.find(name, Scope::Global, None);
+            own.iter().any(|hit| self.image.is_imported(hit.address))
+        };
+        !self.image.is_main() && (exported() || aliased())
     }
 
     fn tls_offset(&self) -> Option<i64> {

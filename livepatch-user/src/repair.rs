@@ -5,7 +5,8 @@ use crate::error::Error;
 use crate::installed::{Found, Installed, State};
 use crate::leftovers::{Leftovers, is_interrupted};
 use crate::process::Pid;
-use crate::revert::{Options, Reversal};
+use crate::reversal::at;
+use crate::revert::Options;
 use crate::session::Session;
 use livepatch_bundle::RunAddr;
 use std::path::PathBuf;
@@ -49,28 +50,16 @@ fn take_back(
     options: &Options,
     debug_dirs: &[PathBuf],
 ) -> Result<(), Error> {
-    let session = Session::open(pid)?;
-    let images = session.images(debug_dirs);
-    let patches = session.patches(&images).patches;
-    let at_base = |patch: &Installed| patch.prelude.base == base;
-    let Some(index) = patches.iter().position(at_base) else {
-        return Ok(());
-    };
-    let name = &patches[index].record.name;
-    let reversal = Reversal {
-        session: &session,
-        images: &images,
-        patches: &patches,
-        index,
-        options: *options,
-        may_refuse: false,
-    };
-    match reversal.run() {
-        Ok(_) => tracing::info!("`{name}`, which an interrupted run left, was taken back"),
-        Err(error) if patches[index].state == State::Inactive => {
-            tracing::warn!("`{name}`, which an interrupted run left, stays mapped: {error}");
+    at(pid, base, options, debug_dirs, |reversal| {
+        let name = &reversal.patch().record.name;
+        match reversal.run() {
+            Ok(_) => tracing::info!("`{name}`, which an interrupted run left, was taken back"),
+            Err(error) if reversal.patch().state == State::Inactive => {
+                tracing::warn!("`{name}`, which an interrupted run left, stays mapped: {error}");
+            }
+            Err(error) => return Err(error),
         }
-        Err(error) => return Err(error),
-    }
-    Ok(())
+        Ok(())
+    })
+    .map(drop)
 }

@@ -79,6 +79,21 @@ pub struct Applied {
     /// The stop.
     #[serde(flatten)]
     pub stop: Stop,
+    /// The patches that it replaced in the same stop.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<Superseded>,
+}
+
+/// A patch that another one replaced.
+#[derive(Clone, Debug, Serialize)]
+pub struct Superseded {
+    /// Its name.
+    pub patch: String,
+    /// Bytes that were given back.
+    pub freed_bytes: u64,
+    /// Why its memory stays, when it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired: Option<String>,
 }
 
 /// A reverted patch.
@@ -167,7 +182,14 @@ impl fmt::Display for Report {
                     "applied `{patch}` to process {pid} ({process}): {functions} of `{}`, ",
                     applied.fits.module
                 )?;
-                write!(f, "{}", applied.stop)
+                write!(f, "{}", applied.stop)?;
+                for old in &applied.superseded {
+                    write!(f, "; superseded `{}`", old.patch)?;
+                    if let Some(reason) = &old.retired {
+                        write!(f, ", whose memory stays: {reason}")?;
+                    }
+                }
+                Ok(())
             }
             Outcome::AlreadyApplied => write!(
                 f,
@@ -275,7 +297,11 @@ impl fmt::Display for Count {
             "{} {}{}",
             self.0,
             self.1,
-            if self.0 == 1 { "" } else { "s" }
+            match (self.0, self.1.ends_with('s')) {
+                (1, _) => "",
+                (_, true) => "es",
+                (_, false) => "s",
+            }
         )
     }
 }

@@ -1,9 +1,9 @@
 //! How a command ended, as its exit status tells.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The exit statuses of `livepatch`. The order is that of severity, for commands on several processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// 0: done, or nothing was to do.

@@ -157,24 +157,26 @@ fn is_sound(program: &Program<'_>, anchor: Anchor) -> bool {
     let object = &program.units[anchor.unit].pair.old;
     let mut pieces = object
         .function(anchor.function)
-        .pieces
-        .iter()
-        .map(|id| object.atom(*id));
+        .pieces()
+        .map(|id| object.atom(id));
     pieces.all(|atom| {
-        atom.kind == AtomKind::Function && atom.flaws.is_empty() && atom.size > 0 && !atom.indirect
+        atom.kind == AtomKind::Function
+            && atom.flaws().is_empty()
+            && atom.size > 0
+            && !atom.indirect
     })
 }
 
 fn references<'d>(program: &Program<'d>, anchor: Anchor) -> BTreeSet<Origin<'d>> {
     let object = &program.units[anchor.unit].pair.old;
-    let pieces = object.function(anchor.function).pieces.iter();
+    let pieces = object.function(anchor.function).pieces();
     let links = pieces.flat_map(|piece| {
         let from = OldAtom {
             unit: anchor.unit,
-            atom: *piece,
+            atom: piece,
         };
         object
-            .atom(*piece)
+            .atom(piece)
             .references()
             .map(move |link| (from, link))
     });
@@ -186,8 +188,8 @@ fn references<'d>(program: &Program<'d>, anchor: Anchor) -> BTreeSet<Origin<'d>>
 
 fn size(program: &Program<'_>, anchor: Anchor) -> u64 {
     let object = &program.units[anchor.unit].pair.old;
-    let pieces = object.function(anchor.function).pieces.iter();
+    let pieces = object.function(anchor.function).pieces();
     pieces
-        .map(|id| object.atom(*id).size)
+        .map(|id| object.atom(id).size)
         .fold(0, u64::saturating_add)
 }

@@ -56,8 +56,8 @@ impl<'d> Copies<'d> {
 
 /// The name under which the linker finds a weak definition; of several the same in every object.
 fn name<'d>(atom: &Atom<'d>) -> Option<&'d str> {
-    let defined = atom.weak && atom.section != 0;
-    atom.globals.iter().min().copied().filter(|_| defined)
+    let defined = atom.weak && atom.section() != 0;
+    atom.globals().min().filter(|_| defined)
 }
 
 fn rank(unit: &Unit<'_>, id: AtomId) -> Rank {

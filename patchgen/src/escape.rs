@@ -52,7 +52,7 @@ pub(crate) fn escapes(object: &Object<'_>, atom: &Atom<'_>, link: &Link) -> bool
     match link.site.role {
         Role::Access | Role::Indexed if !slot => false,
         Role::Data => true,
-        _ => Walk::new(object, atom).lets_out(link.site.start),
+        _ => Walk::new(object, atom).lets_out(link.site_start()),
     }
 }
 
@@ -181,12 +181,12 @@ impl<'w, 'd> Walk<'w, 'd> {
 
     /// Whether a branch without relocation stays in the code.
     fn is_inside(&self, at: u64, target: u64) -> bool {
-        let relocated = self.atom.references().any(|link| link.site.start == at);
+        let relocated = self.atom.references().any(|link| link.site_start() == at);
         !relocated && self.code.contains_key(&target)
     }
 
     fn calls_reader(&self, at: u64) -> bool {
-        let callee = self.atom.links.iter().find(|link| link.site.start == at);
+        let callee = self.atom.links.iter().find(|link| link.site_start() == at);
         callee.is_some_and(|link| READERS.contains(&self.object.atom(link.target).name))
     }
 }

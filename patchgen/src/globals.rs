@@ -76,7 +76,7 @@ fn definitions<'o, 'd>(
             AtomKind::Undefined | AtomKind::Absolute | AtomKind::Common
         )
     });
-    defined.flat_map(|(id, atom)| atom.globals.iter().map(move |name| (id, *name, atom.weak)))
+    defined.flat_map(|(id, atom)| atom.globals().map(move |name| (id, name, atom.weak)))
 }
 
 #[cfg(test)]

@@ -31,13 +31,8 @@ pub struct Proof<'d> {
 impl<'d> Proof<'d> {
     /// Adds a function with everything that its proof needs.
     pub fn add(&mut self, program: &Program<'d>, unit: usize, function: FunctionId) {
-        let pieces = program.units[unit]
-            .pair
-            .old
-            .function(function)
-            .pieces
-            .iter();
-        let mut queue: Vec<OldAtom> = pieces.map(|atom| OldAtom { unit, atom: *atom }).collect();
+        let pieces = program.units[unit].pair.old.function(function).pieces();
+        let mut queue: Vec<OldAtom> = pieces.map(|atom| OldAtom { unit, atom }).collect();
         while let Some(from) = queue.pop() {
             if !self.copies.insert(from) {
                 continue;

@@ -6,6 +6,7 @@ use livepatch_bundle::Bundle;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{Run, read_bundle, run};
@@ -175,6 +176,44 @@ fn without_a_target_the_only_program_that_changes_is_taken() {
         "{}",
         found.stderr
     );
+}
+
+#[test]
+fn a_program_that_did_not_take_the_member_in_does_not_count() {
+    let project = Project::new("make");
+    let script = "make; echo 'int twice(int); int main(void) { return twice(1); }' > other.c; \
+                  gcc other.c -L. -lparse -o another";
+    let found = project.build(&[], script);
+    assert_eq!(found.status, 0, "{}{}", found.stdout, found.stderr);
+    let said = &found.stderr;
+    assert!(said.contains("program`: 1 of 3 objects changed"), "{said}");
+}
+
+/// The user and group `nobody`.
+const NOBODY: u32 = 65534;
+
+#[test]
+fn an_ordinary_user_builds() {
+    if !nix::unistd::geteuid().is_root() {
+        // Then all tests here are this one.
+        return;
+    }
+    let project = Project::new("make");
+    let own = project.path("patchgen");
+    fs::copy(env!("CARGO_BIN_EXE_patchgen"), &own).expect("writable");
+    let owner = format!("{NOBODY}:{NOBODY}");
+    let given = run(Command::new("chown")
+        .args(["-R", &owner])
+        .arg(project.directory.path()));
+    assert_eq!(given.status, 0, "{}", given.stderr);
+    let found = run(Command::new(own)
+        .args(["build", "--source", "tree", "--patch", "fix.diff"])
+        .args(["--work", ".", "-o", "fix.lpatch", "--", "make"])
+        .current_dir(project.directory.path())
+        .uid(NOBODY)
+        .gid(NOBODY));
+    assert_eq!(found.status, 0, "{}{}", found.stdout, found.stderr);
+    assert_eq!(project.bundle().manifest.functions.len(), 1);
 }
 
 #[test]

@@ -3,17 +3,16 @@
 //!
 //! `LIVEPATCH_FUZZ_CASES` raises the number of random cases.
 
+#[path = "../../livepatch-bundle/tests/suite/fields.rs"]
+mod fields;
 mod support;
 
+use fields::fields;
 use livepatch_bundle::{read, write};
-use object::LittleEndian as LE;
-use object::elf::{FileHeader64, Rela64, SHT_RELA, SHT_SYMTAB, SectionHeader64, Sym64};
-use object::read::elf::{FileHeader, SectionHeader};
 use patchgen::generate::{Options, Outcome, generate};
 use patchgen::input::PairBytes;
 use proptest::prelude::*;
 use proptest::sample::Index;
-use std::ops::Range;
 use std::sync::OnceLock;
 
 /// More than any of these small objects may need.
@@ -98,40 +97,6 @@ fn peak() -> u64 {
     number
         .and_then(|text| text.parse().ok())
         .expect("a number of KiB")
-}
-
-/// The places of all fields of the file's tables, by the widths of one record's fields.
-fn fields(bytes: &[u8]) -> Vec<Range<usize>> {
-    let header = FileHeader64::<LE>::parse(bytes).expect("gcc made it");
-    let sections = header.sections(LE, bytes).expect("it has sections");
-    let header_widths: &[usize] = &[4, 1, 1, 1, 1, 8, 2, 2, 4, 8, 8, 8, 4, 2, 2, 2, 2, 2, 2];
-    let mut places = records(0..size_of::<FileHeader64<LE>>(), header_widths);
-    let table = header.e_shoff(LE) as usize;
-    let end = table + sections.len() * size_of::<SectionHeader64<LE>>();
-    places.extend(records(table..end, &[4, 4, 8, 8, 8, 8, 4, 4, 8, 8]));
-    for section in sections.iter() {
-        let (offset, size) = section.file_range(LE).unwrap_or((0, 0));
-        let range = offset as usize..(offset + size) as usize;
-        match section.sh_type(LE) {
-            SHT_RELA => places.extend(records(range, &[8, 4, 4, 8])),
-            SHT_SYMTAB => places.extend(records(range, &[4, 1, 1, 2, 8, 8])),
-            _ => {}
-        }
-    }
-    assert_eq!((size_of::<Rela64<LE>>(), size_of::<Sym64<LE>>()), (24, 24));
-    places
-}
-
-fn records(range: Range<usize>, widths: &[usize]) -> Vec<Range<usize>> {
-    let mut places = Vec::new();
-    let mut at = range.start;
-    while at < range.end {
-        for width in widths {
-            places.push(at..at + width);
-            at += width;
-        }
-    }
-    places
 }
 
 fn config() -> ProptestConfig {

@@ -13,14 +13,18 @@ use std::process::Command;
 use support::{patchgen, run};
 
 /// Ways to write the same debug information.
-const FORMS: [&[&str]; 6] = [
+const FORMS: [&[&str]; 7] = [
     &["-gdwarf-4"],
     &["-gdwarf-5"],
     &["-gdwarf-5", "-gz"],
+    &["-gdwarf-5", ZSTD],
     &["-gdwarf-4", "-fdebug-types-section"],
     &["-gdwarf-5", "-fdebug-types-section"],
     &["-gdwarf-3", "-gstrict-dwarf"],
 ];
+
+/// Compress debug sections so afterwards: not every compiler can.
+const ZSTD: &str = "--compress-debug-sections=zstd";
 
 fn sources() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/layout");
@@ -35,11 +39,15 @@ fn sources() -> Vec<PathBuf> {
 fn compile(source: &Path, object: &Path, compiler: &str, flags: &[&str]) {
     let result = run(Command::new(compiler)
         .args(["-O2", "-ffunction-sections", "-fdata-sections", "-c"])
-        .args(flags)
+        .args(flags.iter().filter(|flag| **flag != ZSTD))
         .arg(source)
         .arg("-o")
         .arg(object));
     assert_eq!(result.status, 0, "{}: {}", source.display(), result.stderr);
+    if flags.contains(&ZSTD) {
+        let packed = run(Command::new("objcopy").arg(ZSTD).arg(object));
+        assert_eq!(packed.status, 0, "{}", packed.stderr);
+    }
 }
 
 /// The words of all directives of a name.

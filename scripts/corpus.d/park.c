@@ -1,8 +1,8 @@
-/* Loaded into a program before its own code runs: stays there, so that the program is alive and all that it links is mapped. */
+/* Loaded into a program: it stops where its own code would begin, so that it is alive and all that it links is mapped. */
 #include <stdio.h>
 #include <unistd.h>
 
-__attribute__((constructor)) static void park(void) {
+int __libc_start_main(void) {
     puts("ready");
     fflush(stdout);
     for (;;)

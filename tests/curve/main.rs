@@ -1,7 +1,9 @@
 //! `livepatch-curve`: how long `patchgen` takes and how much memory, by the size of its input.
 //!
-//! Objects of 100 to 100,000 functions are assembled, one function in a hundred changed; and a directory of many pairs.
+//! Objects of 100 to 100,000 functions are assembled, one function in a hundred changed; and a directory of many pairs. These
+//! functions are tiny, so code as compilers make it is measured, too.
 
+mod archives;
 mod input;
 
 use anyhow::{Result, ensure};
@@ -27,7 +29,7 @@ struct Arguments {
     /// Runs of each, of which the fastest counts.
     #[arg(long, default_value_t = 3)]
     runs: usize,
-    /// Only assemble the objects, or only measure. (Measuring takes a process that has had no other children.)
+    /// Only make the objects, or only measure. (Measuring takes a process that has had no other children.)
     #[arg(long, hide = true)]
     only: Option<Only>,
 }
@@ -36,6 +38,7 @@ struct Arguments {
 enum Only {
     Assemble,
     Measure,
+    Archives,
 }
 
 fn main() -> Result<()> {
@@ -43,14 +46,23 @@ fn main() -> Result<()> {
     let top = target_directory().join("built/curve");
     let inputs = inputs(&arguments, &top);
     match arguments.only {
-        Some(Only::Assemble) => inputs.iter().try_for_each(Input::assemble),
+        Some(Only::Assemble) => {
+            inputs.iter().try_for_each(Input::assemble)?;
+            let archives = archives::inputs(&top);
+            archives
+                .iter()
+                .try_for_each(|(name, input)| archives::link(name, input))
+        }
         Some(Only::Measure) => measure_all(&arguments, &inputs),
-        None => ["assemble", "measure"].iter().try_for_each(|part| {
-            let mut own = Command::new(std::env::current_exe()?);
-            own.args(std::env::args_os().skip(1)).args(["--only", part]);
-            ensure!(own.status()?.success(), "cannot {part} the objects");
-            Ok(())
-        }),
+        Some(Only::Archives) => measure_archives(&arguments, &top),
+        None => ["assemble", "measure", "archives"]
+            .iter()
+            .try_for_each(|part| {
+                let mut own = Command::new(std::env::current_exe()?);
+                own.args(std::env::args_os().skip(1)).args(["--only", part]);
+                ensure!(own.status()?.success(), "cannot {part} the objects");
+                Ok(())
+            }),
     }
 }
 
@@ -64,8 +76,8 @@ fn measure_all(arguments: &Arguments, inputs: &[Input]) -> Result<()> {
     for input in inputs {
         measure(input, arguments.runs, floor)?;
         if input.pairs > 1 {
-            single.push(time(input, arguments.runs, Some(1))?);
-            single.push(time(input, arguments.runs, None)?);
+            single.push(time(input, arguments.runs, Some(1), WRITTEN)?);
+            single.push(time(input, arguments.runs, None, WRITTEN)?);
         }
     }
     if let [one, all] = single[..] {
@@ -76,6 +88,41 @@ fn measure_all(arguments: &Arguments, inputs: &[Input]) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// An archive's members as one object, compared with itself.
+fn measure_archives(arguments: &Arguments, top: &Path) -> Result<()> {
+    println!("\n| object | input, KiB | time, ms | memory, KiB | memory / input |");
+    println!("|---|--:|--:|--:|--:|");
+    let floor = memory_of_nothing()?;
+    for (name, input) in archives::inputs(top) {
+        let time = time(&input, arguments.runs, None, UNCHANGED)?;
+        let (memory, ratio) = memory(&input, floor)?;
+        let size = size(&input)? / 1024;
+        println!(
+            "| {name} | {size} | {:.1} | {memory} | {ratio} |",
+            time.as_secs_f64() * 1e3
+        );
+    }
+    Ok(())
+}
+
+/// `patchgen` wrote a bundle, or had nothing to write.
+const WRITTEN: i32 = 0;
+const UNCHANGED: i32 = 3;
+
+/// The bytes of both versions.
+fn size(input: &Input) -> Result<u64> {
+    Ok(total_size(&input.directory.join("old"))? + total_size(&input.directory.join("new"))?)
+}
+
+/// The memory of the largest child so far, and how many times the input it is without `floor`.
+fn memory(input: &Input, floor: u64) -> Result<(String, String)> {
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
+    let memory = usage.max_rss().unsigned_abs();
+    let own = memory.saturating_sub(floor) as f64 * 1024.0;
+    let ratio = own / size(input)? as f64;
+    Ok((memory.to_string(), format!("{ratio:.1}")))
 }
 
 /// Ascending, since the memory of the largest child so far is what the system tells.
@@ -101,13 +148,9 @@ fn inputs(arguments: &Arguments, top: &Path) -> Vec<Input> {
 }
 
 fn measure(input: &Input, runs: usize, floor: u64) -> Result<()> {
-    let time = time(input, runs, None)?;
-    let memory = getrusage(UsageWho::RUSAGE_CHILDREN)?
-        .max_rss()
-        .unsigned_abs();
+    let time = time(input, runs, None, WRITTEN)?;
     let functions = input.functions * input.pairs;
-    let size =
-        total_size(&input.directory.join("old"))? + total_size(&input.directory.join("new"))?;
+    let size = size(input)?;
     let sections = if input.sections {
         "each its own"
     } else {
@@ -122,11 +165,7 @@ fn measure(input: &Input, runs: usize, floor: u64) -> Result<()> {
     let (memory, ratio) = if input.pairs > 1 {
         (String::new(), String::new())
     } else {
-        let own = memory.saturating_sub(floor);
-        (
-            memory.to_string(),
-            format!("{:.1}", own as f64 * 1024.0 / size as f64),
-        )
+        memory(input, floor)?
     };
     println!(
         "| {name} | {sections} | {} | {:.1} | {:.2} | {memory} | {ratio} |",
@@ -138,7 +177,7 @@ fn measure(input: &Input, runs: usize, floor: u64) -> Result<()> {
 }
 
 /// The shortest of some runs.
-fn time(input: &Input, runs: usize, threads: Option<usize>) -> Result<Duration> {
+fn time(input: &Input, runs: usize, threads: Option<usize>, status: i32) -> Result<Duration> {
     let mut best = Duration::MAX;
     for _ in 0..runs.max(1) {
         let mut patchgen = command(&input.version("old"), &input.version("new"))?;
@@ -148,7 +187,7 @@ fn time(input: &Input, runs: usize, threads: Option<usize>) -> Result<Duration> 
         let begin = Instant::now();
         let finished = run(&mut patchgen)?;
         best = best.min(begin.elapsed());
-        finished.expect(0)?;
+        finished.expect(status)?;
     }
     Ok(best)
 }

@@ -104,7 +104,10 @@ pub fn revert(target: &mut Target) -> Result<()> {
 }
 
 /// Reverts, and puts `question` while the memory stays.
-fn revert_asking(target: &mut Target, question: &str) -> Result<()> {
+///
+/// # Errors
+/// When it fails, or the memory stays.
+pub fn revert_asking(target: &mut Target, question: &str) -> Result<()> {
     for _ in 0..REVERTS_MAX {
         let reverted = livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
         if !reverted.stdout.contains("its memory stays") {

@@ -179,6 +179,20 @@ impl Program {
     /// # Errors
     /// When a compiler complains, `old.o` lacks what the case is about, or `patchgen` cannot be run.
     pub fn patchgen(&self, old: &str, new: &str, bundle: &str) -> Result<Finished> {
+        self.patchgen_with(old, new, bundle, &[])
+    }
+
+    /// The same, with more arguments.
+    ///
+    /// # Errors
+    /// When `patchgen` cannot be run.
+    pub fn patchgen_with(
+        &self,
+        old: &str,
+        new: &str,
+        bundle: &str,
+        more: &[&str],
+    ) -> Result<Finished> {
         let (old, new) = (self.object(old)?, self.object(new)?);
         let mut arguments: Vec<OsString> = vec![old.into(), new.into(), "-o".into()];
         arguments.push(self.path(bundle).into());
@@ -186,6 +200,7 @@ impl Program {
             arguments.extend(["--target".into(), self.path("unstripped").into()]);
         }
         arguments.extend(self.directives.patchgen.iter().map(OsString::from));
+        arguments.extend(more.iter().map(OsString::from));
         tools::patchgen(arguments)
     }
 

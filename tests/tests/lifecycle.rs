@@ -61,6 +61,18 @@ fn a_busy_function_that_leaves_in_time_is_patched() -> Result<()> {
 }
 
 #[test]
+fn a_caller_that_is_to_be_quiet_holds_the_patch_back() -> Result<()> {
+    let (program, mut target) = scenario("quiesce", "quiesce")?;
+    target.ask("enter")?;
+    let held = apply_with(&target, &program, &["--timeout", "300ms", "fix.lpatch"])?;
+    held.expect_error(3, "transact")?;
+    target.ask("leave")?;
+    apply(&target, &program)?;
+    check_answer(&mut target, "ask", "2")?;
+    target.check_undisturbed()
+}
+
+#[test]
 fn consistency_of_functions_may_be_waived() -> Result<()> {
     let (program, mut target) = scenario("busy", "busy_waived")?;
     target.ask("enter")?;
@@ -130,6 +142,95 @@ fn patches_of_one_function_stack() -> Result<()> {
     revert(&target, &["fix"])?.expect(0)?;
     check_answer(&mut target, "40", "41")?;
     before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)
+}
+
+/// Makes a bundle that supersedes others.
+fn superseding(program: &Program, new: &str, bundle: &str, names: &[&str]) -> Result<()> {
+    let mut more = Vec::new();
+    for name in names {
+        more.extend(["--supersedes", name]);
+    }
+    program
+        .patchgen_with("old.c", new, bundle, &more)?
+        .expect(0)
+        .map(drop)
+}
+
+#[test]
+fn a_patch_supersedes_another_in_one_stop() -> Result<()> {
+    let (program, mut target) = scenario("stacked", "supersedes")?;
+    superseding(&program, "newer.c", "second.lpatch", &["fix", "absent"])?;
+    let before = Snapshot::take(target.pid())?;
+    apply(&target, &program)?;
+    apply_with(&target, &program, &["--dry-run", "second.lpatch"])?.expect(0)?;
+    check_answer(&mut target, "40", "42")?;
+    let applied = apply_with(&target, &program, &["--json", "second.lpatch"])?.expect(0)?;
+    ensure!(
+        applied
+            .stdout
+            .contains(r#""superseded":[{"patch":"fix","freed_bytes":4096}]"#),
+        "{applied}"
+    );
+    check_answer(&mut target, "40", "43")?;
+    let listed = list(&target)?;
+    ensure!(
+        listed.contains("second  active") && !listed.contains("fix"),
+        "{listed}"
+    );
+    revert(&target, &["second"])?.expect(0)?;
+    check_answer(&mut target, "40", "41")?;
+    before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)
+}
+
+#[test]
+fn what_only_the_superseded_patch_changed_is_as_it_was_built() -> Result<()> {
+    let (program, mut target) = scenario("stacked", "supersedes_other")?;
+    superseding(&program, "new-other.c", "other.lpatch", &["fix"])?;
+    let before = Snapshot::take(target.pid())?;
+    apply(&target, &program)?;
+    check_answer(&mut target, "40", "42")?;
+    apply_with(&target, &program, &["other.lpatch"])?.expect(0)?;
+    check_answer(&mut target, "40", "41")?;
+    revert(&target, &[])?.expect(0)?;
+    before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)
+}
+
+#[test]
+fn a_whole_stack_is_superseded_or_nothing_of_it() -> Result<()> {
+    let (program, mut target) = scenario("stacked", "supersedes_stack")?;
+    program
+        .patchgen("new.c", "newer.c", "second.lpatch")?
+        .expect(0)?;
+    superseding(&program, "new-other.c", "lower.lpatch", &["fix"])?;
+    superseding(&program, "new.c", "all.lpatch", &["fix", "second"])?;
+    let before = Snapshot::take(target.pid())?;
+    apply(&target, &program)?;
+    apply_with(&target, &program, &["second.lpatch"])?.expect(0)?;
+    let stacked = Snapshot::take(target.pid())?;
+    apply_with(&target, &program, &["lower.lpatch"])?.expect_error(4, "second")?;
+    stacked.check_same(&Snapshot::take(target.pid())?, Extent::Everything)?;
+    check_answer(&mut target, "40", "43")?;
+    apply_with(&target, &program, &["all.lpatch"])?.expect(0)?;
+    check_answer(&mut target, "40", "42")?;
+    ensure!(
+        list(&target)?.lines().count() == 2,
+        "only `all` and its function"
+    );
+    revert(&target, &[])?.expect(0)?;
+    before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)
+}
+
+#[test]
+fn a_newer_patch_of_the_same_name_may_supersede_the_older() -> Result<()> {
+    let (program, mut target) = scenario("stacked", "supersedes_itself")?;
+    apply(&target, &program)?;
+    superseding(&program, "newer.c", "fix.lpatch", &["fix"])?;
+    apply_with(&target, &program, &["fix.lpatch"])?.expect(0)?;
+    check_answer(&mut target, "40", "43")?;
+    let again = apply_with(&target, &program, &["fix.lpatch"])?.expect(0)?;
+    ensure!(again.stdout.contains("already"), "{again}");
+    revert(&target, &["fix"])?.expect(0)?;
+    check_answer(&mut target, "40", "41")
 }
 
 #[test]

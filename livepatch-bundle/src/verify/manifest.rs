@@ -80,7 +80,9 @@ fn head(manifest: &Manifest, problems: &mut Problems) {
     }
 }
 
-fn is_patch_name(name: &str) -> bool {
+/// Whether a patch may have this name: 1 to 63 letters, digits and `._+-`, since it names a memory file of the target.
+#[must_use]
+pub fn is_patch_name(name: &str) -> bool {
     (1..=63).contains(&name.len())
         && name
             .bytes()

@@ -4,6 +4,7 @@ mod contents;
 mod manifest;
 
 pub(crate) use manifest::MAX_HOOKS;
+pub use manifest::is_patch_name;
 
 use crate::{Bundle, BundleError, Problem};
 

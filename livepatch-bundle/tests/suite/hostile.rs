@@ -2,14 +2,14 @@
 //!
 //! `LIVEPATCH_FUZZ_CASES` raises the number of random cases.
 
+use crate::fields::{fields, records};
 use crate::samples;
 use livepatch_bundle::{read, verify, write};
 use object::LittleEndian as LE;
-use object::elf::{FileHeader64, Rela64, SectionHeader64, Sym64};
-use object::read::elf::{FileHeader, SectionHeader};
+use object::elf::FileHeader64;
+use object::read::elf::FileHeader;
 use proptest::prelude::*;
 use std::error::Error;
-use std::ops::Range;
 
 /// Reads; an accepted bundle must verify and come back from its own encoding, an error must be short.
 fn probe(bytes: &[u8]) {
@@ -51,47 +51,6 @@ fn every_bit_of_every_byte() {
         }
         bytes[at] = original;
     }
-}
-
-/// The places of all fields of the file's tables, by the widths of one record's fields.
-fn fields(bytes: &[u8]) -> Vec<Range<usize>> {
-    let header = FileHeader64::<LE>::parse(bytes).expect("the sample is an ELF file");
-    let sections = header.sections(LE, bytes).expect("it has sections");
-    let ident: &[usize] = &[4, 1, 1, 1, 1, 1, 7, 2, 2, 4, 8, 8, 8, 4, 2, 2, 2, 2, 2, 2];
-    let mut places = records(0..size_of::<FileHeader64<LE>>(), ident);
-    let table = usize::try_from(header.e_shoff(LE)).expect("a small file");
-    let end = table + sections.len() * size_of::<SectionHeader64<LE>>();
-    places.extend(records(table..end, &[4, 4, 8, 8, 8, 8, 4, 4, 8, 8]));
-    for section in sections.iter() {
-        let (offset, size) = section.file_range(LE).unwrap_or((0, 0));
-        let start = usize::try_from(offset).expect("a small file");
-        let range = start..start + usize::try_from(size).expect("a small file");
-        match section.sh_entsize(LE) {
-            size if size == size_of::<Rela64<LE>>() as u64
-                && section.sh_type(LE) == object::elf::SHT_RELA =>
-            {
-                places.extend(records(range, &[8, 4, 4, 8]));
-            }
-            size if size == size_of::<Sym64<LE>>() as u64 => {
-                places.extend(records(range, &[4, 1, 1, 2, 8, 8]));
-            }
-            _ => {}
-        }
-    }
-    places
-}
-
-fn records(range: Range<usize>, widths: &[usize]) -> Vec<Range<usize>> {
-    let mut places = Vec::new();
-    let mut at = range.start;
-    while at < range.end {
-        for width in widths {
-            places.push(at..at + width);
-            at += width;
-        }
-    }
-    assert_eq!(at, range.end, "whole records");
-    places
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod disk;
 mod errors;
+mod fields;
 mod hostile;
 mod readers;
 mod round_trip;

@@ -1,62 +1,57 @@
 //! The command `livepatch`: from the command line to reports and an exit status.
 
+mod apply;
+mod many;
 mod options;
+mod told;
 
 pub use options::Options;
 
-use crate::apply::{self, apply};
 use crate::error::Error;
-use crate::fit::Patch;
 use crate::guardian::{self, GuardianError};
 use crate::list::{list, patched_processes};
-use crate::printable;
 use crate::process::Pid;
-use crate::report::{FailureReport, Report};
+use crate::report::{Count, Report};
 use crate::revert::{self, revert};
+use crate::select::{Selected, Selection, Wanted, select};
 use crate::status::Status;
 use crate::stop::on_tracer_thread;
-use crate::trust::{Admitted, BundleRefusal, Policy, Sources};
-use options::{Apply, Check, Command, Consistency, List, Output, Revert};
-use std::fmt::Display;
-use std::io::Write;
+use crate::trust::Sources;
+use crate::watch;
+use clap::{CommandFactory, Parser};
+use many::{Many, Results};
+use options::{Command, Consistency, List, Output, Revert, Targets};
+use std::io;
+use thiserror::Error as ThisError;
+use told::{Told, say};
 
-/// Prints a line. Nobody may be left to read it (`livepatch list | head -1`), which changes nothing of what was done.
-macro_rules! say {
-    ($($argument:tt)*) => {
-        let _ = writeln!(std::io::stdout(), $($argument)*);
+/// Reads the command line; ends the process with status 2 when it is wrong.
+#[must_use]
+pub fn parse() -> Options {
+    let options = Options::parse();
+    let targets = match &options.command {
+        Command::Apply(apply) => &apply.check.targets,
+        Command::Check(check) => &check.targets,
+        Command::Revert(revert) => &revert.targets,
+        Command::List(_) | Command::Watch(_) => return options,
     };
+    if targets.is_empty() {
+        let text = "say which processes: `--pid PID`, `--exe PATH` or `--lib LIBRARY`";
+        let kind = clap::error::ErrorKind::MissingRequiredArgument;
+        Options::command().error(kind, text).exit();
+    }
+    options
 }
 
 /// Runs a command and returns its exit status.
 #[must_use]
 pub fn run(options: &Options) -> Status {
     match &options.command {
-        Command::Apply(Apply {
-            check,
-            dry_run,
-            switch,
-        }) => {
-            let options = apply::Options {
-                debug_dirs: check.debug_dirs.clone(),
-                timeout: switch.timeout,
-                bytes_only: switch.consistency == Consistency::Function,
-                dry_run: *dry_run,
-                hook_time: switch.hook_timeout,
-            };
-            apply_all(check, &options)
-        }
-        Command::Check(check) => {
-            let options = apply::Options {
-                debug_dirs: check.debug_dirs.clone(),
-                timeout: std::time::Duration::ZERO,
-                bytes_only: false,
-                dry_run: true,
-                hook_time: std::time::Duration::ZERO,
-            };
-            apply_all(check, &options)
-        }
+        Command::Apply(apply) => apply::apply_all(apply),
+        Command::Check(check) => apply::check_all(check),
         Command::Revert(options) => revert_all(options),
         Command::List(options) => list_all(options),
+        Command::Watch(options) => keep_watch(options),
     }
 }
 
@@ -66,7 +61,7 @@ pub fn writes(options: &Options) -> bool {
     match &options.command {
         Command::Apply(apply) => !apply.dry_run,
         Command::Revert(_) => true,
-        Command::Check(_) | Command::List(_) => false,
+        Command::Check(_) | Command::List(_) | Command::Watch(_) => false,
     }
 }
 
@@ -78,7 +73,7 @@ pub fn run_guarded(output: Output) -> u8 {
             GuardianError::Start(_) => Status::Error,
             GuardianError::Killed(_) => Status::Broken,
         };
-        tell_failure(output, None, status, &error, None);
+        Told::failure(None, status, &error, None).tell(output);
         status.code()
     })
 }
@@ -91,23 +86,109 @@ pub fn output(options: &Options) -> Output {
         Command::Check(check) => check.output,
         Command::Revert(revert) => revert.output,
         Command::List(list) => list.output,
+        Command::Watch(watch) => watch.output,
     }
 }
 
-fn apply_all(check: &Check, options: &apply::Options) -> Status {
-    let admitted = match admit(check) {
-        Ok(admitted) => admitted,
-        Err(error) => {
-            let status = error.status();
-            tell_failure(check.output, None, status, &error, error.help());
-            return status;
+/// No process is meant.
+#[derive(Debug, ThisError)]
+enum NoTarget {
+    #[error("no process runs or maps what was asked for{0}")]
+    None(String),
+    #[error("cannot look for processes")]
+    Search(#[source] io::Error),
+}
+
+impl Targets {
+    fn select(&self) -> Result<Selection, NoTarget> {
+        let wanted = Wanted {
+            pids: self.pids.iter().copied().map(Pid).collect(),
+            executables: self.executables.clone(),
+            libraries: self.libraries.clone(),
+        };
+        let selection = select(&wanted).map_err(NoTarget::Search)?;
+        if selection.processes.is_empty() {
+            return Err(NoTarget::None(hidden(&selection).unwrap_or_default()));
         }
+        Ok(selection)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pids.is_empty() && self.executables.is_empty() && self.libraries.is_empty()
+    }
+
+    /// Whether just one process is named, so that its result is all there is to tell.
+    fn is_one(&self) -> bool {
+        self.pids.len() == 1 && self.executables.is_empty() && self.libraries.is_empty()
+    }
+
+    fn at_once(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.map_or_else(processors, usize::from)
+    }
+}
+
+/// What to say of processes that could not be looked into.
+fn hidden(selection: &Selection) -> Option<String> {
+    let count = selection.hidden;
+    (count > 0).then(|| {
+        format!(
+            "; {} could not be looked into",
+            Count(count, "other process")
+        )
+    })
+}
+
+/// Does the work on the processes that are meant, and tells what came of it.
+fn each(targets: &Targets, output: Output, work: &dyn Fn(Selected) -> Told) -> Status {
+    let selection = match targets.select() {
+        Ok(selection) => selection,
+        Err(error) => return fail(output, &error),
     };
-    let patch = Patch {
-        bundle: &admitted.bundle,
-        digest: admitted.digest,
+    if let ([target], true) = (&selection.processes[..], targets.is_one()) {
+        let told = work(*target);
+        told.tell(output);
+        return told.status;
+    }
+    let many = Many {
+        targets: &selection.processes,
+        at_once: targets.at_once(),
+        output,
     };
-    each(&check.pids, check.output, |pid| apply(pid, patch, options))
+    let results = many.run(false, work);
+    conclude(&results, &selection, output, &[])
+}
+
+/// Tells the summary, or all at once to machines.
+fn conclude(results: &Results, selection: &Selection, output: Output, notes: &[String]) -> Status {
+    let worst = results.status();
+    if output.json {
+        say(&results.document(worst, notes));
+        return worst;
+    }
+    for note in notes {
+        say(note);
+    }
+    let unseen = hidden(selection).unwrap_or_default();
+    say(&format!("{}{unseen}", results.summary()));
+    worst
+}
+
+fn fail(output: Output, error: &dyn std::error::Error) -> Status {
+    Told::failure(None, Status::Error, error, None).tell(output);
+    Status::Error
+}
+
+/// What came of work on a process; one that was found and ended meanwhile is no failure.
+fn told(target: Selected, result: Result<Report, Error>) -> Told {
+    match result {
+        Ok(report) => Told::report(&report),
+        Err(error) if error.status() != Status::Done && target.has_exited() => {
+            let pid = target.pid;
+            Told::nothing(pid, "exited", format!("process {pid} has exited"))
+        }
+        Err(error) => Told::error(target.pid, &error),
+    }
 }
 
 fn revert_all(options: &Revert) -> Status {
@@ -116,105 +197,64 @@ fn revert_all(options: &Revert) -> Status {
         bytes_only: options.switch.consistency == Consistency::Function,
         hook_time: options.switch.hook_timeout,
     };
-    each(&options.pids, options.output, |pid| {
-        revert(pid, options.name.as_deref(), how)
+    each(&options.targets, options.output, &|target| {
+        let pid = target.pid;
+        let result = on_tracer_thread(|| revert(pid, options.name.as_deref(), how));
+        match result {
+            // Found by what it runs, it need not have the patch.
+            Err(Error::NoPatch { .. }) if target.found.is_some() && !target.has_exited() => {
+                Told::nothing(
+                    pid,
+                    "not-applied",
+                    format!("process {pid} has no such patch"),
+                )
+            }
+            result => told(target, result),
+        }
     })
 }
 
+fn keep_watch(options: &options::Watch) -> Status {
+    let switch = &options.switch;
+    let how = crate::apply::Options {
+        debug_dirs: options.debug_dirs.clone(),
+        timeout: switch.timeout,
+        bytes_only: switch.consistency == Consistency::Function,
+        dry_run: false,
+        hook_time: switch.hook_timeout,
+    };
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let watched = watch::watch(watch::Options {
+        directory: options.directory.clone(),
+        metrics: options.metrics.clone(),
+        revert_removed: options.revert_removed,
+        sources: Sources {
+            config: options.trust.config.clone(),
+            keys: options.trust.keys.clone(),
+        },
+        apply: how,
+        at_once: options.jobs.map_or_else(processors, usize::from),
+    });
+    match watched {
+        Ok(()) => Status::Done,
+        Err(error) => fail(options.output, &error),
+    }
+}
+
 fn list_all(options: &List) -> Status {
-    let named: Vec<Pid> = options.pids.iter().copied().map(Pid).collect();
-    let pids = if named.is_empty() {
-        patched_processes()
-    } else {
-        named
-    };
-    let mut worst = Status::Done;
-    for pid in pids {
-        match list(pid) {
-            Ok(patches) => patches.iter().for_each(|patch| tell(options.output, patch)),
-            // A process that ends while all are listed is no failure.
-            Err(_) if options.pids.is_empty() => {}
-            Err(error) => worst = worst.max(tell_error(options.output, pid, &error)),
-        }
-    }
-    worst
-}
-
-fn each(
-    pids: &[i32],
-    output: Output,
-    work: impl Fn(Pid) -> Result<Report, Error> + Sync,
-) -> Status {
-    let mut worst = Status::Done;
-    for &pid in pids {
-        match on_tracer_thread(|| work(Pid(pid))) {
-            Ok(report) => tell(output, &report),
-            Err(error) => worst = worst.max(tell_error(output, Pid(pid), &error)),
-        }
-    }
-    worst
-}
-
-fn admit(check: &Check) -> Result<Admitted, BundleRefusal> {
-    let sources = Sources {
-        config: check.trust.config.clone(),
-        keys: check.trust.keys.clone(),
-    };
-    Policy::read(&sources)?.admit(&check.bundle)
-}
-
-fn tell<T: Display + serde::Serialize>(output: Output, fact: &T) {
-    let text = if output.json {
-        to_json(fact)
-    } else {
-        fact.to_string()
-    };
-    say!("{}", printable::lines(&text));
-}
-
-fn to_json<T: serde::Serialize>(fact: &T) -> String {
-    let text = serde_json::to_string(fact).expect("reports are plain data");
-    printable::json(&text).into_owned()
-}
-
-fn tell_error(output: Output, pid: Pid, error: &Error) -> Status {
-    let status = error.status();
-    tell_failure(output, Some(pid), status, error, error.help());
-    status
-}
-
-fn tell_failure(
-    output: Output,
-    pid: Option<Pid>,
-    result: Status,
-    error: &dyn std::error::Error,
-    help: Option<String>,
-) {
-    let mut errors = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        // Transparent errors repeat what they wrap.
-        if errors.last().is_none_or(|last| *last != cause.to_string()) {
-            errors.push(cause.to_string());
-        }
-        source = cause.source();
-    }
-    if output.json {
-        let report = FailureReport {
-            pid: pid.map(|pid| pid.0),
-            result,
-            status: result.code(),
-            errors,
-            help,
+    if !options.targets.is_empty() {
+        let tell = |target: Selected| match list(target.pid) {
+            Ok(patches) => Told::list(&patches),
+            Err(_) if target.has_exited() => Told::list(&[]),
+            Err(error) => Told::error(target.pid, &error),
         };
-        say!("{}", to_json(&report));
-        return;
+        return each(&options.targets, options.output, &tell);
     }
-    eprintln!("livepatch: {}", printable::lines(&errors[0]));
-    for cause in &errors[1..] {
-        eprintln!("  caused by: {}", printable::lines(cause));
+    for pid in patched_processes() {
+        // A process that ends while all are listed is no failure.
+        if let Ok(patches) = list(pid) {
+            Told::list(&patches).tell(options.output);
+        }
     }
-    if let Some(help) = help {
-        eprintln!("help: {}", printable::lines(&help));
-    }
+    Status::Done
 }

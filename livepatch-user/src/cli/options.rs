@@ -1,6 +1,7 @@
 //! The command line of `livepatch`.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ const EXIT_STATUSES: &str = "Exit statuses:
   3  the target stayed busy, nothing changed
   4  refused (mismatch, unsound, not trusted), nothing changed
   5  changed and could not be undone; the message says what state the target is in
+With several processes the worst one tells, 5 before 1 before 4 before 3 before 0.
 
 Example:
   livepatch apply --pid 1234 fix.lpatch";
@@ -36,6 +38,11 @@ pub enum Command {
     /// Take a patch back.
     #[command(after_help = "Example:\n  livepatch revert --pid 1234 fix")]
     Revert(Revert),
+    /// Keep a directory of patches applied to every process that starts, or loads a library, from now on.
+    #[command(
+        after_help = "Example:\n  livepatch watch --metrics /var/lib/prometheus/node-exporter/livepatch.prom"
+    )]
+    Watch(Watch),
     /// List the patches of processes.
     #[command(after_help = "Example:\n  livepatch list --pid 1234")]
     List(List),
@@ -50,6 +57,10 @@ pub struct Apply {
     /// Only check, as the verb `check` does.
     #[arg(long)]
     pub dry_run: bool,
+    /// If it cannot be applied to every process, take it back where it was; what does not fit is found out before
+    /// anything is changed. Default: it stays where it could be applied.
+    #[arg(long)]
+    pub all_or_nothing: bool,
     #[command(flatten)]
     /// How to switch.
     pub switch: Switch,
@@ -58,9 +69,9 @@ pub struct Apply {
 /// Options of `check`, and the first half of those of `apply`.
 #[derive(Debug, Args)]
 pub struct Check {
-    /// The process; may be repeated.
-    #[arg(long = "pid", required = true, value_name = "PID")]
-    pub pids: Vec<i32>,
+    #[command(flatten)]
+    /// Which processes.
+    pub targets: Targets,
     /// The patch that `patchgen` made.
     pub bundle: PathBuf,
     /// A directory with separate debug files by build ID, searched before /usr/lib/debug; may be repeated.
@@ -72,6 +83,24 @@ pub struct Check {
     #[command(flatten)]
     /// How to tell.
     pub output: Output,
+}
+
+/// Which processes; those that any of these options selects.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Targets {
+    /// The process; may be repeated.
+    #[arg(long = "pid", value_name = "PID")]
+    pub pids: Vec<i32>,
+    /// Every process that runs this executable, also one that was deleted or replaced since; may be repeated.
+    #[arg(long = "exe", value_name = "PATH")]
+    pub executables: Vec<PathBuf>,
+    /// Every process that maps this library, by path, file name or soname, also one that was deleted or replaced since; may
+    /// be repeated.
+    #[arg(long = "lib", value_name = "LIBRARY")]
+    pub libraries: Vec<OsString>,
+    /// How many processes to work on at a time. Default: the number of processors.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
 }
 
 /// Whose bundles are applied.
@@ -113,9 +142,9 @@ pub enum Consistency {
 /// Options of `revert`.
 #[derive(Debug, Args)]
 pub struct Revert {
-    /// The process; may be repeated.
-    #[arg(long = "pid", required = true, value_name = "PID")]
-    pub pids: Vec<i32>,
+    #[command(flatten)]
+    /// Which processes.
+    pub targets: Targets,
     /// The patch; may be left out when there is only one.
     pub name: Option<String>,
     #[command(flatten)]
@@ -129,18 +158,47 @@ pub struct Revert {
 /// Options of `list`.
 #[derive(Debug, Args)]
 pub struct List {
-    /// The process; may be repeated. Default: every process that may be looked into.
-    #[arg(long = "pid", value_name = "PID")]
-    pub pids: Vec<i32>,
+    #[command(flatten)]
+    /// Which processes. Default: every process that may be looked into.
+    pub targets: Targets,
     #[command(flatten)]
     /// How to tell.
+    pub output: Output,
+}
+
+/// Options of `watch`.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// The directory of bundles (`*.lpatch`), applied in the order of their names; bundles that come are applied, too.
+    #[arg(default_value = "/etc/livepatch/patches.d")]
+    pub directory: PathBuf,
+    /// Keep this file up to date with figures for Prometheus (text format). Default: none.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// Revert a patch everywhere when its bundle is removed from the directory. Default: it stays where it is.
+    #[arg(long)]
+    pub revert_removed: bool,
+    /// A directory with separate debug files by build ID, searched before /usr/lib/debug; may be repeated.
+    #[arg(long = "debug-dir", value_name = "DIR")]
+    pub debug_dirs: Vec<PathBuf>,
+    /// How many processes to work on at a time. Default: the number of processors.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    #[command(flatten)]
+    /// Whose bundles are applied.
+    pub trust: Trust,
+    #[command(flatten)]
+    /// How to switch.
+    pub switch: Switch,
+    #[command(flatten)]
+    /// How to tell that it cannot watch.
     pub output: Output,
 }
 
 /// How results are told.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Output {
-    /// Results as JSON on the standard output, one object for each process.
+    /// Results as JSON on the standard output: an object for the process; for several processes one document with a list.
     #[arg(long)]
     pub json: bool,
 }

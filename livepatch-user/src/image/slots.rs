@@ -180,6 +180,13 @@ impl Image<'_> {
         slots.collect()
     }
 
+    /// Whether a slot of this image is filled in for the function at `address`, under any of its names.
+    #[must_use]
+    pub fn is_imported(&self, address: LinkAddr) -> bool {
+        let mut names = self.dynamic_symbols().table.functions_at(address);
+        names.any(|symbol| !self.relocations().of_symbol(symbol).is_empty())
+    }
+
     /// The slots without a symbol that belong to the thread-local variable at `offset` in this image's own
     /// TLS block: how the linker serves static and hidden variables. [`SlotKind::TlsModule`] with offset 0 also
     /// serves local-dynamic code.

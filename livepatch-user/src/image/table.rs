@@ -149,6 +149,16 @@ impl SymbolTable {
         None
     }
 
+    /// All functions that begin at a link-time address: one with several names is found several times.
+    pub(super) fn functions_at(&self, address: LinkAddr) -> impl Iterator<Item = Index> {
+        let order = self.addresses.get_or_init(|| self.index_addresses());
+        let first = order.partition_point(|&(start, _)| start < address.0);
+        let same = order[first..]
+            .iter()
+            .take_while(move |&&(start, _)| start == address.0);
+        same.map(|&(_, index)| index)
+    }
+
     fn index_addresses(&self) -> Vec<(u64, Index)> {
         let named = |symbol: &Sym| symbol.st_name != 0 && is_defined(symbol);
         let mut order: Vec<(u64, Index)> = Vec::new();

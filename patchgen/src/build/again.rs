@@ -1,4 +1,5 @@
-//! Compiling changed objects again, with a section for each function and variable and with debug information.
+//! Compiling changed objects again, with a section for each function and variable, with debug information, and to machine code also
+//! where the build lets the linker optimise (`-flto`).
 //!
 //! The program that runs was made without these; what they change of the code, they change in old and new alike, and
 //! that the old code is what runs is proved all the same. An object that cannot be made again is taken as it was built.
@@ -9,7 +10,7 @@ use super::record::{Compile, Input, Record};
 use std::path::{Path, PathBuf};
 
 /// What is added to a compilation.
-const EXTRA: [&str; 3] = ["-ffunction-sections", "-fdata-sections", "-g"];
+const EXTRA: [&str; 4] = ["-ffunction-sections", "-fdata-sections", "-g", "-fno-lto"];
 
 /// The compilation that makes an object again, as `output`.
 pub(super) fn again(record: &Record, input: &Input, output: &Path) -> Option<Again> {

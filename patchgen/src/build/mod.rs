@@ -15,6 +15,7 @@ mod again;
 mod arguments;
 mod error;
 pub mod inside;
+mod linked;
 mod pairs;
 pub mod record;
 mod recorder;
@@ -27,7 +28,7 @@ use crate::generate::{Options, Outcome, generate};
 use crate::input::PairBytes;
 use crate::target::Image;
 use inside::{Action, Again, Job};
-use pairs::{Outputs, Paired, paired};
+use pairs::{Outputs, Paired};
 use record::{Input, Record};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -82,10 +83,11 @@ pub fn build(
         work.build(VERSIONS[0], told)?,
         work.build(VERSIONS[1], told)?,
     ];
-    let copy = work.copy_of(VERSIONS[0]);
+    let (copy, store) = (work.copy_of(VERSIONS[0]), work.store());
     let outputs = Outputs {
         source: &work.source,
         copy: &copy,
+        store: &store,
     };
     let link = outputs.choose(
         plan.link.as_deref(),
@@ -96,7 +98,7 @@ pub fn build(
     let Some(link) = link else {
         return Ok(Outcome::Unchanged);
     };
-    let pairs = paired(link, &new);
+    let pairs = outputs.paired(link, &new);
     let (changed, same): (Vec<Paired<'_>>, Vec<Paired<'_>>) =
         pairs.into_iter().partition(Paired::is_changed);
     told(&format!(

@@ -1,6 +1,7 @@
 //! Which link makes the target, and which of its objects changed.
 
 use super::error::BuildError;
+use super::linked::keep_linked;
 use super::record::{Input, Link, Record};
 use crate::target::Image;
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub(super) struct Outputs<'p> {
     pub source: &'p Path,
     /// The copy that the old build ran in.
     pub copy: &'p Path,
+    /// Where linked objects are kept.
+    pub store: &'p Path,
 }
 
 impl Outputs<'_> {
@@ -34,6 +37,14 @@ impl Outputs<'_> {
     fn actual(&self, path: &Path) -> PathBuf {
         path.strip_prefix(self.source)
             .map_or_else(|_| path.to_owned(), |inside| self.copy.join(inside))
+    }
+
+    /// The objects of a link with those of the new build's link of the same output. Changed members of archives count
+    /// only where the linker took them in.
+    pub(super) fn paired<'r>(&self, old: &'r Link, new: &'r Record) -> Vec<Paired<'r>> {
+        let mut pairs = paired(old, new);
+        keep_linked(&mut pairs, old, &self.actual(&old.output), self.store);
+        pairs
     }
 
     /// The link of the old build that is called `named`, that made `target`, or that is the only one with changes.
@@ -110,7 +121,8 @@ impl Outputs<'_> {
         // What a configuration script tries is gone at the end.
         let stays = |link: &&&'r Link| self.actual(&link.output).exists();
         for link in links.values().filter(stays) {
-            let names: Vec<String> = paired(link, new)
+            let names: Vec<String> = self
+                .paired(link, new)
                 .into_iter()
                 .filter(Paired::is_changed)
                 .map(|pair| pair.name)
@@ -147,8 +159,8 @@ fn last_of_each(record: &Record) -> BTreeMap<&Path, &Link> {
         .collect()
 }
 
-/// The objects of a link with those of the new build's link of the same output.
-pub(super) fn paired<'r>(old: &'r Link, new: &'r Record) -> Vec<Paired<'r>> {
+/// The objects of a link with those of the new build's link of the same output, by name.
+fn paired<'r>(old: &'r Link, new: &'r Record) -> Vec<Paired<'r>> {
     let mut pairs: BTreeMap<String, Paired<'r>> = BTreeMap::new();
     let mut enter = |input: &'r Input, count: &mut BTreeMap<String, usize>, is_new: bool| {
         let name = name_of(input);

@@ -24,7 +24,7 @@ pub fn warnings(program: &Program<'_>, closure: &Closure<'_>) -> Vec<String> {
     for new in &closure.carried {
         let object = &program.units[new.unit].pair.new;
         let code = object.atom(new.atom).kind == AtomKind::Function;
-        if code && !object.frames.contains_key(&new.atom) {
+        if code && object.frame(new.atom).is_none() {
             let name = object.label(new.atom);
             found.push(format!(
                 "`{name}` has no unwind information (`.eh_frame`): stacks through it cannot be judged with certainty"
@@ -46,8 +46,8 @@ pub fn warnings(program: &Program<'_>, closure: &Closure<'_>) -> Vec<String> {
 
 fn tail_calls(object: &Object<'_>, entry: AtomId, name: &str) -> Option<String> {
     let owner = object.owner(entry)?;
-    let pieces = object.function(owner).pieces.iter();
-    let links = pieces.flat_map(|piece| object.atom(*piece).references());
+    let pieces = object.function(owner).pieces();
+    let links = pieces.flat_map(|piece| object.atom(piece).references());
     let out = links
         .filter(|link| link.site.role == Role::Jump && object.owner(link.target) != Some(owner));
     let targets: BTreeSet<String> = out

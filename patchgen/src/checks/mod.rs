@@ -35,7 +35,7 @@ pub fn refusals(program: &Program<'_>, closure: &Closure<'_>, allowed: &[String]
 fn is_shared(program: &Program<'_>, new: NewAtom) -> bool {
     let object = &program.units[new.unit].pair.new;
     let atom = object.atom(new.atom);
-    atom.kind == AtomKind::Data && object.sections[atom.section].has(object::elf::SHF_GROUP)
+    atom.kind == AtomKind::Data && object.sections[atom.section()].has(object::elf::SHF_GROUP)
 }
 
 /// New variables that the targets have already, defined by objects that were not given: a second copy would
@@ -51,8 +51,7 @@ pub fn doubled(program: &Program<'_>, closure: &Closure<'_>, targets: &[Image]) 
             found.push(Refusal::new(program, *new, reason.to_owned()));
         }
         let defines = |image: &Image| {
-            let names = atom.globals.iter();
-            names
+            atom.globals()
                 .flat_map(|name| image.definitions(name))
                 .any(|one| one.scope == Scope::Global)
         };

@@ -14,7 +14,7 @@ pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
     let atom = object.atom(new.atom);
     let refusal = |reason: String| Refusal::new(program, new, reason);
     let mut found: Vec<Refusal> = atom
-        .flaws
+        .flaws()
         .iter()
         .map(|flaw| refusal(flaw.clone()))
         .collect();
@@ -23,11 +23,11 @@ pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
             "the short jump at +{at:#x} cannot be made longer"
         )));
     }
-    if let Some(flaw) = object.frames.get(&new.atom).and_then(|frame| frame.flaw) {
+    if let Some(flaw) = object.frame(new.atom).and_then(|frame| frame.flaw) {
         found.push(refusal(flaw.to_owned()));
     }
     if atom.kind == AtomKind::Function
-        && let Some((label, at)) = atom.labels.first()
+        && let Some((label, at)) = atom.labels().first()
     {
         found.push(refusal(format!(
             "assembly code defines `{label}` inside it, at +{at:#x}"
@@ -36,7 +36,7 @@ pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
     if atom.kind == AtomKind::Function {
         found.extend(runs_off(object, new.atom).map(refusal));
     }
-    let section = &object.sections[atom.section];
+    let section = &object.sections[atom.section()];
     if !atom.kind.is_code() && !is_ordinary_section(section.name) {
         let name = section.name;
         found.push(refusal(format!(
@@ -60,7 +60,7 @@ fn runs_off(object: &Object<'_>, id: AtomId) -> Option<String> {
         Ok(false) => None,
         Ok(true) => Some(RUNS_OFF.to_owned()),
         // What cannot be decoded is a flaw already.
-        Err(error) => atom.flaws.is_empty().then(|| error.to_string()),
+        Err(error) => atom.flaws().is_empty().then(|| error.to_string()),
     }
 }
 
@@ -71,15 +71,15 @@ pub(super) fn replaced(program: &Program<'_>, old: OldAtom, new: NewAtom) -> Vec
     let owner = object.owner(old.atom);
     for piece in owner
         .iter()
-        .flat_map(|owner| &object.function(*owner).pieces)
+        .flat_map(|owner| object.function(*owner).pieces())
     {
-        let atom = object.atom(*piece);
+        let atom = object.atom(piece);
         reasons.extend(
-            atom.flaws
+            atom.flaws()
                 .iter()
                 .map(|flaw| format!("in the old code, {flaw}")),
         );
-        if let Some((label, at)) = atom.labels.first() {
+        if let Some((label, at)) = atom.labels().first() {
             reasons.push(format!(
                 "in the old code, assembly defines `{label}` inside it, at +{at:#x}"
             ));

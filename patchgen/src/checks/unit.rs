@@ -87,7 +87,7 @@ impl UnitCheck<'_, '_> {
             .unit
             .comparison
             .different()
-            .filter(|atom| !new.atom(*atom).globals.is_empty());
+            .filter(|atom| new.atom(*atom).is_global());
         let shared =
             shared.map(|atom| self.about(atom, "a constant changed that other objects refer to"));
         shared.chain(self.escaped()).collect()
@@ -98,7 +98,7 @@ impl UnitCheck<'_, '_> {
         let (pair, correlation) = (&self.unit.pair, &self.unit.correlation);
         let own = |new: &AtomId| {
             let atom = pair.new.atom(*new);
-            atom.globals.is_empty() && !atom.is_private()
+            !atom.is_global() && !atom.is_private()
         };
         let changed: Vec<AtomId> = self.unit.comparison.different().filter(own).collect();
         if changed.is_empty() {
@@ -115,7 +115,7 @@ impl UnitCheck<'_, '_> {
                 let mut links = atom.references().filter(|link| link.target == old);
                 let out = links
                     .find(|link| atom.kind.is_code() && escape::escapes(&pair.old, atom, link))?;
-                Some((pair.old.label(*user), out.site.start))
+                Some((pair.old.label(*user), out.site_start()))
             });
             found.extend(keeper.map(|(function, at)| {
                 let reason = format!(
@@ -154,12 +154,12 @@ impl UnitCheck<'_, '_> {
         let mut found = Vec::new();
         let (pair, correlation) = (&self.unit.pair, &self.unit.correlation);
         let mut by_name = HashMap::new();
-        for (id, atom) in pair.new.enumerate().filter(|(_, atom)| atom.section != 0) {
-            by_name.extend(atom.globals.iter().map(|name| (*name, id)));
+        for (id, atom) in pair.new.enumerate().filter(|(_, atom)| atom.section() != 0) {
+            by_name.extend(atom.globals().map(|name| (name, id)));
         }
-        for (id, atom) in pair.old.enumerate().filter(|(_, atom)| atom.section != 0) {
+        for (id, atom) in pair.old.enumerate().filter(|(_, atom)| atom.section() != 0) {
             let new = correlation.new_of(id);
-            for name in &atom.globals {
+            for name in atom.globals() {
                 if by_name.get(name).is_some_and(|other| new != Some(*other)) {
                     found.push(self.refusal(name, "it is the name of something else now"));
                 }

@@ -101,8 +101,8 @@ impl<'d> Closure<'d> {
     /// The personality routine is referred to, the exception table travels.
     fn follow_handler(&mut self, program: &Program<'d>, from: NewAtom, queue: &mut Vec<NewAtom>) {
         let object = &program.units[from.unit].pair.new;
-        let frame = object.frames.get(&from.atom);
-        let Some(handler) = frame.and_then(|frame| frame.handler) else {
+        let frame = object.frame(from.atom);
+        let Some(handler) = frame.and_then(|frame| frame.handler.as_deref()) else {
             return;
         };
         queue.extend(handler.table.map(|(atom, _)| NewAtom {
@@ -113,15 +113,10 @@ impl<'d> Closure<'d> {
             offset: 0,
             kind: RelocKind::GotPcRel,
             target: handler.personality,
-            addend: 0,
             at: 0,
+            bias: 0,
             loose: false,
-            site: Site {
-                start: 0,
-                end: 0,
-                role: Role::Data,
-                size: 0,
-            },
+            site: Site::data(0),
         };
         match destination(program, from, &link) {
             Ok(destination) => {
@@ -143,12 +138,7 @@ fn whole(program: &Program<'_>, new: NewAtom) -> Vec<NewAtom> {
         atom,
     };
     if let Some(function) = object.owner(new.atom) {
-        return object
-            .function(function)
-            .pieces
-            .iter()
-            .map(|id| member(*id))
-            .collect();
+        return object.function(function).pieces().map(member).collect();
     }
     match object.atom(new.atom).run {
         None => vec![new],

@@ -20,7 +20,7 @@ pub(super) fn are_firm(program: &Program<'_>, from: NewAtom, new: NewAtom) -> bo
         let Some(before) = unit.correlation.old_of(neighbour) else {
             return false;
         };
-        old_object.atom(before).section == old_object.atom(old).section
+        old_object.atom(before).section() == old_object.atom(old).section()
             && distance(old_object, before, old) == distance(new_object, neighbour, new.atom)
     };
     let uses = |neighbour: AtomId| from.unit == new.unit && uses(new_object, from.atom, neighbour);
@@ -40,14 +40,14 @@ fn uses(object: &Object<'_>, from: AtomId, other: AtomId) -> bool {
     if object.atom(other).kind == AtomKind::JumpTable {
         return false;
     }
-    let pieces = object
-        .owner(from)
-        .map(|owner| &object.function(owner).pieces[..]);
-    let mut pieces = pieces.unwrap_or(std::slice::from_ref(&from)).iter();
-    pieces.any(|piece| {
-        let mut links = object.atom(*piece).references();
+    let refers = |piece: AtomId| {
+        let mut links = object.atom(piece).references();
         links.any(|link| link.target == other)
-    })
+    };
+    match object.owner(from) {
+        Some(owner) => object.function(owner).pieces().any(refers),
+        None => refers(from),
+    }
 }
 
 fn distance(object: &Object<'_>, from: AtomId, to: AtomId) -> u64 {

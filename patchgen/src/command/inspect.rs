@@ -148,6 +148,9 @@ fn table(bundle: &Bundle) -> String {
     for hook in &manifest.hooks {
         line(format!("{} hook: `{}`", hook.phase, hook.function));
     }
+    if !manifest.supersedes.is_empty() {
+        line(format!("supersedes: {}", manifest.supersedes.join(", ")));
+    }
     if !manifest.quiesce.is_empty() {
         line(format!(
             "must be on no stack, too: {}",

@@ -2,7 +2,7 @@
 
 use super::{Choices, DONE, Make, REFUSED, UNCHANGED, sign};
 use anyhow::{Context, bail};
-use livepatch_bundle::{Bundle, PrivateKey, write_file, write_signed_file};
+use livepatch_bundle::{Bundle, PrivateKey, is_patch_name, write_file, write_signed_file};
 use patchgen::emit::Labels;
 use patchgen::generate::{Options, Outcome, generate};
 use patchgen::input;
@@ -91,7 +91,18 @@ pub(super) fn labels(choices: &Choices, output: &Path) -> anyhow::Result<Labels>
         name: name(choices, output)?,
         description: choices.description.clone(),
         quiesce: choices.quiesce.clone(),
+        supersedes: superseded(choices)?,
     })
+}
+
+fn superseded(choices: &Choices) -> anyhow::Result<Vec<String>> {
+    for name in &choices.supersedes {
+        anyhow::ensure!(
+            is_patch_name(name),
+            "`--supersedes {name}`: no patch can have this name"
+        );
+    }
+    Ok(choices.supersedes.clone())
 }
 
 /// The patch's name: as told, or after the output.
@@ -103,8 +114,7 @@ fn name(choices: &Choices, output: &Path) -> anyhow::Result<String> {
             stem.to_string_lossy().into_owned()
         }
     };
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
-    if !(1..=63).contains(&name.len()) || !name.bytes().all(fits) {
+    if !is_patch_name(&name) {
         bail!("`{name}` cannot name a patch: give `--name`, 1 to 63 letters, digits and `._+-`");
     }
     Ok(name)

@@ -93,6 +93,10 @@ struct Choices {
     /// A function that, too, may be on no stack when the patch is applied. Repeat for several.
     #[arg(long, value_name = "FUNCTION")]
     quiesce: Vec<String>,
+    /// A patch, by name, that this one replaces in the same stop, where it is in force. Repeat for several. The OLD
+    /// objects are those of the program as it was built.
+    #[arg(long, value_name = "NAME")]
+    supersedes: Vec<String>,
     /// Go on though the initial value of this variable changed. Risk: the running program keeps the old value, and
     /// the new code works with it.
     #[arg(long, value_name = "SYMBOL")]

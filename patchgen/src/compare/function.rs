@@ -27,11 +27,30 @@ pub(super) struct Reference {
 
 /// Two functions with the same instructions.
 #[derive(Debug)]
-pub(super) struct Aligned {
+pub(super) enum Aligned {
+    /// One piece with the same bytes: what remains to be judged are its links, in their order.
+    Same,
+    /// Anything else.
+    Paired(Box<Paired>),
+}
+
+/// Two functions with the same instructions, one by one.
+#[derive(Debug, Default)]
+pub(super) struct Paired {
     /// By piece: which instruction is which.
-    pub maps: Vec<Map>,
+    maps: Vec<Map>,
     /// What remains to be judged.
-    pub references: Vec<Reference>,
+    references: Vec<Reference>,
+}
+
+impl Aligned {
+    /// Whether the instruction at `old` of a piece is the one at `new`.
+    pub(super) fn has(&self, piece: usize, old: i64, new: i64) -> bool {
+        match self {
+            Self::Same => piece == 0 && old == new,
+            Self::Paired(paired) => paired.maps[piece].has(old, new),
+        }
+    }
 }
 
 /// Which old instruction is which new one.
@@ -44,8 +63,7 @@ pub(super) enum Map {
 }
 
 impl Map {
-    /// Whether the instruction at `old` is the one at `new`.
-    pub(super) fn has(&self, old: i64, new: i64) -> bool {
+    fn has(&self, old: i64, new: i64) -> bool {
         match self {
             Self::Identity => old == new,
             Self::Pairs(pairs) => {
@@ -65,6 +83,28 @@ pub(super) struct FunctionPair {
     pub new: FunctionId,
     /// How they align, or the first difference.
     pub aligned: Result<Aligned, String>,
+}
+
+impl FunctionPair {
+    /// Judges what the functions refer to until `judge` finds a difference.
+    pub(super) fn try_references(
+        &self,
+        pair: &Pair<'_>,
+        judge: impl Fn(&Reference) -> Result<(), String>,
+    ) -> Result<(), String> {
+        match &self.aligned {
+            Err(_) => Ok(()),
+            Ok(Aligned::Paired(paired)) => paired.references.iter().try_for_each(judge),
+            Ok(Aligned::Same) => {
+                let entries = (
+                    pair.old.function(self.old).entry(),
+                    pair.new.function(self.new).entry(),
+                );
+                let (old, new) = (pair.old.atom(entries.0), pair.new.atom(entries.1));
+                same_references(old, new).try_for_each(|reference| judge(&reference))
+            }
+        }
+    }
 }
 
 /// All correlated functions of a pair, aligned.
@@ -95,30 +135,33 @@ struct Aligner<'p, 'd> {
 impl Aligner<'_, '_> {
     fn function(&self, old: FunctionId, new: FunctionId) -> Result<Aligned, String> {
         let (old, new) = (self.pair.old.function(old), self.pair.new.function(new));
-        if old.pieces.len() != new.pieces.len() {
+        if old.piece_count() != new.piece_count() {
             return Err("it is split into other pieces".to_owned());
         }
-        let mut aligned = Aligned {
-            maps: Vec::new(),
-            references: Vec::new(),
-        };
-        for (old, new) in old.pieces.iter().zip(&new.pieces) {
-            self.piece(*old, *new, &mut aligned)?;
-            self.handlers(*old, *new, &mut aligned)?;
+        if old.piece_count() == 1 && self.is_same(old.entry(), new.entry()) {
+            return Ok(Aligned::Same);
         }
-        Ok(aligned)
+        let mut paired = Box::<Paired>::default();
+        for (old, new) in old.pieces().zip(new.pieces()) {
+            self.piece(old, new, &mut paired)?;
+            self.handlers(old, new, &mut paired)?;
+        }
+        Ok(Aligned::Paired(paired))
     }
 
-    fn piece(&self, old: AtomId, new: AtomId, out: &mut Aligned) -> Result<(), String> {
+    /// Whether two pieces have the same code, and nobody handles exceptions in them.
+    fn is_same(&self, old: AtomId, new: AtomId) -> bool {
+        let unhandled =
+            |object: &Object<'_>, id| object.frame(id).is_none_or(|f| f.handler.is_none());
+        is_same_code(self.pair.old.atom(old), self.pair.new.atom(new))
+            && unhandled(&self.pair.old, old)
+            && unhandled(&self.pair.new, new)
+    }
+
+    fn piece(&self, old: AtomId, new: AtomId, out: &mut Paired) -> Result<(), String> {
         let (left, right) = (self.pair.old.atom(old), self.pair.new.atom(new));
         if is_same_code(left, right) {
-            let links = left.references().zip(right.references());
-            out.references.extend(links.map(|(a, b)| Reference {
-                at: a.site.start,
-                old: (a.target, a.at),
-                new: (b.target, b.at),
-                size: a.site.size,
-            }));
+            out.references.extend(same_references(left, right));
             out.maps.push(Map::Identity);
             return Ok(());
         }
@@ -143,8 +186,11 @@ impl Aligner<'_, '_> {
     }
 
     /// Who handles exceptions, and how, is to be judged like any other reference.
-    fn handlers(&self, old: AtomId, new: AtomId, out: &mut Aligned) -> Result<(), String> {
-        let handler = |object: &Object<'_>, id| object.frames.get(&id).and_then(|f| f.handler);
+    fn handlers(&self, old: AtomId, new: AtomId, out: &mut Paired) -> Result<(), String> {
+        let handler = |object: &Object<'_>, id| {
+            let frame = object.frame(id)?;
+            frame.handler.as_deref().copied()
+        };
         let pair = (handler(&self.pair.old, old), handler(&self.pair.new, new));
         let (one, other) = match pair {
             (None, None) => return Ok(()),
@@ -188,7 +234,7 @@ impl Aligner<'_, '_> {
 fn is_same_code(left: &Atom<'_>, right: &Atom<'_>) -> bool {
     left.bytes == right.bytes
         && left.links.len() == right.links.len()
-        && left.shorts.len() == right.shorts.len()
+        && left.shorts().len() == right.shorts().len()
         && !left.unlinked
         && !right.unlinked
         && left
@@ -196,6 +242,20 @@ fn is_same_code(left: &Atom<'_>, right: &Atom<'_>) -> bool {
             .iter()
             .zip(&right.links)
             .all(|(a, b)| (a.offset, a.kind, a.site.role) == (b.offset, b.kind, b.site.role))
+}
+
+/// What two pieces with the same code refer to.
+fn same_references<'a>(
+    left: &'a Atom<'_>,
+    right: &'a Atom<'_>,
+) -> impl Iterator<Item = Reference> + 'a {
+    let links = left.references().zip(right.references());
+    links.map(|(a, b)| Reference {
+        at: a.site_start(),
+        old: (a.target, a.at),
+        new: (b.target, b.at),
+        size: a.site.size.into(),
+    })
 }
 
 fn reference_of(
@@ -229,12 +289,12 @@ fn reference_of(
 
 /// How many bytes the only link of the instruction at `at` accesses.
 fn size_at(links: &[Link], at: u64) -> u64 {
-    let first = links.partition_point(|link| link.site.start < at);
+    let first = links.partition_point(|link| link.site_start() < at);
     let mut own = links[first..]
         .iter()
-        .take_while(|link| link.site.start == at);
+        .take_while(|link| link.site_start() == at);
     match (own.next(), own.next()) {
-        (Some(link), None) => link.site.size,
+        (Some(link), None) => link.site.size.into(),
         _ => 0,
     }
 }

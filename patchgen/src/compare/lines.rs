@@ -92,7 +92,7 @@ impl Number {
     fn is_line(&self, atom: &Atom<'_>, lines: &Lines, taker: Option<Register>) -> bool {
         let known = taker.is_some() && self.register == taker;
         let place = atom.start.saturating_add(self.at);
-        known || lines.is_at(atom.section, place, u64::from(self.value))
+        known || lines.is_at(atom.section(), place, u64::from(self.value))
     }
 }
 
@@ -125,7 +125,7 @@ fn taker(
 ) -> Option<Register> {
     let links = &atom.links;
     let index = links
-        .binary_search_by_key(&call.ip(), |link| link.site.start)
+        .binary_search_by_key(&call.ip(), Link::site_start)
         .ok()?;
     let name = name_of(&links[index]);
     KNOWN

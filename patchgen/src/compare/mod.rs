@@ -15,7 +15,7 @@ mod view;
 use crate::correlate::Correlation;
 use crate::object::{AtomId, AtomKind, FunctionId};
 use crate::pair::Pair;
-use function::{Aligned, FunctionPair};
+use function::FunctionPair;
 use paths::Sources;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
@@ -104,12 +104,8 @@ impl<'c, 'd> Judge<'c, 'd> {
         let mut pieces = HashMap::new();
         let mut changed = HashMap::new();
         for (index, function) in functions.iter().enumerate() {
-            let old = &pair.old.function(function.old).pieces;
-            pieces.extend(
-                old.iter()
-                    .enumerate()
-                    .map(|(piece, id)| (*id, (index, piece))),
-            );
+            let old = pair.old.function(function.old).pieces();
+            pieces.extend(old.enumerate().map(|(piece, id)| (id, (index, piece))));
             if let Err(difference) = &function.aligned {
                 changed.insert(index, difference.clone());
             }
@@ -161,17 +157,15 @@ impl<'c, 'd> Judge<'c, 'd> {
             if self.changed.contains_key(&index) {
                 continue;
             }
-            if let Ok(aligned) = &function.aligned
-                && let Err(difference) = self.references(aligned)
-            {
+            if let Err(difference) = self.references(function) {
                 found.push((index, difference));
             }
         }
         found
     }
 
-    fn references(&self, aligned: &Aligned) -> Result<(), String> {
-        aligned.references.iter().try_for_each(|reference| {
+    fn references(&self, function: &FunctionPair) -> Result<(), String> {
+        function.try_references(self.pair, |reference| {
             self.same_target(reference.old, reference.new, reference.size)
                 .map_err(|difference| format!("at +{:#x} {difference}", reference.at))
         })

@@ -10,9 +10,8 @@ pub(super) struct Sources<'d>(HashSet<&'d [u8]>);
 
 impl<'d> Sources<'d> {
     pub(super) fn of(object: &Object<'d>) -> Self {
-        let symbols = object.symbols.iter();
-        let files = symbols.filter(|symbol| symbol.kind == object::elf::STT_FILE);
-        let mut names: HashSet<&[u8]> = files.map(|file| base(file.name.as_bytes())).collect();
+        let files = object.sources.iter();
+        let mut names: HashSet<&[u8]> = files.map(|file| base(file.as_bytes())).collect();
         for section in &object.sections {
             if matches!(section.name, ".debug_line_str" | ".debug_line") {
                 names.extend(section.data.split(|byte| *byte == 0).map(base));

@@ -74,7 +74,7 @@ pub(super) fn groups(pair: &Pair<'_>, correlation: &Correlation) -> Vec<Group> {
     for (id, atom) in pair.old.enumerate() {
         if is_named(atom) && correlation.new_of(id).is_none() {
             let (class, base) = key(atom);
-            let source = atom.source.filter(|_| several);
+            let source = pair.old.source(atom).filter(|_| several);
             groups
                 .entry((class, base, source))
                 .or_default()
@@ -85,7 +85,7 @@ pub(super) fn groups(pair: &Pair<'_>, correlation: &Correlation) -> Vec<Group> {
     for (id, atom) in pair.new.enumerate() {
         if is_named(atom) && correlation.old_of(id).is_none() {
             let (class, base) = key(atom);
-            let source = atom.source.filter(|_| several);
+            let source = pair.new.source(atom).filter(|_| several);
             groups
                 .entry((class, base, source))
                 .or_default()

@@ -9,6 +9,8 @@
 mod groups;
 mod variables;
 
+use crate::object::mapping::Mapping;
+use crate::object::raw::SourceId;
 use crate::object::{Atom, AtomId, AtomKind, Object, names, rust};
 use crate::pair::Pair;
 use groups::{Group, groups};
@@ -17,8 +19,8 @@ use std::collections::{BTreeSet, HashMap};
 /// One-to-one, between named atoms of a pair.
 #[derive(Debug, Default)]
 pub struct Correlation {
-    to_new: Vec<Option<AtomId>>,
-    to_old: Vec<Option<AtomId>>,
+    to_new: Mapping,
+    to_old: Mapping,
     /// New variables that may be an existing one or another.
     pub ambiguous: BTreeSet<AtomId>,
 }
@@ -28,8 +30,8 @@ impl Correlation {
     #[must_use]
     pub fn of(pair: &Pair<'_>) -> Self {
         let mut correlation = Self {
-            to_new: vec![None; pair.old.atoms.len()],
-            to_old: vec![None; pair.new.atoms.len()],
+            to_new: Mapping::new(pair.old.atoms.len()),
+            to_old: Mapping::new(pair.new.atoms.len()),
             ambiguous: BTreeSet::new(),
         };
         correlation.globals(pair);
@@ -48,34 +50,31 @@ impl Correlation {
     /// The new version of an old atom.
     #[must_use]
     pub fn new_of(&self, old: AtomId) -> Option<AtomId> {
-        self.to_new[old.0 as usize]
+        self.to_new.get(old.0).map(AtomId)
     }
 
     /// The old version of a new atom.
     #[must_use]
     pub fn old_of(&self, new: AtomId) -> Option<AtomId> {
-        self.to_old[new.0 as usize]
+        self.to_old.get(new.0).map(AtomId)
     }
 
     /// Correlates the two, unless one already is.
     fn join(&mut self, old: AtomId, new: AtomId) {
-        let (to_new, to_old) = (
-            &mut self.to_new[old.0 as usize],
-            &mut self.to_old[new.0 as usize],
-        );
-        if to_new.is_none() && to_old.is_none() {
-            (*to_new, *to_old) = (Some(new), Some(old));
+        if self.new_of(old).is_none() && self.old_of(new).is_none() {
+            self.to_new.set(old.0, new.0);
+            self.to_old.set(new.0, old.0);
         }
     }
 
     fn globals(&mut self, pair: &Pair<'_>) {
         let mut by_name = HashMap::new();
         for (id, atom) in pair.new.enumerate().filter(|(_, atom)| is_named(atom)) {
-            by_name.extend(atom.globals.iter().map(|name| ((class(atom), *name), id)));
+            by_name.extend(atom.globals().map(|name| ((class(atom), name), id)));
         }
         for (id, atom) in pair.old.enumerate().filter(|(_, atom)| is_named(atom)) {
-            for name in &atom.globals {
-                if let Some(new) = by_name.get(&(class(atom), *name)) {
+            for name in atom.globals() {
+                if let Some(new) = by_name.get(&(class(atom), name)) {
                     self.join(id, *new);
                 }
             }
@@ -159,9 +158,9 @@ impl Correlation {
             let Some(new) = new.map(|new| pair.new.function(new)) else {
                 continue;
             };
-            if new.pieces.len() == function.pieces.len() {
-                for (old, new) in function.pieces.iter().zip(&new.pieces).skip(1) {
-                    self.join(*old, *new);
+            if new.piece_count() == function.piece_count() {
+                for (old, new) in function.pieces().zip(new.pieces()).skip(1) {
+                    self.join(old, new);
                 }
             }
         }
@@ -205,7 +204,7 @@ fn unique_names<'d>(
     let mut found = std::collections::BTreeMap::new();
     for (id, atom) in object.enumerate() {
         if is_named(atom) && free(id) && !names::is_numbered(atom.name) {
-            let source = atom.source.filter(|_| several);
+            let source = object.source(atom).filter(|_| several);
             let entry = found.entry((class(atom), atom.name, source));
             entry.and_modify(|id| *id = None).or_insert(Some(id));
         }
@@ -236,7 +235,8 @@ fn unique_paths(
 }
 
 fn has_several_sources(object: &Object<'_>) -> bool {
-    let sources: BTreeSet<_> = object.atoms.iter().filter_map(|atom| atom.source).collect();
+    let sources = object.atoms.iter().map(|atom| atom.source);
+    let sources: BTreeSet<_> = sources.filter(|id| *id != SourceId::NONE).collect();
     sources.len() > 1
 }
 

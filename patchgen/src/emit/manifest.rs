@@ -26,7 +26,7 @@ pub(super) fn of<'d>(
         tool: concat!("patchgen ", env!("CARGO_PKG_VERSION")).to_owned(),
         name: patch.labels.name.clone(),
         description: patch.labels.description.clone(),
-        supersedes: Vec::new(),
+        supersedes: patch.labels.supersedes.clone(),
         modules: Vec::new(),
         functions: replaced.collect(),
         anchors: anchors
@@ -64,10 +64,10 @@ fn function<'d>(
     function: FunctionId,
 ) -> Function {
     let pair = &patch.program.units[unit].pair;
-    let pieces = &pair.old.function(function).pieces;
-    let entry = pair.old.atom(pieces[0]);
-    let piece = |atom: &AtomId| {
-        let old = OldAtom { unit, atom: *atom };
+    let own = pair.old.function(function);
+    let entry = pair.old.atom(own.entry());
+    let piece = |atom: AtomId| {
+        let old = OldAtom { unit, atom };
         Piece {
             old: table.name(Key::Old(old)).to_owned(),
             running: table.name(Key::Running(old)).to_owned(),
@@ -77,8 +77,8 @@ fn function<'d>(
         name: entry.name.to_owned(),
         scope: entry.scope,
         object: pair.name.clone(),
-        source: entry.source.map(str::to_owned),
-        pieces: pieces.iter().map(piece).collect(),
+        source: pair.old.source(entry).map(str::to_owned),
+        pieces: own.pieces().map(piece).collect(),
         new: None,
         reason: String::new(),
     }
@@ -100,7 +100,7 @@ fn reference(patch: &Patch<'_, '_>, (key, symbol, kind): (Key<'_>, &str, SymbolK
         kind,
         size: atom.size,
         defined: true,
-        source: atom.source.map(str::to_owned),
+        source: object.source(atom).map(str::to_owned),
         located: Vec::new(),
     }
 }
@@ -130,7 +130,7 @@ pub(super) fn quiesced(patch: &Patch<'_, '_>) -> Result<Vec<OldAtom>, Vec<String
             let atoms = analysed.pair.old.enumerate();
             let named = atoms.filter(|(_, atom)| {
                 atom.kind == AtomKind::Function
-                    && (atom.name == name || atom.aliases.contains(&name.as_str()))
+                    && (atom.name == name || atom.aliases().any(|alias| alias == name))
             });
             found.extend(named.map(|(atom, _)| OldAtom { unit, atom }));
         }

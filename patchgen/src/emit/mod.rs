@@ -45,6 +45,8 @@ pub struct Labels {
     pub description: String,
     /// Functions that may be on no stack when the patch is applied.
     pub quiesce: Vec<String>,
+    /// Names of the patches that this one replaces.
+    pub supersedes: Vec<String>,
 }
 
 /// Makes the bundle.

@@ -95,7 +95,7 @@ impl<'p, 'd> Namer<'p, 'd> {
         let atom = object.atom(id);
         let file = &self.patch.program.units[unit].pair.name;
         let file = file.rsplit('/').next().unwrap_or(file);
-        let origin = atom.source.unwrap_or(file).to_owned();
+        let origin = object.source(atom).unwrap_or(file).to_owned();
         if !atom.name.is_empty() {
             return (atom.name.to_owned(), origin);
         }

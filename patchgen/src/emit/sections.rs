@@ -159,13 +159,13 @@ impl<'d> Builder<'_, 'd> {
         let links = atom
             .links
             .iter()
-            .map(|link| (link.offset, link.kind, link.addend));
-        let shorts = atom.shorts.iter().enumerate().map(|(index, short)| {
+            .map(|link| (link.offset, link.kind, link.addend()));
+        let shorts = atom.shorts().iter().enumerate().map(|(index, short)| {
             if new {
                 let (offset, addend) = shorts::field(atom, index, short);
                 (offset, RelocKind::Pc32, addend)
             } else {
-                (short.offset, short.kind, short.addend)
+                (short.offset, short.kind, short.addend())
             }
         });
         let fields = links.chain(shorts).zip(keys);
@@ -194,7 +194,7 @@ impl<'d> Builder<'_, 'd> {
         let relocations = self.relocations(atom, new, keys);
         let widened = shorts::code(atom)
             .ok()
-            .filter(|_| new && !atom.shorts.is_empty());
+            .filter(|_| new && !atom.shorts().is_empty());
         let contents = match atom.kind {
             AtomKind::ExceptionTable if new => exceptions::contents(atom),
             _ => Cow::Borrowed(atom.bytes),

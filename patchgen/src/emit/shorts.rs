@@ -22,13 +22,13 @@ const DISTANCE: u64 = 1;
 /// The offset of a jump that does not reach its stub.
 pub fn code(atom: &Atom<'_>) -> Result<Vec<u8>, u64> {
     let mut bytes = atom.bytes.to_vec();
-    for short in &atom.shorts {
-        let distance = bytes.len() as u64 - short.site.end;
+    for short in atom.shorts() {
+        let distance = bytes.len() as u64 - short.site.end(short.offset);
         let field = usize::try_from(short.offset)
             .ok()
             .and_then(|at| bytes.get_mut(at));
         let (Ok(distance), Some(field)) = (i8::try_from(distance), field) else {
-            return Err(short.site.start);
+            return Err(short.site_start());
         };
         *field = distance.cast_unsigned();
         bytes.extend_from_slice(&STUB);
@@ -52,8 +52,8 @@ mod tests {
 
     fn short(at: u64) -> Link {
         let site = Site {
-            start: at,
-            end: at + 2,
+            before: 1,
+            after: 1,
             role: Role::Jump,
             size: 0,
         };
@@ -61,8 +61,8 @@ mod tests {
             offset: at + 1,
             kind: RelocKind::Pc32,
             target: AtomId(1),
-            addend: 0,
             at: 0,
+            bias: 0,
             loose: false,
             site,
         }
@@ -72,10 +72,10 @@ mod tests {
     fn each_short_jump_gets_a_stub() {
         // 00: 74 10 je +0x10; 02: eb 20 jmp +0x20
         let mut atom = Atom::new(AtomKind::Function, 1, 0..4, &[0x74, 0x10, 0xeb, 0x20]);
-        atom.shorts = vec![short(0), short(2)];
+        atom.rare().shorts = vec![short(0), short(2)];
         let code = code(&atom).expect("in reach");
         assert_eq!(code, [0x74, 2, 0xeb, 5, 0xe9, 0, 0, 0, 0, 0xe9, 0, 0, 0, 0]);
-        assert_eq!(field(&atom, 1, &atom.shorts[1]), (10, -4));
+        assert_eq!(field(&atom, 1, &atom.shorts()[1]), (10, -4));
     }
 
     #[test]
@@ -83,7 +83,7 @@ mod tests {
         let mut bytes = vec![0x90; 200];
         bytes[0] = 0xeb;
         let mut atom = Atom::new(AtomKind::Function, 1, 0..200, &bytes);
-        atom.shorts = vec![short(0)];
+        atom.rare().shorts = vec![short(0)];
         assert_eq!(code(&atom), Err(0));
     }
 }

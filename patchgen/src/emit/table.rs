@@ -180,7 +180,7 @@ fn kinds(patch: &Patch<'_, '_>, keys: &[Key<'_>]) -> Vec<SymbolKind> {
     let mut external = BTreeMap::new();
     for unit in &patch.program.units {
         for atom in unit.pair.old.atoms.iter().chain(&unit.pair.new.atoms) {
-            if atom.section == 0 && atom.symbol_kind != SymbolKind::Unknown {
+            if atom.section() == 0 && atom.symbol_kind != SymbolKind::Unknown {
                 external.insert(atom.name, atom.symbol_kind);
             }
         }

@@ -19,13 +19,13 @@ pub(super) fn section<'d>(patch: &Patch<'_, 'd>, table: &Table<'d>) -> Option<Se
     let mut records = Records::default();
     for atom in &patch.closure.carried {
         let object = &patch.program.units[atom.unit].pair.new;
-        let Some(frame) = object.frames.get(&atom.atom) else {
+        let Some(frame) = object.frame(atom.atom) else {
             continue;
         };
         let personality = patch.closure.personalities.get(atom);
         let personality = personality.map(|to| table.id(Key::from(*to)));
         let cie = records.cie(frame, personality);
-        let exceptions = frame.handler.and_then(|handler| handler.table);
+        let exceptions = frame.handler.as_ref().and_then(|handler| handler.table);
         let exceptions = exceptions.map(|(table_atom, field)| {
             let unit = atom.unit;
             let to = NewAtom {
@@ -65,10 +65,10 @@ impl<'d> Records<'d> {
             return *at;
         }
         let at = self.append(frame.cie);
-        if let (Some(handler), Some(symbol)) = (frame.handler, personality) {
+        if let (Some(handler), Some(symbol)) = (frame.handler.as_deref(), personality) {
             let Handler {
                 pointer, tables, ..
-            } = handler;
+            } = *handler;
             self.data[at + pointer.0] = THROUGH_SLOT;
             if let Some(encoding) = tables {
                 self.data[at + encoding] = PCREL_SDATA4;

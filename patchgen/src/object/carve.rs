@@ -7,7 +7,7 @@
 //! 4. Relocations become links between atoms, and functions collect the pieces that were split off them.
 
 use super::extents::{Extent, Stretch, stretches};
-use super::link::{Layout, Linker, Resolver, entries};
+use super::link::{Linker, Resolver, entries};
 use super::literals::{Part, cut, has_literals, starts};
 use super::model::{Atom, AtomId, AtomKind, Object};
 use super::order::Order;
@@ -41,8 +41,10 @@ fn carve(tables: Tables<'_>) -> Result<Object<'_>, ObjectError> {
     carver.nameless(&resolver, gaps);
     let externals = carver.externals();
     let mut atoms = carver.atoms;
+    atoms.shrink_to_fit();
+    let order = Order::of(&atoms, tables.sections.len());
     let linker = Linker {
-        layout: Layout::new(&atoms, tables.sections.len()),
+        order: &order,
         resolver,
         externals,
     };
@@ -50,16 +52,31 @@ fn carve(tables: Tables<'_>) -> Result<Object<'_>, ObjectError> {
     exceptions::through_slots(&mut atoms);
     let (frames, flaws) = unwind::frames(&linker, &atoms);
     let mut object = Object {
-        order: Order::of(&atoms),
+        order,
         atoms,
         frames,
         flaws,
         ..Object::default()
     };
-    functions::collect(&mut object);
     object.flaws.extend(suspicious(&tables));
-    (object.sections, object.symbols) = (tables.sections, tables.symbols);
+    keep(&mut object, tables);
+    functions::collect(&mut object);
     Ok(object)
+}
+
+/// Keeps what is still of use: relocations, and with them symbols, only of debug information.
+fn keep<'d>(object: &mut Object<'d>, tables: Tables<'d>) {
+    object.sources = tables.sources;
+    object.sections = tables.sections;
+    for section in &mut object.sections {
+        if section.is_loaded() {
+            section.relocations = Vec::new();
+        }
+    }
+    let mut sections = object.sections.iter();
+    if sections.any(|section| !section.relocations.is_empty()) {
+        object.symbols = tables.symbols;
+    }
 }
 
 /// What makes the whole file unusable.
@@ -114,21 +131,25 @@ impl<'d> Carver<'_, 'd> {
             .iter()
             .any(|i| symbols[*i].kind == elf::STT_GNU_IFUNC);
         atom.source = first.source;
-        atom.globals = globals(extent.symbols.iter().map(|index| &symbols[*index]));
-        atom.aliases = extent.symbols[1..]
-            .iter()
-            .map(|index| symbols[*index].name)
-            .collect();
-        atom.labels = self.labels(&extent.labels, extent.start);
+        if extent.symbols.len() > 1 {
+            let others = extent.symbols[1..].iter().map(|index| &symbols[*index]);
+            let others = others.map(|symbol| (symbol.name, scope(symbol) == Scope::Global));
+            atom.rare().aliases = others.collect();
+        }
+        self.label(&mut atom, &extent.labels);
         atom
     }
 
-    fn labels(&self, indices: &[usize], start: u64) -> Vec<(&'d str, u64)> {
+    /// Enters the names of places inside.
+    fn label(&self, atom: &mut Atom<'d>, indices: &[usize]) {
         let symbols = indices.iter().map(|index| &self.tables.symbols[*index]);
-        symbols
+        let labels: Vec<(&str, u64)> = symbols
             .filter(|symbol| !symbol.name.is_empty() && !symbol.name.starts_with(".L"))
-            .map(|symbol| (symbol.name, symbol.value.saturating_sub(start)))
-            .collect()
+            .map(|symbol| (symbol.name, symbol.value.saturating_sub(atom.start)))
+            .collect();
+        if !labels.is_empty() {
+            atom.rare().labels = labels;
+        }
     }
 
     /// Nameless code and variables: what assembly code defines, or padding.
@@ -140,13 +161,13 @@ impl<'d> Carver<'_, 'd> {
             kind_of(section)
         };
         let mut atom = self.atom(index, kind, start, end);
-        atom.labels = self.labels(labels, start);
+        self.label(&mut atom, labels);
         let relocations = &section.relocations;
         let next = relocations.partition_point(|entry| entry.offset < start);
         let plain = relocations
             .get(next)
             .is_none_or(|entry| entry.offset >= end);
-        if !(plain && atom.labels.is_empty() && code::is_padding(atom.bytes)) {
+        if !(plain && atom.labels().is_empty() && code::is_padding(atom.bytes)) {
             self.atoms.push(atom);
         }
     }
@@ -197,9 +218,10 @@ impl<'d> Carver<'_, 'd> {
                     atom.bytes = &atom.bytes[..len];
                     atom.size = len as u64;
                 }
-                None => atom
-                    .flaws
-                    .push("its exception table is in a form that is not understood".to_owned()),
+                None => {
+                    let flaw = "its exception table is in a form that is not understood";
+                    atom.rare().flaws.push(flaw.to_owned());
+                }
             }
             self.atoms.push(atom);
         }
@@ -220,7 +242,6 @@ impl<'d> Carver<'_, 'd> {
             atom.symbol_kind = symbol_kind(symbol);
             atom.scope = scope(symbol);
             atom.weak = is_weak(symbol);
-            atom.globals = globals(std::iter::once(symbol));
             externals[index] = Some(AtomId(self.atoms.len() as u32));
             self.atoms.push(atom);
         }
@@ -233,15 +254,6 @@ impl<'d> Carver<'_, 'd> {
         let bytes = range.and_then(|(start, end)| data.get(start..end));
         Atom::new(kind, section, start..end, bytes.unwrap_or_default())
     }
-}
-
-/// The names among those of `symbols` that other files may use.
-fn globals<'d, 's>(symbols: impl Iterator<Item = &'s Symbol<'d>>) -> Vec<&'d str>
-where
-    'd: 's,
-{
-    let global = symbols.filter(|symbol| scope(symbol) == Scope::Global);
-    global.map(|symbol| symbol.name).collect()
 }
 
 /// What the contents of the section are.

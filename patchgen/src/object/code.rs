@@ -24,17 +24,42 @@ pub enum Role {
     Data,
 }
 
-/// A field of an instruction.
+/// The instruction around a field, or the field itself in data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// Offset of the instruction.
-    pub start: u64,
-    /// Offset of the next instruction.
-    pub end: u64,
+    /// How many bytes of the instruction come before the field.
+    pub before: u8,
+    /// How many bytes it is from the field's start to the next instruction.
+    pub after: u8,
     /// What the instruction does with the field's value.
     pub role: Role,
     /// How many bytes a plain access reads or writes; 0 for everything else.
-    pub size: u64,
+    pub size: u16,
+}
+
+impl Site {
+    /// A field of data of `width` bytes.
+    #[must_use]
+    pub fn data(width: usize) -> Self {
+        Self {
+            before: 0,
+            after: width as u8,
+            role: Role::Data,
+            size: 0,
+        }
+    }
+
+    /// Offset of the instruction whose field is at `field`.
+    #[must_use]
+    pub fn start(self, field: u64) -> u64 {
+        field.saturating_sub(self.before.into())
+    }
+
+    /// Offset of the instruction after that.
+    #[must_use]
+    pub fn end(self, field: u64) -> u64 {
+        field.saturating_add(self.after.into())
+    }
 }
 
 /// A PC-relative field that the assembler filled in, leading out of the code that was decoded.
@@ -84,8 +109,9 @@ pub(super) fn decode(bytes: &[u8], fields: &[u64]) -> Decoded {
             .then(|| start + offsets.displacement_offset() as u64);
         let first = next;
         while fields.get(next).is_some_and(|field| *field < end) {
-            let site = site(&instruction, memory == Some(fields[next]));
-            decoded.sites[next] = (fields[next] >= start).then_some(site);
+            let field = fields[next];
+            decoded.sites[next] =
+                (field >= start).then(|| site(&instruction, field, memory == Some(field)));
             next += 1;
         }
         let relocated = |field: u64| fields[first..next].contains(&field);
@@ -98,7 +124,7 @@ pub(super) fn decode(bytes: &[u8], fields: &[u64]) -> Decoded {
             && !relocated(field)
             && !(0..bytes.len() as i64).contains(&target)
         {
-            let site = site(&instruction, memory == Some(field));
+            let site = site(&instruction, field, memory == Some(field));
             decoded.escapes.push(Escape {
                 field,
                 width,
@@ -112,7 +138,7 @@ pub(super) fn decode(bytes: &[u8], fields: &[u64]) -> Decoded {
 
 /// What decoding the code of an object file told.
 pub(super) struct Sites {
-    /// By section: for each relocation the instruction that holds it, as offsets in the section.
+    /// By section: for each relocation the instruction that holds it.
     pub sites: Vec<Vec<Option<Site>>>,
     /// By atom: fields without relocation that lead out, as offsets in the atom.
     pub escapes: Vec<(usize, Escape)>,
@@ -132,7 +158,7 @@ pub(super) fn sites(tables: &Tables<'_>, atoms: &mut [Atom<'_>]) -> Sites {
         .enumerate()
         .filter(|(_, atom)| atom.kind.is_code())
     {
-        let relocations = &tables.sections[atom.section].relocations;
+        let relocations = &tables.sections[atom.section()].relocations;
         let first = relocations.partition_point(|entry| entry.offset < atom.start);
         let last = relocations.partition_point(|entry| entry.offset < atom.start + atom.size);
         let fields: Vec<u64> = relocations[first..last]
@@ -140,15 +166,10 @@ pub(super) fn sites(tables: &Tables<'_>, atoms: &mut [Atom<'_>]) -> Sites {
             .map(|entry| entry.offset - atom.start)
             .collect();
         let decoded = decode(atom.bytes, &fields);
-        for (site, index) in decoded.sites.iter().zip(first..) {
-            found.sites[atom.section][index] = site.map(|site| Site {
-                start: site.start + atom.start,
-                end: site.end + atom.start,
-                ..site
-            });
-        }
+        found.sites[atom.section()][first..last].copy_from_slice(&decoded.sites);
         if let Some(at) = decoded.undecodable {
-            atom.flaws
+            atom.rare()
+                .flaws
                 .push(format!("bytes at +{at:#x} are no instruction"));
         }
         found
@@ -158,15 +179,16 @@ pub(super) fn sites(tables: &Tables<'_>, atoms: &mut [Atom<'_>]) -> Sites {
     found
 }
 
-fn site(instruction: &Instruction, in_memory_operand: bool) -> Site {
+/// The instruction around `field`, which lies in it. No instruction has more than 15 bytes.
+fn site(instruction: &Instruction, field: u64, in_memory_operand: bool) -> Site {
     let role = role(instruction, in_memory_operand);
     let size = match role {
-        Role::Access => instruction.memory_size().size() as u64,
+        Role::Access => instruction.memory_size().size() as u16,
         _ => 0,
     };
     Site {
-        start: instruction.ip(),
-        end: instruction.next_ip(),
+        before: field.wrapping_sub(instruction.ip()) as u8,
+        after: instruction.next_ip().wrapping_sub(field) as u8,
         role,
         size,
     }
@@ -239,7 +261,8 @@ mod tests {
         // c7 05 00 00 00 00 01 00 00 00   movl $1, 0(%rip)
         let decoded = decode(&[0xc7, 5, 0, 0, 0, 0, 1, 0, 0, 0], &[2]);
         let site = decoded.sites[0].expect("decoded");
-        assert_eq!((site.start, site.end, site.role), (0, 10, Role::Access));
+        let ends = (site.start(2), site.end(2), site.role);
+        assert_eq!(ends, (0, 10, Role::Access));
     }
 
     #[test]

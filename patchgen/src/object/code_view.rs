@@ -12,7 +12,7 @@ pub fn fields(atom: &Atom<'_>, id: AtomId) -> Vec<Field> {
             offset: link.offset,
             kind: link.kind,
             symbol: link.target.0,
-            addend: link.addend,
+            addend: link.addend(),
             inside: link.target == id,
         })
         .collect();

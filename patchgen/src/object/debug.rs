@@ -7,7 +7,9 @@ use super::raw::{Place, Section};
 use flate2::{Decompress, FlushDecompress, Status};
 use livepatch_bundle::{Class, RelocKind};
 use object::elf;
+use ruzstd::decoding::StreamingDecoder;
 use std::borrow::Cow;
+use std::io::Read;
 
 /// The number of a code section goes above the offset, to make an address of both.
 pub const SECTION_SHIFT: u32 = 40;
@@ -15,7 +17,7 @@ pub const SECTION_SHIFT: u32 = 40;
 /// The size of `Elf64_Chdr`, before compressed contents.
 const COMPRESSION_HEADER: usize = 24;
 
-/// No compression does better than this: deflate reaches 1032:1.
+/// Deflate reaches 1032:1; debug information that zstd compressed further is none.
 const RATIO_MAX: u64 = 1032;
 
 /// The contents of a debug section; `None` when they are compressed in a way that is not understood.
@@ -48,14 +50,32 @@ fn decompressed(data: &[u8]) -> Option<Vec<u8>> {
     let size = full_size(data)?;
     let packed = data.get(COMPRESSION_HEADER..)?;
     let plausible = size <= (packed.len() as u64).saturating_mul(RATIO_MAX);
-    if kind != elf::ELFCOMPRESS_ZLIB.0 || !plausible {
+    if !plausible {
         return None;
     }
-    let mut unpacked = Vec::with_capacity(usize::try_from(size).ok()?);
+    let size = usize::try_from(size).ok()?;
+    let unpacked = match kind {
+        kind if kind == elf::ELFCOMPRESS_ZLIB.0 => inflated(packed, size)?,
+        kind if kind == elf::ELFCOMPRESS_ZSTD.0 => zstd(packed, size)?,
+        _ => return None,
+    };
+    (unpacked.len() == size).then_some(unpacked)
+}
+
+fn inflated(packed: &[u8], size: usize) -> Option<Vec<u8>> {
+    let mut unpacked = Vec::with_capacity(size);
     let status =
         Decompress::new(true).decompress_vec(packed, &mut unpacked, FlushDecompress::Finish);
-    let whole = matches!(status, Ok(Status::StreamEnd)) && unpacked.len() as u64 == size;
-    whole.then_some(unpacked)
+    matches!(status, Ok(Status::StreamEnd)).then_some(unpacked)
+}
+
+/// At most one byte more than `size`, so that what is too long is seen.
+fn zstd(packed: &[u8], size: usize) -> Option<Vec<u8>> {
+    let decoder = StreamingDecoder::new(packed).ok()?;
+    let mut unpacked = Vec::with_capacity(size);
+    let most = (size as u64).saturating_add(1);
+    decoder.take(most).read_to_end(&mut unpacked).ok()?;
+    Some(unpacked)
 }
 
 fn relocate(object: &Object<'_>, section: &Section<'_>, data: &mut [u8]) {
@@ -63,7 +83,7 @@ fn relocate(object: &Object<'_>, section: &Section<'_>, data: &mut [u8]) {
         let Some(kind) = RelocKind::from_elf(entry.number) else {
             continue;
         };
-        let symbol = &object.symbols[entry.symbol];
+        let symbol = &object.symbols[entry.symbol as usize];
         let Place::Section(number) = symbol.place else {
             continue;
         };

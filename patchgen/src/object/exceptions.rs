@@ -91,6 +91,10 @@ fn number(bytes: &[u8], at: &mut usize) -> Option<usize> {
 
 /// Lets the types of every table lead through slots to the type information itself.
 pub(super) fn through_slots(atoms: &mut [Atom<'_>]) {
+    for slots in own_slots(atoms) {
+        // Nobody but the tables knows them, so they are no variables.
+        atoms[slots.0 as usize].kind = AtomKind::Literal;
+    }
     for index in 0..atoms.len() {
         if atoms[index].kind != AtomKind::ExceptionTable {
             continue;
@@ -102,12 +106,38 @@ pub(super) fn through_slots(atoms: &mut [Atom<'_>]) {
             .map(|link| through_slot(atoms, link, types))
             .collect();
         match links {
-            Some(links) => atoms[index].links = links,
-            None => atoms[index]
-                .flaws
-                .push("its exception table refers to types in a way that is not understood".into()),
+            Some(links) => atoms[index].links = links.into(),
+            None => {
+                let flaw = "its exception table refers to types in a way that is not understood";
+                atoms[index].rare().flaws.push(flaw.into());
+            }
         }
     }
+}
+
+/// Nameless variables that only exception tables lead to, and that hold nothing but addresses: clang makes the slots of types that are
+/// not seen outside so.
+fn own_slots(atoms: &[Atom<'_>]) -> BTreeSet<AtomId> {
+    let is_table = |atom: &&Atom<'_>| atom.kind == AtomKind::ExceptionTable;
+    let targets = |atom: &Atom<'_>| -> Vec<AtomId> {
+        let links = atom.references();
+        links.map(|link| link.target).collect()
+    };
+    let tables = atoms.iter().filter(is_table).flat_map(targets);
+    let mut found: BTreeSet<AtomId> = tables
+        .filter(|id| {
+            let atom = &atoms[id.0 as usize];
+            let pointers = atom.links.len() as u64 * 8 == atom.size;
+            atom.kind == AtomKind::Data && atom.name.is_empty() && pointers
+        })
+        .collect();
+    if !found.is_empty() {
+        let others = atoms.iter().filter(|atom| !is_table(atom));
+        for target in others.flat_map(targets) {
+            found.remove(&target);
+        }
+    }
+    found
 }
 
 fn through_slot(atoms: &[Atom<'_>], link: &Link, types: Option<u8>) -> Option<Link> {
@@ -119,8 +149,8 @@ fn through_slot(atoms: &[Atom<'_>], link: &Link, types: Option<u8>) -> Option<Li
     Some(Link {
         kind: RelocKind::GotPcRel,
         target,
-        addend: 0,
         at: 0,
+        bias: 0,
         loose: false,
         ..*link
     })

@@ -150,6 +150,7 @@ fn with_gaps(
 
 #[cfg(test)]
 mod tests {
+    use super::super::raw::SourceId;
     use super::*;
 
     fn section(name: &str, flags: elf::SectionFlags, size: u64) -> Section<'_> {
@@ -173,7 +174,7 @@ mod tests {
             place: Place::Section(1),
             value,
             size,
-            source: None,
+            source: SourceId::NONE,
         }
     }
 

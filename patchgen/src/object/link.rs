@@ -1,6 +1,7 @@
 //! From relocations to links between atoms.
 
 use super::code::{Escape, Site};
+use super::order::Order;
 use super::raw::{Place, Tables};
 use super::{Atom, AtomId, AtomKind, Link, Role, names};
 use livepatch_bundle::{Class, RelocKind};
@@ -15,15 +16,15 @@ pub(super) struct Lead {
     /// Offset in that section, without the bias of PC-relative fields.
     pub offset: i64,
     /// The bias: what the processor adds to a PC-relative field beyond `P`.
-    pub bias: i64,
-    /// The instruction, as offsets in its section; the field itself for data.
+    pub bias: u8,
+    /// The instruction; the field itself for data.
     pub site: Site,
 }
 
 /// What is needed to tell where a relocation leads.
 pub(super) struct Resolver<'t, 'd> {
     pub tables: &'t Tables<'d>,
-    /// By section: for each relocation the instruction that holds it, as offsets in the section.
+    /// By section: for each relocation the instruction that holds it.
     pub sites: Vec<Vec<Option<Site>>>,
     /// By section: where functions begin.
     pub entries: Vec<BTreeSet<u64>>,
@@ -35,15 +36,13 @@ impl Resolver<'_, '_> {
         let from = &self.tables.sections[section];
         let relocation = from.relocations.get(index)?;
         let kind = RelocKind::from_elf(relocation.number)?;
-        let symbol = &self.tables.symbols[relocation.symbol];
+        let symbol = &self.tables.symbols[relocation.symbol as usize];
         let site = self.sites[section].get(index).copied().flatten();
         let (site, bias) = match site {
-            Some(site) => {
-                // A relaxable field may stand for a whole instruction; only the distance to its end counts.
-                let from_end = site.end.wrapping_sub(relocation.offset).cast_signed();
-                (site, if is_relative(kind) { from_end } else { 0 })
-            }
-            None => (data_site(relocation.offset, kind), 0),
+            // A relaxable field may stand for a whole instruction; only the distance to its end counts.
+            Some(site) if is_relative(kind) => (site, site.after),
+            Some(site) => (site, 0),
+            None => (Site::data(kind.width()), 0),
         };
         Some(Lead {
             place: symbol.place,
@@ -51,7 +50,7 @@ impl Resolver<'_, '_> {
                 .value
                 .cast_signed()
                 .wrapping_add(relocation.addend)
-                .wrapping_add(bias),
+                .wrapping_add(bias.into()),
             bias,
             site,
         })
@@ -60,15 +59,6 @@ impl Resolver<'_, '_> {
     /// Whether a function that is no split-off piece begins there.
     pub(super) fn is_entry(&self, section: usize, offset: u64) -> bool {
         self.entries[section].contains(&offset)
-    }
-}
-
-fn data_site(offset: u64, kind: RelocKind) -> Site {
-    Site {
-        start: offset,
-        end: offset.saturating_add(kind.width() as u64),
-        role: Role::Data,
-        size: 0,
     }
 }
 
@@ -86,45 +76,10 @@ fn is_relative(kind: RelocKind) -> bool {
     }
 }
 
-/// Atoms by place.
-pub(super) struct Layout {
-    /// By section: atoms by their start.
-    by_section: Vec<Vec<(u64, AtomId)>>,
-}
-
-impl Layout {
-    pub(super) fn new(atoms: &[Atom<'_>], sections: usize) -> Self {
-        let mut by_section = vec![Vec::new(); sections];
-        for (index, atom) in atoms.iter().enumerate() {
-            by_section[atom.section].push((atom.start, AtomId(index as u32)));
-        }
-        for list in &mut by_section {
-            list.sort_unstable();
-        }
-        Self { by_section }
-    }
-
-    /// Whether the section has several atoms.
-    fn is_shared(&self, section: usize) -> bool {
-        self.by_section
-            .get(section)
-            .is_some_and(|list| list.len() > 1)
-    }
-
-    /// The atom at this place: the one that holds it, or the one before it (an end pointer, padding), or the first
-    /// one (a pointer to before an array).
-    pub(super) fn find(&self, section: usize, offset: i64) -> Option<AtomId> {
-        let list = self.by_section.get(section)?;
-        let after = list
-            .partition_point(|(start, _)| i64::try_from(*start).is_ok_and(|start| start <= offset));
-        list.get(after.saturating_sub(1)).map(|(_, id)| *id)
-    }
-}
-
 /// Links of every atom, and the atoms of other files that they lead to.
 pub(super) struct Linker<'t, 'd> {
     pub resolver: Resolver<'t, 'd>,
-    pub layout: Layout,
+    pub order: &'t Order,
     /// By symbol index: the atom of a symbol of another file.
     pub externals: Vec<Option<AtomId>>,
 }
@@ -134,27 +89,42 @@ impl<'d> Linker<'_, 'd> {
     pub(super) fn link_all(&self, atoms: &mut [Atom<'d>], escapes: &[(usize, Escape)]) {
         for index in 0..atoms.len() {
             let (links, flaws) = self.link(atoms, AtomId(index as u32));
-            atoms[index].links = links;
+            atoms[index].links = links.into();
             atoms[index].unlinked = !flaws.is_empty();
-            atoms[index].flaws.extend(flaws);
-        }
-        for (index, escape) in escapes {
-            match self.assembled(atoms, &atoms[*index], escape) {
-                Ok(link) if escape.width == 1 => atoms[*index].shorts.push(link),
-                Ok(link) => atoms[*index].links.push(link),
-                Err(flaw) => atoms[*index].flaws.push(flaw),
+            if !flaws.is_empty() {
+                atoms[index].rare().flaws.extend(flaws);
             }
         }
+        for own in escapes.chunk_by(|one, other| one.0 == other.0) {
+            self.add_assembled(atoms, own);
+        }
         for atom in atoms {
-            atom.links.sort_by_key(|link| link.offset);
             if atom
                 .links
                 .windows(2)
                 .any(|pair| overlap(&pair[0], &pair[1]))
             {
-                atom.flaws.push("its relocations overlap".to_owned());
+                let flaw = "its relocations overlap".to_owned();
+                atom.rare().flaws.push(flaw);
             }
         }
+    }
+
+    /// Adds the links of one atom that the assembler resolved itself.
+    fn add_assembled(&self, atoms: &mut [Atom<'d>], escapes: &[(usize, Escape)]) {
+        let Some((index, _)) = escapes.first() else {
+            return;
+        };
+        let mut links = atoms[*index].links.to_vec();
+        for (_, escape) in escapes {
+            match self.assembled(atoms, &atoms[*index], escape) {
+                Ok(link) if escape.width == 1 => atoms[*index].rare().shorts.push(link),
+                Ok(link) => links.push(link),
+                Err(flaw) => atoms[*index].rare().flaws.push(flaw),
+            }
+        }
+        links.sort_by_key(|link| link.offset);
+        atoms[*index].links = links.into();
     }
 
     /// The link that the assembler resolved itself, since both ends are in one section.
@@ -171,26 +141,21 @@ impl<'d> Linker<'_, 'd> {
             ..
         } = *escape;
         let place = atom.start.cast_signed().wrapping_add(target);
-        let found = self.layout.find(atom.section, place);
-        let found = found.ok_or_else(|| format!("+{:#x} leads out of the section", site.start))?;
+        let found = self.order.find(atoms, atom.section(), place);
+        let start = site.start(field);
+        let found = found.ok_or_else(|| format!("+{start:#x} leads out of the section"))?;
         let at = place.wrapping_sub(atoms[found.0 as usize].start.cast_signed());
-        let addend = at.wrapping_sub((site.end - field).cast_signed());
         let kind = match escape.width {
             1 => RelocKind::Pc8,
             4 => RelocKind::Pc32,
-            _ => {
-                return Err(format!(
-                    "the jump at +{:#x} has an unusual width",
-                    site.start
-                ));
-            }
+            _ => return Err(format!("the jump at +{start:#x} has an unusual width")),
         };
         Ok(Link {
             offset: field,
             kind,
             target: found,
-            addend,
             at,
+            bias: site.after.into(),
             loose: false,
             site,
         })
@@ -199,16 +164,15 @@ impl<'d> Linker<'_, 'd> {
     fn link(&self, atoms: &[Atom<'d>], id: AtomId) -> (Vec<Link>, Vec<String>) {
         let atom = &atoms[id.0 as usize];
         let (mut links, mut flaws) = (Vec::new(), Vec::new());
-        if atom.section == 0 {
+        if atom.section() == 0 {
             return (links, flaws);
         }
-        let relocations = &self.resolver.tables.sections[atom.section].relocations;
+        let relocations = &self.resolver.tables.sections[atom.section()].relocations;
         let first = relocations.partition_point(|entry| entry.offset < atom.start);
         let end = atom.start + atom.size;
-        for (index, entry) in relocations.iter().enumerate().skip(first) {
-            if entry.offset >= end {
-                break;
-            }
+        let last = relocations.partition_point(|entry| entry.offset < end);
+        links.reserve_exact(last.saturating_sub(first));
+        for index in first..last {
             match self.one(atoms, atom, index) {
                 Ok(link) => links.push(link),
                 Err(flaw) => flaws.push(flaw),
@@ -219,7 +183,7 @@ impl<'d> Linker<'_, 'd> {
 
     fn one(&self, atoms: &[Atom<'d>], atom: &Atom<'d>, index: usize) -> Result<Link, String> {
         let tables = self.resolver.tables;
-        let entry = &tables.sections[atom.section].relocations[index];
+        let entry = &tables.sections[atom.section()].relocations[index];
         let offset = entry.offset - atom.start;
         let kind = RelocKind::from_elf(entry.number).ok_or_else(|| {
             format!(
@@ -232,23 +196,19 @@ impl<'d> Linker<'_, 'd> {
         }
         let lead = self
             .resolver
-            .lead(atom.section, index)
+            .lead(atom.section(), index)
             .ok_or_else(|| format!("relocation type {} is unknown", entry.number))?;
-        let site = Site {
-            start: lead.site.start.saturating_sub(atom.start),
-            end: lead.site.end.saturating_sub(atom.start),
-            ..lead.site
-        };
+        let site = lead.site;
         let Place::Section(section) = lead.place else {
-            let target = self.externals[entry.symbol]
+            let target = self.externals[entry.symbol as usize]
                 .ok_or_else(|| format!("{} at +{offset:#x} has no symbol", kind.name()))?;
-            let at = entry.addend.wrapping_add(lead.bias);
+            let at = entry.addend.wrapping_add(lead.bias.into());
             return Ok(Link {
                 offset,
                 kind,
                 target,
-                addend: entry.addend,
                 at,
+                bias: lead.bias.into(),
                 loose: false,
                 site,
             });
@@ -256,14 +216,14 @@ impl<'d> Linker<'_, 'd> {
         let place = lead
             .offset
             .wrapping_sub(in_table(atom, kind, offset, site.role));
-        let symbol = &tables.symbols[entry.symbol];
+        let symbol = &tables.symbols[entry.symbol as usize];
         let named = symbol.kind != elf::STT_SECTION && !symbol.name.starts_with(".L");
         let looked_up = if named {
             symbol.value.cast_signed()
         } else {
             place
         };
-        let target = self.layout.find(section, looked_up).ok_or_else(|| {
+        let target = self.order.find(atoms, section, looked_up).ok_or_else(|| {
             let name = tables.sections[section].name;
             format!("{} at +{offset:#x} leads into `{name}`", kind.name())
         })?;
@@ -271,13 +231,15 @@ impl<'d> Linker<'_, 'd> {
         let is_data = !atoms[target.0 as usize].kind.is_code();
         let start = atoms[target.0 as usize].start.cast_signed();
         let addend = symbol.value.cast_signed().wrapping_add(entry.addend);
+        let bias = i32::try_from(place.wrapping_sub(addend))
+            .map_err(|_| format!("{} at +{offset:#x} is too far from its table", kind.name()))?;
         Ok(Link {
             offset,
             kind,
             target,
-            addend: addend.wrapping_sub(start),
             at: place.wrapping_sub(start),
-            loose: !named && computed && is_data && self.layout.is_shared(section),
+            bias,
+            loose: !named && computed && is_data && self.order.is_shared(section),
             site,
         })
     }

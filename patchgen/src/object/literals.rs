@@ -108,7 +108,7 @@ fn leads_into_code(
     absolute: bool,
 ) -> bool {
     let relocation = &resolver.tables.sections[section].relocations[index];
-    let symbol = &resolver.tables.symbols[relocation.symbol];
+    let symbol = &resolver.tables.symbols[relocation.symbol as usize];
     let Place::Section(to) = symbol.place else {
         return false;
     };

@@ -14,6 +14,7 @@ mod functions;
 pub mod lines;
 mod link;
 mod literals;
+pub(crate) mod mapping;
 mod model;
 pub mod names;
 mod order;

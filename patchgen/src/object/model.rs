@@ -1,10 +1,10 @@
 //! The model of an object file.
 
-use super::raw::{Section, Symbol};
-use super::unwind::Frame;
+use super::mapping::Mapping;
+use super::raw::{Section, SourceId, Symbol};
+use super::unwind::{Frame, Frames};
 use super::{Site, names, order::Order};
 use livepatch_bundle::{RelocKind, Scope, SymbolKind};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -79,18 +79,32 @@ pub struct Link {
     pub kind: RelocKind,
     /// What it refers to.
     pub target: AtomId,
-    /// `A` of the psABI's formulas, with `S` the start of the target.
-    pub addend: i64,
     /// Where in the target it leads, without the bias that PC-relative fields have.
     pub at: i64,
+    /// That bias.
+    pub bias: i32,
     /// Whether the target was found by a place in a section that others share, by code that may compute with it: a
     /// pointer to before an array is a pointer into its neighbour.
     pub loose: bool,
-    /// The instruction that holds the field, as offsets in the atom; the field itself for data.
+    /// The instruction that holds the field; the field itself for data.
     pub site: Site,
 }
 
-/// A function, variable, constant or string.
+impl Link {
+    /// `A` of the psABI's formulas, with `S` the start of the target.
+    #[must_use]
+    pub fn addend(&self) -> i64 {
+        self.at.wrapping_sub(self.bias.into())
+    }
+
+    /// Offset in the atom of the instruction that holds the field.
+    #[must_use]
+    pub fn site_start(&self) -> u64 {
+        self.site.start(self.offset)
+    }
+}
+
+/// A function, variable, constant or string. There are many: what few have is [`Rare`].
 #[derive(Debug)]
 pub struct Atom<'d> {
     /// The symbol's name; empty when it has none.
@@ -106,15 +120,9 @@ pub struct Atom<'d> {
     /// Whether it is an indirect function (`STT_GNU_IFUNC`).
     pub indirect: bool,
     /// The `STT_FILE` name before a local symbol.
-    pub source: Option<&'d str>,
-    /// Other names of the same place.
-    pub aliases: Vec<&'d str>,
-    /// Those of all its names that other files may use.
-    pub globals: Vec<&'d str>,
-    /// Names of places inside, with their offsets.
-    pub labels: Vec<(&'d str, u64)>,
+    pub source: SourceId,
     /// Index of its section; 0 for what lies in other files.
-    pub section: usize,
+    pub(super) section: u32,
     /// Offset in the section.
     pub start: u64,
     /// Size in bytes.
@@ -122,16 +130,26 @@ pub struct Atom<'d> {
     /// Contents; empty where the file holds none.
     pub bytes: &'d [u8],
     /// References sorted by offset.
-    pub links: Vec<Link>,
-    /// Jumps to other functions that the assembler made so short that no relocation fits them; `offset` is that of the
-    /// one-byte distance.
-    pub shorts: Vec<Link>,
+    pub links: Box<[Link]>,
     /// The first of the literals that lie together: pointers may run from one into the next.
     pub run: Option<AtomId>,
     /// Whether it may be the middle of the literal before it.
     pub continues: bool,
     /// Whether it has relocations that are not among its links.
     pub unlinked: bool,
+    rare: Option<Box<Rare<'d>>>,
+}
+
+/// What few atoms have.
+#[derive(Debug, Default)]
+pub struct Rare<'d> {
+    /// Other names of the same place, and whether other files may use them.
+    pub aliases: Vec<(&'d str, bool)>,
+    /// Names of places inside, with their offsets.
+    pub labels: Vec<(&'d str, u64)>,
+    /// Jumps to other functions that the assembler made so short that no relocation fits them; `offset` is that of the
+    /// one-byte distance.
+    pub shorts: Vec<Link>,
     /// What is not understood about it.
     pub flaws: Vec<String>,
 }
@@ -147,21 +165,70 @@ impl<'d> Atom<'d> {
             scope: Scope::Local,
             weak: false,
             indirect: false,
-            source: None,
-            aliases: Vec::new(),
-            globals: Vec::new(),
-            labels: Vec::new(),
-            section,
+            source: SourceId::NONE,
+            section: section as u32,
             start: range.start,
             size: range.end - range.start,
             bytes,
-            links: Vec::new(),
-            shorts: Vec::new(),
+            links: Box::default(),
             run: None,
             continues: false,
             unlinked: false,
-            flaws: Vec::new(),
+            rare: None,
         }
+    }
+
+    /// Index of its section; 0 for what lies in other files.
+    #[must_use]
+    pub fn section(&self) -> usize {
+        self.section as usize
+    }
+
+    /// What few atoms have, to be changed.
+    pub fn rare(&mut self) -> &mut Rare<'d> {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Other names of the same place.
+    pub fn aliases(&self) -> impl Iterator<Item = &'d str> {
+        self.other_names().iter().map(|(name, _)| *name)
+    }
+
+    /// Those of all its names that other files may use.
+    pub fn globals(&self) -> impl Iterator<Item = &'d str> {
+        let own = (self.scope == Scope::Global).then_some(self.name);
+        let others = self.other_names().iter();
+        own.into_iter()
+            .chain(others.filter(|(_, global)| *global).map(|(name, _)| *name))
+    }
+
+    /// Whether other files may use one of its names.
+    #[must_use]
+    pub fn is_global(&self) -> bool {
+        self.globals().next().is_some()
+    }
+
+    fn other_names(&self) -> &[(&'d str, bool)] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.aliases)
+    }
+
+    /// Names of places inside, with their offsets.
+    #[must_use]
+    pub fn labels(&self) -> &[(&'d str, u64)] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.labels)
+    }
+
+    /// Jumps to other functions that the assembler made so short that no relocation fits them; `offset` is that of the
+    /// one-byte distance.
+    #[must_use]
+    pub fn shorts(&self) -> &[Link] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.shorts)
+    }
+
+    /// What is not understood about it.
+    #[must_use]
+    pub fn flaws(&self) -> &[String] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.flaws)
     }
 
     /// What people call it.
@@ -169,7 +236,7 @@ impl<'d> Atom<'d> {
     pub fn label(&self, sections: &[Section<'_>]) -> String {
         if self.name.is_empty() {
             let section = sections
-                .get(self.section)
+                .get(self.section())
                 .map_or("", |section| section.name);
             format!("{section}+{:#x}", self.start)
         } else {
@@ -188,7 +255,7 @@ impl<'d> Atom<'d> {
 
     /// Everything that it refers to.
     pub fn references(&self) -> impl Iterator<Item = &Link> {
-        self.links.iter().chain(&self.shorts)
+        self.links.iter().chain(self.shorts())
     }
 
     /// Whether only its contents matter: it has no name, or one that the compiler made up.
@@ -202,17 +269,43 @@ impl<'d> Atom<'d> {
 }
 
 /// A function with the pieces that the compiler split off it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Function {
-    /// The entry piece first, then `.cold` pieces by name.
-    pub pieces: Vec<AtomId>,
+    /// The piece that callers enter.
+    entry: AtomId,
+    /// `.cold` pieces by name.
+    cold: Box<[AtomId]>,
 }
 
 impl Function {
+    /// A function of one piece.
+    pub(super) fn new(entry: AtomId) -> Self {
+        Self {
+            entry,
+            cold: Box::default(),
+        }
+    }
+
+    /// Adds a piece that was split off.
+    pub(super) fn add(&mut self, piece: AtomId) {
+        self.cold = self.cold.iter().copied().chain([piece]).collect();
+    }
+
     /// The piece that callers enter.
     #[must_use]
     pub fn entry(&self) -> AtomId {
-        self.pieces[0]
+        self.entry
+    }
+
+    /// The entry piece first, then `.cold` pieces by name.
+    pub fn pieces(&self) -> impl DoubleEndedIterator<Item = AtomId> {
+        std::iter::once(self.entry).chain(self.cold.iter().copied())
+    }
+
+    /// How many pieces it has.
+    #[must_use]
+    pub fn piece_count(&self) -> usize {
+        1 + self.cold.len()
     }
 }
 
@@ -221,16 +314,18 @@ impl Function {
 pub struct Object<'d> {
     /// By section index.
     pub sections: Vec<Section<'d>>,
-    /// By symbol index.
+    /// By symbol index; empty when nothing that remains refers to symbols.
     pub symbols: Vec<Symbol<'d>>,
+    /// The names of `STT_FILE` symbols, by [`SourceId`].
+    pub sources: Vec<&'d str>,
     /// Atoms in the order of sections and offsets, then those of other files.
     pub atoms: Vec<Atom<'d>>,
     /// Functions in the order of their entries.
     pub functions: Vec<Function>,
     /// The function that each atom is a piece of.
-    pub owner: Vec<Option<FunctionId>>,
+    pub(super) owner: Mapping,
     /// Records of `.eh_frame` by the piece of code that they describe.
-    pub frames: BTreeMap<AtomId, Frame<'d>>,
+    pub(super) frames: Frames<'d>,
     /// What is wrong with the object as a whole.
     pub flaws: Vec<String>,
     /// Atoms by section and start.
@@ -253,7 +348,19 @@ impl<'d> Object<'d> {
     /// The function that this atom is a piece of.
     #[must_use]
     pub fn owner(&self, id: AtomId) -> Option<FunctionId> {
-        self.owner[id.0 as usize]
+        self.owner.get(id.0).map(FunctionId)
+    }
+
+    /// The record of `.eh_frame` that describes a piece of code.
+    #[must_use]
+    pub fn frame(&self, id: AtomId) -> Option<&Frame<'d>> {
+        self.frames.get(id)
+    }
+
+    /// The `STT_FILE` name before the atom's symbol, if that is local.
+    #[must_use]
+    pub fn source(&self, atom: &Atom<'_>) -> Option<&'d str> {
+        atom.source.name(&self.sources)
     }
 
     /// The function's name.
@@ -293,7 +400,7 @@ impl<'d> Object<'d> {
     #[must_use]
     pub fn section_name(&self, id: AtomId) -> &'d str {
         self.sections
-            .get(self.atom(id).section)
+            .get(self.atom(id).section())
             .map_or("", |section| section.name)
     }
 
@@ -313,7 +420,7 @@ impl<'d> Object<'d> {
         let atom = self.atom(id);
         let section = self
             .sections
-            .get(atom.section)
+            .get(atom.section())
             .map_or(1, |section| section.align);
         if atom.start == 0 {
             section

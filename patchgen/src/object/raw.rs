@@ -9,6 +9,7 @@ use object::read::elf::{
     FileHeader, Rela as _, SectionHeader, SectionTable, Sym as _, SymbolTable,
 };
 use object::read::{SectionIndex, SymbolIndex};
+use std::collections::HashMap;
 use thiserror::Error;
 
 type Header = FileHeader64<LittleEndian>;
@@ -100,7 +101,7 @@ pub struct Relocation {
     /// `R_X86_64_*`.
     pub number: u32,
     /// Index into the symbol table.
-    pub symbol: usize,
+    pub symbol: u32,
     /// The addend.
     pub addend: i64,
 }
@@ -134,7 +135,23 @@ pub struct Symbol<'d> {
     /// `st_size`.
     pub size: u64,
     /// The `STT_FILE` symbol before it, for local symbols.
-    pub source: Option<&'d str>,
+    pub source: SourceId,
+}
+
+/// The number of an `STT_FILE` name; names that are equal have one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceId(u32);
+
+impl SourceId {
+    /// No name.
+    pub const NONE: Self = Self(0);
+
+    /// The name among all of the file.
+    #[must_use]
+    pub fn name<'d>(self, sources: &[&'d str]) -> Option<&'d str> {
+        let index = (self.0 as usize).checked_sub(1)?;
+        sources.get(index).copied()
+    }
 }
 
 /// The file's tables.
@@ -144,6 +161,8 @@ pub struct Tables<'d> {
     pub sections: Vec<Section<'d>>,
     /// By symbol index; the first is empty.
     pub symbols: Vec<Symbol<'d>>,
+    /// The names of `STT_FILE` symbols, by [`SourceId`].
+    pub sources: Vec<&'d str>,
 }
 
 /// Reads the tables.
@@ -158,11 +177,15 @@ pub fn read(data: &[u8]) -> Result<Tables<'_>, ObjectError> {
         .map(|section| read_section(&table, section, data))
         .collect::<Result<Vec<_>, _>>()?;
     let symbol_table = table.symbols(LE, data, elf::SHT_SYMTAB)?;
-    let symbols = read_symbols(&symbol_table, &sections)?;
+    let (symbols, sources) = read_symbols(&symbol_table, &sections)?;
     for section in table.iter() {
         read_relocations(section, data, &symbol_table, &mut sections)?;
     }
-    Ok(Tables { sections, symbols })
+    Ok(Tables {
+        sections,
+        symbols,
+        sources,
+    })
 }
 
 fn header(data: &[u8]) -> Result<&Header, ObjectError> {
@@ -233,22 +256,30 @@ fn read_section<'d>(
 fn read_symbols<'d>(
     table: &Symbols<'d>,
     sections: &[Section<'_>],
-) -> Result<Vec<Symbol<'d>>, ObjectError> {
+) -> Result<(Vec<Symbol<'d>>, Vec<&'d str>), ObjectError> {
     if table.len() > COUNT_MAX || sections.len() > COUNT_MAX {
         return Err(ObjectError::Malformed("too many symbols".into()));
     }
-    let mut source = None;
+    let mut names = Vec::new();
+    let mut numbers = HashMap::new();
+    let mut source = SourceId::NONE;
     let mut symbols = Vec::with_capacity(table.len());
     for (index, symbol) in table.enumerate() {
         let mut symbol = read_symbol(table, index, symbol, sections)?;
         if symbol.kind == elf::STT_FILE {
-            source = Some(symbol.name).filter(|name| !name.is_empty());
+            source = match symbol.name {
+                "" => SourceId::NONE,
+                name => *numbers.entry(name).or_insert_with(|| {
+                    names.push(name);
+                    SourceId(names.len() as u32)
+                }),
+            };
         } else if symbol.bind == elf::STB_LOCAL {
             symbol.source = source;
         }
         symbols.push(symbol);
     }
-    Ok(symbols)
+    Ok((symbols, names))
 }
 
 fn read_symbol<'d>(
@@ -289,7 +320,7 @@ fn read_symbol<'d>(
         place,
         value,
         size: symbol.st_size(LE),
-        source: None,
+        source: SourceId::NONE,
     })
 }
 
@@ -316,14 +347,15 @@ fn read_relocations(
             section.name
         )));
     }
+    section.relocations.reserve_exact(entries.len());
     for entry in entries {
         let number = entry.r_type(LE, false);
         if number == elf::R_X86_64_NONE {
             continue;
         }
-        let symbol = entry.r_sym(LE, false) as usize;
+        let symbol = entry.r_sym(LE, false);
         let offset = entry.r_offset(LE);
-        if symbol >= symbols.len() || offset >= section.full_size() {
+        if symbol as usize >= symbols.len() || offset >= section.full_size() {
             return Err(ObjectError::Malformed(format!(
                 "a relocation of `{}` at {offset:#x} is out of range",
                 section.name

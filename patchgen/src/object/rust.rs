@@ -43,7 +43,7 @@ pub fn is_hash_changed(old: &Object<'_>, new: &Object<'_>) -> bool {
 }
 
 fn is_defined(atom: &Atom<'_>) -> bool {
-    atom.section != 0 && (is_legacy(atom.name) || atom.name.starts_with("_R"))
+    atom.section() != 0 && (is_legacy(atom.name) || atom.name.starts_with("_R"))
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use super::link::Linker;
 use super::model::{Atom, AtomId};
 use super::raw::{Place, Relocation, Section};
 use object::elf;
-use std::collections::BTreeMap;
 
 /// The call-frame information of one piece of code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub struct Frame<'d> {
     /// The whole record of the FDE.
     pub fde: &'d [u8],
     /// Who handles exceptions in it.
-    pub handler: Option<Handler>,
+    pub handler: Option<Box<Handler>>,
     /// What keeps it from being carried along: an encoding that is not understood.
     pub flaw: Option<&'static str>,
 }
@@ -40,6 +39,33 @@ pub struct Handler {
     pub table: Option<(AtomId, usize)>,
 }
 
+/// Records by the piece of code that they describe.
+#[derive(Debug, Default)]
+pub(super) struct Frames<'d>(Vec<(AtomId, Frame<'d>)>);
+
+impl<'d> Frames<'d> {
+    pub(super) fn get(&self, id: AtomId) -> Option<&Frame<'d>> {
+        let found = self.0.binary_search_by_key(&id, |(atom, _)| *atom).ok()?;
+        Some(&self.0[found].1)
+    }
+
+    /// Sorts the records; of several of one piece the last stays. Returns the pieces that have several.
+    fn of(mut frames: Vec<(AtomId, Frame<'d>)>) -> (Self, Vec<AtomId>) {
+        frames.sort_by_key(|(atom, _)| *atom);
+        let mut several = Vec::new();
+        frames.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                several.push(later.0);
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
+        frames.shrink_to_fit();
+        (Self(frames), several)
+    }
+}
+
 /// Offset of the field with the start of the code in an FDE.
 pub const START: u64 = 8;
 
@@ -47,11 +73,8 @@ pub const START: u64 = 8;
 type Record<'d> = (usize, &'d [u8]);
 
 /// The records of each piece of code, and what is wrong with the section.
-pub(super) fn frames<'d>(
-    linker: &Linker<'_, 'd>,
-    atoms: &[Atom<'d>],
-) -> (BTreeMap<AtomId, Frame<'d>>, Vec<String>) {
-    let (mut frames, mut flaws) = (BTreeMap::new(), Vec::new());
+pub(super) fn frames<'d>(linker: &Linker<'_, 'd>, atoms: &[Atom<'d>]) -> (Frames<'d>, Vec<String>) {
+    let (mut frames, mut flaws) = (Vec::new(), Vec::new());
     for (index, section) in linker.resolver.tables.sections.iter().enumerate() {
         if !section.is_loaded() || !section.is_unwind() {
             continue;
@@ -66,15 +89,17 @@ pub(super) fn frames<'d>(
             section,
             index,
         };
-        for record in &records {
-            if let Some((atom, frame)) = reader.frame(*record, &records)
-                && frames.insert(atom, frame).is_some()
-            {
-                let name = atoms[atom.0 as usize].name;
-                flaws.push(format!("its `.eh_frame` describes `{name}` twice"));
-            }
-        }
+        let found = records
+            .iter()
+            .filter_map(|record| reader.frame(*record, &records));
+        frames.reserve_exact(records.len());
+        frames.extend(found);
     }
+    let (frames, several) = Frames::of(frames);
+    flaws.extend(several.into_iter().map(|atom| {
+        let name = atoms[atom.0 as usize].name;
+        format!("its `.eh_frame` describes `{name}` twice")
+    }));
     (frames, flaws)
 }
 
@@ -130,7 +155,7 @@ impl<'d> Reader<'_, '_, 'd> {
         let frame = Frame {
             cie: cie.map_or(&[][..], |cie| cie.1),
             fde,
-            handler: handler.ok().flatten(),
+            handler: handler.ok().flatten().map(Box::new),
             flaw,
         };
         Some((atom, frame))
@@ -178,13 +203,13 @@ impl<'d> Reader<'_, '_, 'd> {
         let lead = self.linker.resolver.lead(self.index, index)?;
         match lead.place {
             Place::Section(section) => {
-                let found = self.linker.layout.find(section, lead.offset)?;
+                let found = self.linker.order.find(self.atoms, section, lead.offset)?;
                 let start = self.atoms[found.0 as usize].start.cast_signed();
                 Some((found, lead.offset.wrapping_sub(start)))
             }
             _ => {
                 let entry = &relocations[index];
-                Some((self.linker.externals[entry.symbol]?, entry.addend))
+                Some((self.linker.externals[entry.symbol as usize]?, entry.addend))
             }
         }
     }
@@ -199,7 +224,7 @@ impl<'d> Reader<'_, '_, 'd> {
         let Place::Section(section) = lead.place else {
             return None;
         };
-        let found = self.linker.layout.find(section, lead.offset)?;
+        let found = self.linker.order.find(self.atoms, section, lead.offset)?;
         let start = self.atoms[found.0 as usize].start;
         (i64::try_from(start) == Ok(lead.offset)).then_some(found)
     }

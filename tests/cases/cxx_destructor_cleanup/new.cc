@@ -7,6 +7,7 @@ __attribute__((noipa)) static long middle(long x) {
     return inner(x) + one.weight + two.weight;
 }
 long answer(long x) {
+    cleaned = 0;
     try {
         return middle(x);
     } catch (long caught) {

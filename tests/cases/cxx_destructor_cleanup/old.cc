@@ -1,8 +1,8 @@
 // New code cleans up while an exception passes.
 //#ExpectBefore: 41
-//#ExpectOutput: 142
-//#ExpectOutput: 243
-//#AfterRevert: 244
+//#ExpectOutput: 141
+//#ExpectOutput: 141
+//#AfterRevert: 41
 long cleaned;
 struct Guard { long weight; ~Guard() { cleaned += weight; } };
 __attribute__((noipa)) static long inner(long x) { throw x; }
@@ -11,6 +11,7 @@ __attribute__((noipa)) static long middle(long x) {
     return inner(x) + guard.weight;
 }
 long answer(long x) {
+    cleaned = 0;
     try {
         return middle(x);
     } catch (long caught) {

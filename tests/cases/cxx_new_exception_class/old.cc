@@ -2,6 +2,7 @@
 //#ExpectBefore: 40
 //#ExpectOutput: 43
 //#ExpectOutput: 43
+//#In no-sections: PatchgenRefuses: compile old and new with `-fdata-sections`
 #include <stdexcept>
 long other(long x) {
     if (x < 0) throw std::runtime_error("below zero");

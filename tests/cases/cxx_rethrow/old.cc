@@ -2,6 +2,7 @@
 //#ExpectBefore: 41
 //#ExpectOutput: 51
 //#ExpectOutput: 51
+//#In clang O0: PatchgenRefuses: its code runs on past its end
 struct Step { long by; };
 __attribute__((noipa)) static void inner() { throw Step{1}; }
 __attribute__((noipa)) static void middle() {

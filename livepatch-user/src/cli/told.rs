@@ -1,0 +1,143 @@
+//! What came of a command on one process, as it is told.
+
+use super::options::Output;
+use crate::error::Error;
+use crate::printable;
+use crate::process::Pid;
+use crate::report::{FailureReport, Listed, Report};
+use crate::status::Status;
+use serde::{Deserialize, Serialize};
+use std::fmt::Display;
+use std::io::Write;
+
+/// Prints a line. Nobody may be left to read it (`livepatch list | head -1`), which changes nothing of what was done.
+pub(super) fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// What came of a command on one process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) status: Status,
+    /// In a word: `applied`, `reverted`, `busy`, `exited`, ...
+    pub(super) result: String,
+    /// For people: lines of success, or the messages of a failure, outermost first.
+    pub(super) text: Vec<String>,
+    /// What to do next.
+    pub(super) help: Option<String>,
+    /// For machines: one object for each fact.
+    pub(super) facts: Vec<serde_json::Value>,
+}
+
+impl Told {
+    /// What a verb reported.
+    pub(super) fn report(report: &Report) -> Self {
+        let fact = value(report);
+        let result = fact["result"].as_str().unwrap_or("done").to_owned();
+        Self {
+            status: Status::Done,
+            result,
+            text: vec![report.to_string()],
+            help: None,
+            facts: vec![fact],
+        }
+    }
+
+    /// The patches of a process.
+    pub(super) fn list(patches: &[Listed]) -> Self {
+        Self {
+            status: Status::Done,
+            result: "listed".into(),
+            text: patches.iter().map(ToString::to_string).collect(),
+            help: None,
+            facts: patches.iter().map(value).collect(),
+        }
+    }
+
+    /// Nothing was to be done.
+    pub(super) fn nothing(pid: Pid, result: &str, text: String) -> Self {
+        Self {
+            status: Status::Done,
+            result: result.to_owned(),
+            text: vec![text],
+            help: None,
+            facts: vec![serde_json::json!({ "pid": pid.0, "result": result })],
+        }
+    }
+
+    /// Why a verb failed on a process.
+    pub(super) fn error(pid: Pid, error: &Error) -> Self {
+        Self::failure(Some(pid), error.status(), error, error.help())
+    }
+
+    /// Why something failed.
+    pub(super) fn failure(
+        pid: Option<Pid>,
+        status: Status,
+        error: &dyn std::error::Error,
+        help: Option<String>,
+    ) -> Self {
+        let mut errors = vec![error.to_string()];
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // Transparent errors repeat what they wrap.
+            if errors.last().is_none_or(|last| *last != cause.to_string()) {
+                errors.push(cause.to_string());
+            }
+            source = cause.source();
+        }
+        let fact = value(&FailureReport {
+            pid: pid.map(|pid| pid.0),
+            result: status,
+            status: status.code(),
+            errors: errors.clone(),
+            help: help.clone(),
+        });
+        Self {
+            status,
+            result: fact["result"].as_str().unwrap_or("error").to_owned(),
+            text: errors,
+            help,
+            facts: vec![fact],
+        }
+    }
+
+    /// Tells it where it is all that there is to tell.
+    pub(super) fn tell(&self, output: Output) {
+        if output.json {
+            for fact in &self.facts {
+                say(&json(fact));
+            }
+        } else if self.status == Status::Done {
+            for line in &self.text {
+                say(&printable::lines(line));
+            }
+        } else {
+            complain(&self.text, self.help.as_deref());
+        }
+    }
+}
+
+/// Prints an error with its causes.
+pub(super) fn complain(errors: &[String], help: Option<&str>) {
+    for (index, error) in errors.iter().enumerate() {
+        let begin = if index == 0 {
+            "livepatch"
+        } else {
+            "  caused by"
+        };
+        eprintln!("{begin}: {}", printable::lines(error));
+    }
+    if let Some(help) = help {
+        eprintln!("help: {}", printable::lines(help));
+    }
+}
+
+fn value<T: Serialize>(fact: &T) -> serde_json::Value {
+    serde_json::to_value(fact).expect("reports are plain data")
+}
+
+/// A JSON text fit for a terminal, too.
+pub(super) fn json(fact: &impl Display) -> String {
+    printable::json(&fact.to_string()).into_owned()
+}

@@ -1,0 +1,149 @@
+//! Several jobs at once, each in a process of its own.
+//!
+//! A worker begins as a copy of this process, so that what was read for all (the bundle, the policy) is read once; what
+//! happens to one, a crash or a kill, happens to no other and to no other's target. The crew itself has one thread and waits for
+//! its workers' results at the ends of their pipes.
+
+use crate::process::Pid;
+use crate::sys::fork::{exit_now, fork};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::{WaitStatus, waitpid};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use thiserror::Error;
+
+/// Why there is no result of a job.
+#[derive(Debug, Error)]
+pub enum CrewError {
+    /// No worker could be started.
+    #[error("cannot start a worker process")]
+    Start(#[source] io::Error),
+    /// It was killed; the state of what it worked on is not known.
+    #[error("the worker process was killed by signal {0}")]
+    Killed(i32),
+    /// It ended without a result.
+    #[error("the worker process ended without a result (exit status {0})")]
+    Ended(i32),
+}
+
+/// A worker that runs.
+pub(crate) struct Worker {
+    job: usize,
+    process: Pid,
+    pipe: PipeReader,
+    result: Vec<u8>,
+}
+
+/// Runs `work` for each number below `jobs`, `at_once` of them at a time, and hands each result to `done` as it comes.
+///
+/// The process must have one thread; nothing that it has locked or buffered is released or written by a worker.
+pub fn run<T: Serialize + DeserializeOwned>(
+    jobs: usize,
+    at_once: usize,
+    work: &dyn Fn(usize) -> T,
+    done: &mut dyn FnMut(usize, Result<T, CrewError>),
+) {
+    let mut waiting = 0..jobs;
+    let mut workers: Vec<Worker> = Vec::new();
+    loop {
+        while workers.len() < at_once.max(1)
+            && let Some(job) = waiting.next()
+        {
+            match start(job, work) {
+                Ok(worker) => workers.push(worker),
+                Err(error) => done(job, Err(CrewError::Start(error))),
+            }
+        }
+        if workers.is_empty() {
+            return;
+        }
+        for index in ready(&workers).into_iter().rev() {
+            if workers[index].read() {
+                let worker = workers.swap_remove(index);
+                done(worker.job, worker.finish());
+            }
+        }
+    }
+}
+
+/// Starts a worker for one job; the caller waits until its descriptor is readable, reads, and finishes it at the end.
+pub(crate) fn start<T: Serialize>(job: usize, work: &dyn Fn(usize) -> T) -> io::Result<Worker> {
+    let (pipe, mut to_crew) = io::pipe()?;
+    // What is buffered here is written here, once.
+    io::stdout().flush()?;
+    if let Some(process) = fork()? {
+        return Ok(Worker {
+            job,
+            process,
+            pipe,
+            result: Vec::new(),
+        });
+    }
+    drop(pipe);
+    let code = match catch_unwind(AssertUnwindSafe(|| work(job))) {
+        Ok(result) => {
+            let bytes = serde_json::to_vec(&result).expect("results are plain data");
+            // Nobody may be left to read it, which changes nothing of what was done.
+            u8::from(to_crew.write_all(&bytes).is_err())
+        }
+        Err(_) => 101,
+    };
+    exit_now(code)
+}
+
+/// The workers whose pipes have something to read, or ended.
+fn ready(workers: &[Worker]) -> Vec<usize> {
+    let mut pipes: Vec<PollFd<'_>> = workers
+        .iter()
+        .map(|worker| PollFd::new(worker.pipe.as_fd(), PollFlags::POLLIN))
+        .collect();
+    // Interrupted by a signal: asked again.
+    if poll(&mut pipes, PollTimeout::NONE).is_err() {
+        return Vec::new();
+    }
+    let pipes = pipes.iter().enumerate();
+    let some = pipes.filter(|(_, pipe)| pipe.any().unwrap_or(true));
+    some.map(|(index, _)| index).collect()
+}
+
+impl AsFd for Worker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+impl Worker {
+    /// Reads what there is; true at the end.
+    pub(crate) fn read(&mut self) -> bool {
+        let mut buffer = [0; 64 << 10];
+        match self.pipe.read(&mut buffer) {
+            Ok(0) => true,
+            Ok(len) => {
+                self.result.extend_from_slice(&buffer[..len]);
+                false
+            }
+            Err(error) => error.kind() != io::ErrorKind::Interrupted,
+        }
+    }
+
+    /// Waits for its end and decodes its result.
+    pub(crate) fn finish<T: DeserializeOwned>(self) -> Result<T, CrewError> {
+        let ended = loop {
+            match waitpid(nix::unistd::Pid::from_raw(self.process.0), None) {
+                Err(nix::errno::Errno::EINTR) => {}
+                other => break other,
+            }
+        };
+        match (serde_json::from_slice(&self.result), ended) {
+            (Ok(result), _) => Ok(result),
+            (Err(_), Ok(WaitStatus::Signaled(_, signal, _))) => {
+                Err(CrewError::Killed(signal as i32))
+            }
+            (Err(_), Ok(WaitStatus::Exited(_, code))) => Err(CrewError::Ended(code)),
+            (Err(_), _) => Err(CrewError::Ended(-1)),
+        }
+    }
+}
