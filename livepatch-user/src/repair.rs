@@ -1,5 +1,6 @@
 //! Taking back what a run that was killed left, before anything else is done to the process.
 
+use crate::arena::forget_stop;
 use crate::error::Error;
 use crate::installed::{Found, Installed, State};
 use crate::leftovers::{Leftovers, is_interrupted};
@@ -30,6 +31,7 @@ pub(crate) fn repair(
         .map(|patch| patch.prelude.base)
         .filter(|base| !is_meant(*base))
         .collect();
+    forget_stop(session, &found.patches);
     for base in &interrupted {
         take_back(pid, *base, options, debug_dirs)?;
     }

@@ -229,6 +229,26 @@ fn unmap(session: &Session, arena: &RecordedArena) -> Result<(), String> {
     unmapped.map(drop).map_err(|error| error.to_string())
 }
 
+/// Tells the code in the arenas that threads run, where a run that was killed in a stop left word that they stand. The
+/// caller holds the process's lock.
+pub fn forget_stop(session: &Session, patches: &[Installed]) {
+    for arena in patches
+        .iter()
+        .filter_map(|patch| patch.record.arena.as_ref())
+    {
+        let at = RunAddr(arena.address.0 + STOPPED);
+        let told = session
+            .memory
+            .read_vec(at, 4)
+            .is_ok_and(|word| word != [0; 4]);
+        let header = Header::read(&session.memory, arena.address).ok().flatten();
+        if told && header.is_some_and(|header| header.size == arena.len) {
+            let written = tell_stopped(session, Some(arena), session.pid().leader(), false);
+            written.unwrap_or_else(|error| tracing::warn!("{error}"));
+        }
+    }
+}
+
 /// Arenas that no patch uses: what a run left that was killed before its patch was placed.
 #[must_use]
 pub fn stray(session: &Session, patches: &[Installed]) -> Vec<(RunAddr, u64)> {
