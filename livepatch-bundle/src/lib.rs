@@ -38,6 +38,6 @@ pub use relocation::{Class, RelocKind};
 pub use signature::{
     KeyError, KeyId, Keyring, PrivateKey, PublicKey, SignatureError, sign, signer,
 };
-pub use trusted::{TrustedFileError, read_trusted};
+pub use trusted::{TrustedFileError, check_trusted, read_trusted};
 pub use verify::{is_patch_name, verify};
 pub use writer::write;

@@ -83,7 +83,10 @@ pub fn read_trusted(path: &Path, most: u64) -> Result<(Vec<u8>, Metadata), Trust
 }
 
 /// Checks that only root and the user can change what is at `path`; returns its path without symbolic links.
-pub(crate) fn check_trusted(path: &Path) -> Result<PathBuf, TrustedFileError> {
+///
+/// # Errors
+/// When others can, or it cannot be looked at.
+pub fn check_trusted(path: &Path) -> Result<PathBuf, TrustedFileError> {
     let failed = |source| TrustedFileError::Io {
         path: path.to_owned(),
         source,

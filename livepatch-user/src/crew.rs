@@ -11,7 +11,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
@@ -30,7 +30,7 @@ pub enum CrewError {
 }
 
 /// A worker that runs.
-struct Worker {
+pub(crate) struct Worker {
     job: usize,
     process: Pid,
     pipe: PipeReader,
@@ -69,7 +69,8 @@ pub fn run<T: Serialize + DeserializeOwned>(
     }
 }
 
-fn start<T: Serialize>(job: usize, work: &dyn Fn(usize) -> T) -> io::Result<Worker> {
+/// Starts a worker for one job; the caller waits until its descriptor is readable, reads, and finishes it at the end.
+pub(crate) fn start<T: Serialize>(job: usize, work: &dyn Fn(usize) -> T) -> io::Result<Worker> {
     let (pipe, mut to_crew) = io::pipe()?;
     // What is buffered here is written here, once.
     io::stdout().flush()?;
@@ -108,9 +109,15 @@ fn ready(workers: &[Worker]) -> Vec<usize> {
     some.map(|(index, _)| index).collect()
 }
 
+impl AsFd for Worker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
 impl Worker {
     /// Reads what there is; true at the end.
-    fn read(&mut self) -> bool {
+    pub(crate) fn read(&mut self) -> bool {
         let mut buffer = [0; 64 << 10];
         match self.pipe.read(&mut buffer) {
             Ok(0) => true,
@@ -122,7 +129,8 @@ impl Worker {
         }
     }
 
-    fn finish<T: DeserializeOwned>(self) -> Result<T, CrewError> {
+    /// Waits for its end and decodes its result.
+    pub(crate) fn finish<T: DeserializeOwned>(self) -> Result<T, CrewError> {
         let ended = loop {
             match waitpid(nix::unistd::Pid::from_raw(self.process.0), None) {
                 Err(nix::errno::Errno::EINTR) => {}

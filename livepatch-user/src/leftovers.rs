@@ -2,10 +2,11 @@
 //!
 //! A patch that was mapped and not switched to, or only in part, describes itself (`installed`), and is taken back as by a
 //! revert. What describes itself by its name alone is found here: memory files that were not closed, the stacks on which
-//! functions were called, and parts of a patch that has no record yet.
+//! functions were called, parts of a patch that has no record yet, and arenas of which no patch knows.
 //!
 //! The caller holds the process's lock, so that nobody is still at work on any of it.
 
+use crate::arena;
 use crate::error::Error;
 use crate::hands::borrow;
 use crate::install::{Hands, NAME_PREFIX};
@@ -28,7 +29,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 #[derive(Debug, Default)]
 pub struct Leftovers {
     descriptors: Vec<u64>,
-    /// Parts of patches.
+    /// Parts of patches, and arenas.
     parts: Vec<(RunAddr, u64)>,
     /// Stacks.
     stacks: Vec<(RunAddr, u64)>,
@@ -45,10 +46,11 @@ impl Leftovers {
     #[must_use]
     pub fn find(session: &Session, found: &Found) -> Self {
         // A record of another version may own what looks like nobody's.
-        let parts = match found.unreadable.is_empty() {
-            true => nobodys(&session.mappings, found),
-            false => Vec::new(),
-        };
+        let mut parts = Vec::new();
+        if found.unreadable.is_empty() {
+            parts = nobodys(&session.mappings, found);
+            parts.extend(arena::stray(session, &found.patches));
+        }
         Self {
             descriptors: descriptors(session.pid()),
             parts,

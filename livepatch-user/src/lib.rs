@@ -53,3 +53,4 @@ pub mod sys;
 mod testing;
 pub mod trust;
 pub mod unwind;
+pub mod watch;

@@ -119,7 +119,7 @@ fn sweeps(confinement: &Option<String>) -> impl Iterator<Item = Sweep> + Clone {
         [Verb::Apply, Verb::Revert]
             .into_iter()
             .flat_map(move |verb| {
-                [Patch::One, Patch::Three]
+                [Patch::One, Patch::Three, Patch::Hooks]
                     .into_iter()
                     .flat_map(move |patch| {
                         victims.into_iter().map(move |victim| Sweep {

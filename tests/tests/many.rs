@@ -127,7 +127,8 @@ fn every_process_that_maps_a_library() -> Result<()> {
     let path = library.to_str().context("a plain path")?;
     // By path; others that map a library of this name are not touched.
     crowd.apply(&["--lib", path])?.expect(0)?;
-    let listed = livepatch(["list", "--lib", name, "--json"])?.expect(0)?;
+    // Other tests' processes are listed, too, and may not let themselves be looked into at the moment.
+    let listed = livepatch(["list", "--lib", name, "--json"])?;
     let document = json(&listed)?;
     let results = document["results"].as_array().context("a list")?;
     for target in &crowd.targets {

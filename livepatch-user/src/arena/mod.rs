@@ -12,7 +12,7 @@ use crate::hands::borrow;
 use crate::install::Hands;
 use crate::installed::Installed;
 use crate::memory::Memory;
-use crate::process::{Pid, Tid, WriteError};
+use crate::process::{Backing, Mapping, Pid, Tid, WriteError};
 use crate::session::Session;
 use layout::{Header, LEN, STOPPED, slot_at};
 use livepatch_bundle::{Bundle, RunAddr, SymbolId};
@@ -227,6 +227,29 @@ fn unmap(session: &Session, arena: &RecordedArena) -> Result<(), String> {
     let unmapped = hands.syscall(libc::SYS_munmap, [arena.address.0, arena.len, 0, 0, 0, 0]);
     hands.give_back().map_err(|error| error.to_string())?;
     unmapped.map(drop).map_err(|error| error.to_string())
+}
+
+/// Arenas that no patch uses: what a run left that was killed before its patch was placed.
+#[must_use]
+pub fn stray(session: &Session, patches: &[Installed]) -> Vec<(RunAddr, u64)> {
+    let used = |address| {
+        let arenas = patches
+            .iter()
+            .filter_map(|patch| patch.record.arena.as_ref());
+        arenas.into_iter().any(|arena| arena.address == address)
+    };
+    let is_arena = |mapping: &&Mapping| {
+        let size = mapping.len();
+        let header = || Header::read(&session.memory, mapping.start).ok().flatten();
+        SIZES.contains(&size)
+            && mapping.backing == Backing::Anonymous
+            && header().is_some_and(|header| header.size == size)
+    };
+    let arenas = session.mappings.iter().filter(is_arena);
+    arenas
+        .filter(|mapping| !used(mapping.start))
+        .map(|mapping| (mapping.start, mapping.len()))
+        .collect()
 }
 
 /// The arena of the patches that are there.

@@ -46,6 +46,13 @@ pub(super) fn check_all(check: &Check) -> Status {
     })
 }
 
+/// What a patch has superseded does not come back when it is reverted.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`--all-or-nothing` cannot take back a patch that supersedes others: those would not come back"
+)]
+struct Supersedes;
+
 /// Reads the bundle once, for all processes.
 fn with_bundle(check: &Check, work: impl FnOnce(&Admitted) -> Status) -> Status {
     let sources = Sources {
@@ -75,6 +82,10 @@ fn apply_one(target: Selected, admitted: &Admitted, how: &apply::Options) -> Tol
 /// later is made up for by reverting.
 fn all_or_nothing(check: &Check, admitted: &Admitted, how: &apply::Options) -> Status {
     let output = check.output;
+    if !admitted.bundle.manifest.supersedes.is_empty() {
+        Told::failure(None, Status::Refused, &Supersedes, None).tell(output);
+        return Status::Refused;
+    }
     let selection = match check.targets.select() {
         Ok(selection) => selection,
         Err(error) => return fail(output, &error),

@@ -16,6 +16,8 @@ use crate::revert::{self, revert};
 use crate::select::{Selected, Selection, Wanted, select};
 use crate::status::Status;
 use crate::stop::on_tracer_thread;
+use crate::trust::Sources;
+use crate::watch;
 use clap::{CommandFactory, Parser};
 use many::{Many, Results};
 use options::{Command, Consistency, List, Output, Revert, Targets};
@@ -31,7 +33,7 @@ pub fn parse() -> Options {
         Command::Apply(apply) => &apply.check.targets,
         Command::Check(check) => &check.targets,
         Command::Revert(revert) => &revert.targets,
-        Command::List(_) => return options,
+        Command::List(_) | Command::Watch(_) => return options,
     };
     if targets.is_empty() {
         let text = "say which processes: `--pid PID`, `--exe PATH` or `--lib LIBRARY`";
@@ -49,6 +51,7 @@ pub fn run(options: &Options) -> Status {
         Command::Check(check) => apply::check_all(check),
         Command::Revert(options) => revert_all(options),
         Command::List(options) => list_all(options),
+        Command::Watch(options) => keep_watch(options),
     }
 }
 
@@ -58,7 +61,7 @@ pub fn writes(options: &Options) -> bool {
     match &options.command {
         Command::Apply(apply) => !apply.dry_run,
         Command::Revert(_) => true,
-        Command::Check(_) | Command::List(_) => false,
+        Command::Check(_) | Command::List(_) | Command::Watch(_) => false,
     }
 }
 
@@ -83,6 +86,7 @@ pub fn output(options: &Options) -> Output {
         Command::Check(check) => check.output,
         Command::Revert(revert) => revert.output,
         Command::List(list) => list.output,
+        Command::Watch(watch) => watch.output,
     }
 }
 
@@ -208,6 +212,33 @@ fn revert_all(options: &Revert) -> Status {
             result => told(target, result),
         }
     })
+}
+
+fn keep_watch(options: &options::Watch) -> Status {
+    let switch = &options.switch;
+    let how = crate::apply::Options {
+        debug_dirs: options.debug_dirs.clone(),
+        timeout: switch.timeout,
+        bytes_only: switch.consistency == Consistency::Function,
+        dry_run: false,
+        hook_time: switch.hook_timeout,
+    };
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let watched = watch::watch(watch::Options {
+        directory: options.directory.clone(),
+        metrics: options.metrics.clone(),
+        revert_removed: options.revert_removed,
+        sources: Sources {
+            config: options.trust.config.clone(),
+            keys: options.trust.keys.clone(),
+        },
+        apply: how,
+        at_once: options.jobs.map_or_else(processors, usize::from),
+    });
+    match watched {
+        Ok(()) => Status::Done,
+        Err(error) => fail(options.output, &error),
+    }
 }
 
 fn list_all(options: &List) -> Status {

@@ -38,6 +38,11 @@ pub enum Command {
     /// Take a patch back.
     #[command(after_help = "Example:\n  livepatch revert --pid 1234 fix")]
     Revert(Revert),
+    /// Keep a directory of patches applied to every process that starts, or loads a library, from now on.
+    #[command(
+        after_help = "Example:\n  livepatch watch --metrics /var/lib/prometheus/node-exporter/livepatch.prom"
+    )]
+    Watch(Watch),
     /// List the patches of processes.
     #[command(after_help = "Example:\n  livepatch list --pid 1234")]
     List(List),
@@ -158,6 +163,35 @@ pub struct List {
     pub targets: Targets,
     #[command(flatten)]
     /// How to tell.
+    pub output: Output,
+}
+
+/// Options of `watch`.
+#[derive(Debug, Args)]
+pub struct Watch {
+    /// The directory of bundles (`*.lpatch`), applied in the order of their names; bundles that come are applied, too.
+    #[arg(default_value = "/etc/livepatch/patches.d")]
+    pub directory: PathBuf,
+    /// Keep this file up to date with figures for Prometheus (text format). Default: none.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// Revert a patch everywhere when its bundle is removed from the directory. Default: it stays where it is.
+    #[arg(long)]
+    pub revert_removed: bool,
+    /// A directory with separate debug files by build ID, searched before /usr/lib/debug; may be repeated.
+    #[arg(long = "debug-dir", value_name = "DIR")]
+    pub debug_dirs: Vec<PathBuf>,
+    /// How many processes to work on at a time. Default: the number of processors.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    #[command(flatten)]
+    /// Whose bundles are applied.
+    pub trust: Trust,
+    #[command(flatten)]
+    /// How to switch.
+    pub switch: Switch,
+    #[command(flatten)]
+    /// How to tell that it cannot watch.
     pub output: Output,
 }
 

@@ -10,6 +10,7 @@ use super::elf_file::ElfFile;
 use super::image::Image;
 use super::unusable::Unusable;
 use crate::process::Mapping;
+use livepatch_bundle::BuildId;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use std::fs::{File, OpenOptions};
@@ -82,6 +83,12 @@ impl Context {
 /// A path of the target's mount namespace, as we reach it.
 pub(super) fn under_root(proc_dir: &Path, path: &Path) -> PathBuf {
     root_of(proc_dir).join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// The build ID of a file; `None` for what is no x86-64 ELF file, or has none.
+#[must_use]
+pub fn file_build_id(file: File) -> Option<BuildId> {
+    ElfFile::open(file)?.build_id()
 }
 
 /// The image's own file, if it is what runs.

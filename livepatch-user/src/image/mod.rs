@@ -49,6 +49,7 @@ mod unwind_table;
 mod versions;
 
 pub use context::{Auxv, Context};
+pub use files::file_build_id;
 pub use headers::Segment;
 pub use image::{Image, ImageId, Namespace, Role};
 pub use images::Images;

@@ -67,7 +67,7 @@ impl<'m> Borrowed<'m> {
         accept: Accept<'_>,
     ) -> Result<Self, RemoteError> {
         let pid = target.pid;
-        let gates = Gates::search(memory, maps);
+        let gates = Gates::of(memory, maps);
         loop {
             let tids = threads(pid).map_err(|_| StopError::Gone(pid))?;
             let activities: Vec<_> = tids.iter().map(|&tid| (tid, activity(pid, tid))).collect();
@@ -99,7 +99,7 @@ impl<'m> Borrowed<'m> {
         accept: Accept<'_>,
     ) -> Result<Option<Self>, RemoteError> {
         let leader = target.pid.leader();
-        let gates = Gates::search(memory, maps);
+        let gates = Gates::of(memory, maps);
         loop {
             match stop_if_fit(memory, leader, deadline, accept) {
                 Ok(Ok(lone)) => return Self::take(memory, maps, &gates, lone).map(Some),
@@ -122,7 +122,7 @@ impl<'m> Borrowed<'m> {
     ) -> Result<Self, RemoteError> {
         let lone = Lone::of_stop(memory.pid(), thread);
         prepare_in_stop(memory, &lone)?;
-        Self::take(memory, maps, &Gates::search(memory, maps), lone)
+        Self::take(memory, maps, &Gates::of(memory, maps), lone)
     }
 
     fn take(

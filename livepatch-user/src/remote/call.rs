@@ -62,10 +62,12 @@ impl Borrowed<'_> {
         may_leave: &mut dyn FnMut(&Registers) -> bool,
     ) -> Result<u64, RemoteError> {
         self.refuse_shadow_stack()?;
+        // First, since the way back from a call puts the extended registers back and forgets them.
+        let top = self.stack(STACK)?.0;
         let extended = extended_registers(self.tid());
         self.extended =
             extended.ok_or_else(|| self.astray("it has no extended registers".into()))?;
-        let course = self.course()?;
+        let course = self.course(top)?;
         self.deadline = Some(Instant::now() + time);
         let mut result = self.run(function, arguments, course);
         if matches!(result, Err(RemoteError::Stuck { .. }))
@@ -112,9 +114,8 @@ impl Borrowed<'_> {
         }
     }
 
-    /// Makes a stack with a return address: a function starts with the stack pointer 8 below a multiple of 16, at it.
-    fn course(&mut self) -> Result<Course, RemoteError> {
-        let top = self.stack(STACK)?.0;
+    /// Lays a return address on the stack that ends at `top`: a function starts with the stack pointer 8 below a multiple of 16, at it.
+    fn course(&self, top: u64) -> Result<Course, RemoteError> {
         let frame = self.stub.and_then(|stub| {
             let frame = Frame::below(top, self.registers(), self.mask, &self.extended, stub)?;
             Some((frame, stub))

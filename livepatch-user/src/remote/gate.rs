@@ -1,10 +1,11 @@
 //! Instructions that are mapped anyway: those by which a borrowed thread makes calls, and finds home alone.
 
 use crate::memory::{Memory, Registers};
-use crate::process::{Backing, Mapping};
+use crate::process::{Backing, Mapping, Pid, ProcessMemory};
 use crate::stop::restart;
 use livepatch_bundle::RunAddr;
 use memchr::memmem;
+use std::cell::Cell;
 
 /// `0f 05    syscall`
 pub(super) const SYSCALL: [u8; 2] = [0x0f, 0x05];
@@ -34,7 +35,41 @@ pub(super) struct Gates {
     back: Option<RunAddr>,
 }
 
+thread_local! {
+    /// The gates of the process that this thread works on: they need not be searched again in a stop.
+    static KNOWN: Cell<Option<(Pid, Gates)>> = const { Cell::new(None) };
+}
+
 impl Gates {
+    /// The process's gates, searched once and looked at again.
+    pub(super) fn of(memory: &ProcessMemory, maps: &[Mapping]) -> Self {
+        let known = KNOWN.get().filter(|(pid, _)| *pid == memory.pid());
+        let known = known.map(|(_, gates)| gates);
+        if let Some(gates) = known.filter(|gates| gates.are_there(memory)) {
+            return gates;
+        }
+        let gates = Self::search(memory, maps);
+        KNOWN.set(Some((memory.pid(), gates)));
+        gates
+    }
+
+    /// Whether all are known and stand where they did.
+    fn are_there(&self, memory: &impl Memory) -> bool {
+        let holds = |at: Option<RunAddr>, wanted: &[&[u8]]| {
+            let reads = |bytes: &&[u8]| {
+                at.is_some_and(|at| {
+                    memory
+                        .read_vec(at, bytes.len())
+                        .is_ok_and(|found| found == **bytes)
+                })
+            };
+            wanted.iter().any(reads)
+        };
+        holds(self.any, &[&SYSCALL])
+            && holds(self.call, &[&CALL])
+            && holds(self.back, &[&RETURN, &SHORT_RETURN])
+    }
+
     /// Searches the vDSO and files until all are found, the C library first.
     pub(super) fn search(memory: &impl Memory, maps: &[Mapping]) -> Self {
         let usable = |mapping: &&Mapping| mapping.execute && mapping.read;

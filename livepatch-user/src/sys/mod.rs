@@ -2,7 +2,9 @@
 //!
 //! Each function is one system call and returns what the kernel said. Nothing here decides anything.
 
+pub mod connector;
 pub mod fork;
+pub mod identity;
 pub mod pagescan;
 pub mod ptrace;
 pub mod task;

@@ -20,6 +20,8 @@ pub enum Patch {
     One,
     /// Three on pages of their own: three writes.
     Three,
+    /// One, with hooks at every stage and a shadow variable.
+    Hooks,
 }
 
 impl Patch {
@@ -29,6 +31,7 @@ impl Patch {
         match self {
             Self::One => "one",
             Self::Three => "three",
+            Self::Hooks => "hooks",
         }
     }
 
@@ -36,7 +39,7 @@ impl Patch {
     #[must_use]
     pub fn functions(self) -> usize {
         match self {
-            Self::One => 1,
+            Self::One | Self::Hooks => 1,
             Self::Three => 3,
         }
     }
@@ -53,12 +56,13 @@ impl Built {
         let built = Self { directory };
         built.object("running.o", &["-DFIRST=1", "-DREST=1"])?;
         let sections = ["-ffunction-sections", "-fdata-sections"];
-        for (name, first, rest) in [
-            ("old.o", "-DFIRST=1", "-DREST=1"),
-            ("one.o", "-DFIRST=2", "-DREST=1"),
-            ("three.o", "-DFIRST=2", "-DREST=2"),
+        for (name, flags) in [
+            ("old.o", &["-DFIRST=1", "-DREST=1"][..]),
+            ("one.o", &["-DFIRST=2", "-DREST=1"]),
+            ("three.o", &["-DFIRST=2", "-DREST=2"]),
+            ("hooks.o", &["-DFIRST=2", "-DREST=1", "-DHOOKS"]),
         ] {
-            built.object(name, &[&[first, rest], &sections[..]].concat())?;
+            built.object(name, &[flags, &sections[..]].concat())?;
         }
         let running = built.path("running.o");
         built.gcc(
@@ -68,7 +72,7 @@ impl Built {
         )?;
         // Until it is on the disk, its pages count as changed by the process.
         fs::File::open(built.path("target"))?.sync_all()?;
-        for patch in [Patch::One, Patch::Three] {
+        for patch in [Patch::One, Patch::Three, Patch::Hooks] {
             let (old, new) = (
                 built.path("old.o"),
                 built.path(&format!("{}.o", patch.name())),
@@ -107,7 +111,8 @@ impl Built {
         let mut compiler = Command::new("gcc");
         compiler
             .current_dir(tests_directory().join("kill"))
-            .args(["-O2", "-g"])
+            .args(["-O2", "-g", "-I"])
+            .arg(tests_directory().join("../patchgen/include"))
             .args(flags)
             .arg(last)
             .arg("-o")

@@ -229,7 +229,7 @@ impl Subject {
     fn bring_in(&mut self) -> Result<()> {
         let bundle = self.built.bundle(self.patch).display().to_string();
         livepatch(["apply", "--pid", &self.pid().to_string(), &bundle])?.expect(0)?;
-        let rest = if self.patch == Patch::One { OLD } else { NEW };
+        let rest = if self.patch == Patch::Three { NEW } else { OLD };
         self.expect(&format!("{NEW} {rest} {rest}"))
     }
 

@@ -138,11 +138,13 @@ impl<'s> Run<'s> {
         let command = self.subject.prepare(verb)?;
         let ended = trace::run(&command, &self.built.directory, victim, at)
             .with_context(|| format!("system call {at}"))?;
-        let Some(number) = ended.killed_after else {
+        let Some((number, argument)) = ended.killed_after else {
             self.restart()?;
             return Ok(false);
         };
-        self.inspect(&format!("after call {at} (number {number})"))?;
+        self.inspect(&format!(
+            "after call {at} (number {number}, {argument:#x}, ...)"
+        ))?;
         Ok(true)
     }
 

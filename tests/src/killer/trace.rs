@@ -20,8 +20,8 @@ use std::process::{Command, Stdio};
 pub struct Ended {
     /// How many system calls of the victim had returned.
     pub calls: usize,
-    /// The number of the call after which it was killed; `None` if it came to its end before.
-    pub killed_after: Option<i64>,
+    /// The number of the call after which it was killed, and its first argument; `None` if it came to its end before.
+    pub killed_after: Option<(i64, u64)>,
 }
 
 /// Runs `command` (a program and its arguments) in `directory` and kills `victim` after its system call number `at`,
@@ -123,8 +123,8 @@ impl Follower {
         }
         self.ended.calls += 1;
         if self.ended.calls == self.at {
-            let number = ptrace::getregs(tid)?.orig_rax.cast_signed();
-            self.ended.killed_after = Some(number);
+            let registers = ptrace::getregs(tid)?;
+            self.ended.killed_after = Some((registers.orig_rax.cast_signed(), registers.rdi));
             self.kill(tid)?;
         }
         Ok(())

@@ -1,0 +1,116 @@
+//! The directory as it changes, and the figures.
+
+use super::Watch;
+use super::bundles::Bundles;
+use super::journal::{Level, chain, log};
+use super::look::{Tried, take_back};
+use super::opened::{Opened, OpenedError};
+use crate::crew::{self, CrewError};
+use crate::list::{list, patched_processes};
+use crate::process::Pid;
+use std::time::{Duration, Instant};
+
+/// How often figures are written at most.
+const METRICS_EVERY: Duration = Duration::from_secs(1);
+
+impl Watch {
+    /// Begins to hear of opened files once a bundle is for a library.
+    pub(super) fn watch_openings(&mut self) -> Result<(), OpenedError> {
+        if self.bundles.libraries && self.opened.is_none() {
+            self.opened = Some(Opened::watch()?);
+        }
+        Ok(())
+    }
+
+    /// Reads the directory again; true when there is something new in it.
+    pub(super) fn reload(&mut self) -> bool {
+        let read = Bundles::read(&self.options.directory, &self.options.sources);
+        let (bundles, unfit) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                log(Level::Error, &chain(&error));
+                return false;
+            }
+        };
+        let (before, after) = (self.bundles.digests(), bundles.digests());
+        if before == after {
+            return false;
+        }
+        for why in &unfit {
+            log(Level::Warning, &chain(why));
+        }
+        let removed: Vec<String> = self
+            .bundles
+            .patches()
+            .difference(&bundles.patches())
+            .cloned()
+            .collect();
+        self.bundles = bundles;
+        self.others.clear();
+        if let Some(opened) = &mut self.opened {
+            opened.forget_files();
+        }
+        let patches: Vec<String> = self.bundles.patches().into_iter().collect();
+        log(
+            Level::Notice,
+            &format!("the directory has changed; patches: {}", patches.join(", ")),
+        );
+        if let Err(error) = self.watch_openings() {
+            log(Level::Error, &chain(&error));
+        }
+        for patch in removed {
+            self.remove(&patch);
+        }
+        after.difference(&before).next().is_some()
+    }
+
+    fn remove(&mut self, patch: &str) {
+        if !self.options.revert_removed {
+            log(
+                Level::Notice,
+                &format!("the bundle of `{patch}` is gone; it stays where it is applied"),
+            );
+            return;
+        }
+        let has = |pid: &Pid| {
+            list(*pid).is_ok_and(|patches| patches.iter().any(|one| one.patch == patch))
+        };
+        let pids: Vec<Pid> = patched_processes().into_iter().filter(has).collect();
+        let work = |index: usize| take_back(pids[index], patch, &self.options.apply);
+        let mut all = Vec::new();
+        let mut done = |_, result: Result<Tried, CrewError>| match result {
+            Ok(tried) => all.push(tried),
+            Err(error) => log(Level::Error, &error.to_string()),
+        };
+        crew::run(pids.len(), self.options.at_once, &work, &mut done);
+        all.iter().for_each(|tried| self.tell(tried));
+    }
+
+    /// Writes the figures when they have changed, at most once a second unless `now`.
+    pub(super) fn tell_metrics(&mut self, now: bool) {
+        self.metrics.bundles = self.bundles.kept.len();
+        self.metrics.waiting = self.schedule.len();
+        let Some(path) = &self.options.metrics else {
+            return;
+        };
+        let recent = self
+            .told_at
+            .is_some_and(|then| then.elapsed() < METRICS_EVERY);
+        if self.told.as_ref() == Some(&self.metrics) || (recent && !now) {
+            return;
+        }
+        if let Err(error) = self.metrics.write(path) {
+            let text = format!("cannot write `{}`: {error}", path.display());
+            log(Level::Error, &text);
+        }
+        self.told = Some(self.metrics.clone());
+        self.told_at = Some(Instant::now());
+    }
+
+    /// How long until changed figures are to be written.
+    pub(super) fn metrics_wait(&self) -> Option<Duration> {
+        let changed = self.options.metrics.is_some() && self.told.as_ref() != Some(&self.metrics);
+        let then = self.told_at.filter(|_| changed)?;
+        Some(METRICS_EVERY.saturating_sub(then.elapsed()))
+    }
+}

@@ -1,0 +1,109 @@
+//! One look at one process, in a worker of its own: is it ready, and what is to be applied?
+
+use super::bundles::Bundles;
+use super::journal::chain;
+use crate::apply::{self, apply};
+use crate::error::Error;
+use crate::fit::Patch;
+use crate::guardian;
+use crate::process::{Pid, TargetError};
+use crate::report::Report;
+use crate::revert::{self, revert};
+use crate::session::Session;
+use crate::status::Status;
+use crate::stop::on_tracer_thread;
+use serde::{Deserialize, Serialize};
+
+/// What came of a look.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Look {
+    /// The loader is at work, or has not mapped yet what was opened.
+    NotReady,
+    /// It has ended, or maps nothing that a bundle is for.
+    NotMeant,
+    /// What was tried, patch by patch.
+    Tried(Vec<Tried>),
+}
+
+/// What came of one patch.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Tried {
+    pub(super) patch: String,
+    pub(super) status: Status,
+    /// In a word.
+    pub(super) result: String,
+    /// In a line.
+    pub(super) text: String,
+}
+
+/// Looks at a process and applies what is for it. `opening`: it has opened such a file, and may not have mapped it yet.
+pub(super) fn look(pid: Pid, opening: bool, bundles: &Bundles, how: &apply::Options) -> Look {
+    guardian::settle();
+    let session = match Session::open(pid) {
+        Ok(session) => session,
+        // A debugger may let it go.
+        Err(Error::Target(TargetError::Traced { .. })) => return Look::NotReady,
+        // It has ended, or is no process that could be patched; what it maps is not known.
+        Err(error) => {
+            tracing::debug!("process {pid} is not looked at: {}", chain(&error));
+            return Look::NotMeant;
+        }
+    };
+    let images = session.images(&[]);
+    if !images.consistent() {
+        return Look::NotReady;
+    }
+    let meant = bundles.kept.iter().filter(|kept| kept.is_for(&images));
+    let meant: Vec<_> = meant.collect();
+    if meant.is_empty() {
+        return match opening {
+            true => Look::NotReady,
+            false => Look::NotMeant,
+        };
+    }
+    drop(images);
+    let tried = meant.into_iter().map(|kept| {
+        let patch = Patch {
+            bundle: &kept.admitted.bundle,
+            digest: kept.admitted.digest,
+        };
+        tried(kept.name(), on_tracer_thread(|| apply(pid, patch, how)))
+    });
+    Look::Tried(tried.collect())
+}
+
+/// Takes a patch back whose bundle was removed.
+pub(super) fn take_back(pid: Pid, patch: &str, how: &apply::Options) -> Tried {
+    guardian::settle();
+    let how = revert::Options {
+        timeout: how.timeout,
+        bytes_only: how.bytes_only,
+        hook_time: how.hook_time,
+    };
+    tried(patch, on_tracer_thread(|| revert(pid, Some(patch), how)))
+}
+
+fn tried(patch: &str, result: Result<Report, Error>) -> Tried {
+    let report = match result {
+        Ok(report) => report,
+        Err(error) => return failed(patch, &error),
+    };
+    let fact = serde_json::to_value(&report).expect("reports are plain data");
+    Tried {
+        patch: patch.to_owned(),
+        status: Status::Done,
+        result: fact["result"].as_str().unwrap_or("done").to_owned(),
+        text: report.to_string(),
+    }
+}
+
+fn failed(patch: &str, error: &Error) -> Tried {
+    let status = error.status();
+    let result = serde_json::to_value(status).expect("a name");
+    Tried {
+        patch: patch.to_owned(),
+        status,
+        result: result.as_str().unwrap_or("error").to_owned(),
+        text: chain(error),
+    }
+}

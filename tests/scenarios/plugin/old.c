@@ -1,0 +1,7 @@
+// What a program loads when it is told to.
+long one = 1;
+long answer(long x) {
+    for (long i = 0; i < x / 8; i++)
+        x += i & one & 2;
+    return x + one;
+}

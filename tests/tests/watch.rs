@@ -1,0 +1,260 @@
+//! `livepatch watch`: what starts later is patched, too.
+
+use anyhow::{Context, Result, bail, ensure};
+use livepatch_tests::case::start;
+use livepatch_tests::program::Program;
+use livepatch_tests::target::{Target, dying};
+use livepatch_tests::tools::{livepatch, patchgen, run, tests_directory, tool};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// How long to wait for a line of the log. A guard against hanging, not a measurement.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running `livepatch watch`.
+struct Watch {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Watch {
+    fn start(directory: &Path, options: &[&str]) -> Result<Self> {
+        let mut child = dying(tool("livepatch")?)
+            .arg("watch")
+            .arg(directory)
+            .args(options)
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let stderr = BufReader::new(child.stderr.take().context("a pipe")?);
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let watch = Self { child, lines };
+        watch.wait_for("watching;")?;
+        Ok(watch)
+    }
+
+    /// Waits until a line of the log says `text`.
+    fn wait_for(&self, text: &str) -> Result<String> {
+        let (mut seen, end) = (Vec::new(), Instant::now() + DEADLINE);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.contains(text) => return Ok(line),
+                Ok(line) => seen.push(line),
+                Err(_) => bail!("the log does not say `{text}`: {seen:#?}"),
+            }
+        }
+    }
+
+    fn wait_until_applied(&self, pid: u32) -> Result<()> {
+        self.wait_for(&format!("applied `fix` to process {pid} "))
+            .map(drop)
+    }
+
+    /// Ends it as systemd does.
+    fn end(mut self) -> Result<()> {
+        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "it ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program with a bundle that names its build ID, and an empty directory to watch.
+fn scene(test: &str) -> Result<(Program, PathBuf)> {
+    let program = Program::build_with("cases/changed_body", test, |directives| {
+        directives.target = true;
+    })?;
+    for file in ["program", "unstripped"] {
+        make_unique(&program.path(file), test)?;
+    }
+    program.patch()?;
+    let directory = program.path("patches.d");
+    fs::create_dir(&directory)?;
+    Ok((program, directory))
+}
+
+/// Gives the program a build ID that no other test's program has: a watcher patches whatever has the one that it watches for.
+fn make_unique(path: &Path, test: &str) -> Result<()> {
+    // Lengths of name and contents, NT_GNU_BUILD_ID, `GNU`.
+    const NOTE: &[u8] = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0";
+    let mut bytes = fs::read(path)?;
+    let at = bytes.windows(NOTE.len()).position(|window| window == NOTE);
+    let start = at.context("no build ID")? + NOTE.len();
+    for (byte, unique) in bytes[start..start + 20].iter_mut().zip(test.bytes().rev()) {
+        *byte = unique;
+    }
+    Ok(fs::write(path, bytes)?)
+}
+
+/// Puts the bundle into the directory, as a package manager does.
+fn put(program: &Program, directory: &Path) -> Result<()> {
+    fs::copy(program.path("fix.lpatch"), directory.join(".new"))?;
+    Ok(fs::rename(
+        directory.join(".new"),
+        directory.join("fix.lpatch"),
+    )?)
+}
+
+fn answers(target: &mut Target, answer: &str) -> Result<()> {
+    let said = target.ask("40")?;
+    ensure!(said == answer, "process {} said {said}", target.pid());
+    target.check_undisturbed()
+}
+
+#[test]
+fn processes_that_start_later_and_again() -> Result<()> {
+    let (program, directory) = scene("watch_start")?;
+    put(&program, &directory)?;
+    let mut early = start(&program)?;
+    let metrics = program.path("livepatch.prom");
+    let metrics = metrics.to_str().context("a plain path")?;
+    let watch = Watch::start(&directory, &["--metrics", metrics])?;
+    watch.wait_until_applied(early.pid())?;
+    answers(&mut early, "42")?;
+    for _ in 0..3 {
+        let mut target = program.start()?;
+        watch.wait_until_applied(target.pid())?;
+        answers(&mut target, "42")?;
+    }
+    // Other programs are none of its business.
+    let other = Program::build("cases/recursion", "watch_other")?;
+    let other = start(&other)?;
+    let mut last = program.start()?;
+    watch.wait_until_applied(last.pid())?;
+    answers(&mut last, "42")?;
+    let listed = livepatch(["list", "--pid", &other.pid_text()])?.expect(0)?;
+    ensure!(listed.stdout.is_empty(), "{listed}");
+    watch.end()?;
+    let text = fs::read_to_string(metrics)?;
+    let count = "livepatch_watch_results_total{patch=\"fix\",result=\"applied\"} 5\n";
+    ensure!(text.contains(count), "{text}");
+    // Nobody watches any more.
+    ensure!(program.start()?.ask("40")? == "41", "patched by nobody");
+    answers(&mut early, "42")
+}
+
+#[test]
+fn a_bundle_that_comes_and_goes() -> Result<()> {
+    let (program, directory) = scene("watch_directory")?;
+    let mut target = start(&program)?;
+    let watch = Watch::start(&directory, &[])?;
+    put(&program, &directory)?;
+    watch.wait_until_applied(target.pid())?;
+    answers(&mut target, "42")?;
+    fs::remove_file(directory.join("fix.lpatch"))?;
+    watch.wait_for("it stays where it is applied")?;
+    answers(&mut target, "42")?;
+    watch.end()?;
+    put(&program, &directory)?;
+    let watch = Watch::start(&directory, &["--revert-removed"])?;
+    fs::remove_file(directory.join("fix.lpatch"))?;
+    watch.wait_for(&format!("reverted `fix` in process {} ", target.pid()))?;
+    answers(&mut target, "41")?;
+    watch.end()
+}
+
+#[test]
+fn bundles_that_cannot_be_used_are_named() -> Result<()> {
+    let (program, directory) = scene("watch_unfit")?;
+    fs::write(directory.join("broken.lpatch"), "no bundle")?;
+    fs::write(directory.join("README"), "not looked at")?;
+    let watch = Watch::start(&directory, &[])?;
+    put(&program, &directory)?;
+    watch.wait_for("broken.lpatch")?;
+    let target = program.start()?;
+    watch.wait_until_applied(target.pid())?;
+    watch.end()?;
+    // What others may write to is not believed.
+    run(Command::new("chmod").arg("777").arg(&directory))?.expect(0)?;
+    livepatch(["watch".as_ref(), directory.as_os_str()])?.expect_error(1, "others may write")?;
+    let missing = directory.join("missing");
+    livepatch(["watch".as_ref(), missing.as_os_str()])?
+        .expect_error(1, "missing")
+        .map(drop)
+}
+
+/// Compiles a plug-in and a program that loads it when it is told to.
+fn plugin(directory: &Path) -> Result<()> {
+    let source = tests_directory().join("scenarios/plugin");
+    for version in ["old", "new"] {
+        let mut compiler = Command::new("gcc");
+        compiler.args(["-O2", "-g", "-fPIC", "-ffunction-sections", "-c", "-o"]);
+        let object = directory.join(format!("{version}.o"));
+        let file = source.join(format!("{version}.c"));
+        run(compiler.arg(&object).arg(&file))?.expect(0)?;
+    }
+    let mut linker = Command::new("gcc");
+    linker
+        .args(["-shared", "-Wl,--build-id", "-o"])
+        .arg(directory.join("plugin.so"));
+    run(linker.arg(directory.join("old.o")))?.expect(0)?;
+    let mut compiler = Command::new("gcc");
+    compiler.args(["-O2", "-o"]).arg(directory.join("program"));
+    run(compiler.arg(source.join("main.c")).arg("-ldl"))?.expect(0)?;
+    let path = |name: &str| directory.join(name).into_os_string();
+    let patches = path("patches.d");
+    fs::create_dir(&patches)?;
+    patchgen([
+        path("old.o"),
+        path("new.o"),
+        "--target".into(),
+        path("plugin.so"),
+        "-o".into(),
+        path("patches.d/fix.lpatch"),
+    ])?
+    .expect(0)
+    .map(drop)
+}
+
+#[test]
+fn a_library_that_is_loaded_later() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    plugin(directory.path())?;
+    let watch = Watch::start(&directory.path().join("patches.d"), &[])?;
+    let mut command = dying(directory.path().join("program"));
+    let mut target = Target::start(command.arg(directory.path().join("plugin.so")))?;
+    ensure!(target.ask("40")? == "not loaded");
+    ensure!(target.ask("load")? == "loaded");
+    watch.wait_until_applied(target.pid())?;
+    ensure!(target.ask("40")? == "42", "the patch is not in force");
+    watch.end()
+}
+
+#[test]
+fn without_the_rights_it_says_so() -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    plugin(directory.path())?;
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--bounding-set",
+        "-sys_admin",
+        "--inh-caps",
+        "-sys_admin",
+        "--",
+    ]);
+    let patches = directory.path().join("patches.d");
+    command.arg(tool("livepatch")?).arg("watch").arg(patches);
+    run(&mut command)?
+        .expect_error(1, "CAP_SYS_ADMIN")
+        .map(drop)
+}
