@@ -189,6 +189,18 @@ fn a_program_that_did_not_take_the_member_in_does_not_count() {
     assert!(said.contains("program`: 1 of 3 objects changed"), "{said}");
 }
 
+#[test]
+fn what_the_linker_would_optimise_is_compiled_by_itself() {
+    let project = Project::new("make");
+    let script = "gcc -O2 -flto -c parse.c; gcc -O2 -flto -c twice.c; \
+                  gcc -O2 -flto -c main.c; gcc -O2 -flto main.o parse.o twice.o -o program";
+    let found = project.build(&[], script);
+    assert_eq!(found.status, 0, "{}{}", found.stdout, found.stderr);
+    let said = &found.stderr;
+    assert!(said.contains("the linker optimises this program"), "{said}");
+    assert_eq!(project.bundle().manifest.functions[0].name, "parse");
+}
+
 /// The user and group `nobody`.
 const NOBODY: u32 = 65534;
 

@@ -2,6 +2,7 @@
 from live import GOOD
 
 COUNTED = ("patch", "refused", "layout", "failed")
+NAME_MAX = 60  # characters of a function's name that are shown
 
 
 def write(rows, path):
@@ -41,7 +42,7 @@ def write(rows, path):
 
 
 def line(row):
-    functions = row.get("functions", [])
+    functions = [name if len(name) <= NAME_MAX else name[:NAME_MAX] + "..." for name in row.get("functions", [])]
     shown = ", ".join(f"`{name}`" for name in functions[:4]) + (f" and {len(functions) - 4} more" if len(functions) > 4 else "")
     why = (row.get("live") or row["reason"]).replace("|", "\\|").replace("\n", " ")
     return f"| {row['package']} | {row['cve']} | {row.get('module', '')} | {shown} | {row['verdict']} | {why[:260]} |"

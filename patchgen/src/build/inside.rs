@@ -55,6 +55,13 @@ pub struct Again {
     pub environment: Vec<String>,
 }
 
+impl Again {
+    /// Whether the build asked for bytecode, which the linker optimises.
+    pub(super) fn has_link_time_optimisation(&self) -> bool {
+        self.arguments.iter().any(|word| word.starts_with("-flto"))
+    }
+}
+
 /// Does the job in this process's own mount namespace; returns how the build command ended.
 ///
 /// # Errors

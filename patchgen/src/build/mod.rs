@@ -111,11 +111,17 @@ pub fn build(
         return Ok(Outcome::Unchanged);
     }
     options.targets.extend(target);
-    work.again(
+    let optimised = work.again(
         VERSIONS[0],
         &old,
         changed.iter().filter_map(|pair| pair.old),
     )?;
+    if optimised {
+        told(
+            "warning: the linker optimises this program (`-flto`), and what changed is compiled without that: the \
+             patch fits only where the code is the same",
+        );
+    }
     work.again(
         VERSIONS[1],
         &new,
@@ -196,17 +202,19 @@ impl Work<'_> {
             .map_err(BuildError::io("run", "patchgen inside"))
     }
 
-    /// Compiles changed objects again.
+    /// Compiles changed objects again; whether the build left one of them to the linker to optimise.
     fn again<'i>(
         &self,
         version: &str,
         record: &Record,
         inputs: impl Iterator<Item = &'i Input>,
-    ) -> Result<(), BuildError> {
+    ) -> Result<bool, BuildError> {
         let all: Vec<Again> = inputs
             .filter_map(|input| again::again(record, input, &self.remade(version, input)))
             .collect();
-        self.inside(version, Action::Compile(all)).map(drop)
+        let optimised = all.iter().any(Again::has_link_time_optimisation);
+        self.inside(version, Action::Compile(all))?;
+        Ok(optimised)
     }
 
     fn remade(&self, version: &str, input: &Input) -> PathBuf {
