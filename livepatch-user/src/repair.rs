@@ -32,13 +32,14 @@ pub(crate) fn repair(
         .filter(|base| !is_meant(*base))
         .collect();
     forget_stop(session, &found.patches);
-    for base in &interrupted {
-        take_back(pid, *base, options, debug_dirs)?;
-    }
+    // Stacks first: they hold return addresses into the patch whose functions were called, which would keep it.
     let leftovers = Leftovers::find(session, found);
     let any = !interrupted.is_empty() || !leftovers.is_empty();
     if !leftovers.is_empty() {
         leftovers.clear(session)?;
+    }
+    for base in &interrupted {
+        take_back(pid, *base, options, debug_dirs)?;
     }
     Ok(any)
 }
