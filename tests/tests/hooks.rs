@@ -58,6 +58,30 @@ fn second(program: &Program) -> Result<()> {
 }
 
 #[test]
+fn a_hook_that_refuses_leaves_the_patch_that_would_be_superseded() -> Result<()> {
+    let program = Program::build("scenarios/refusing", "supersedes_refusing")?;
+    program.patch()?;
+    program
+        .patchgen_with(
+            "old.c",
+            "newer.c",
+            "second.lpatch",
+            &["--supersedes", "fix"],
+        )?
+        .expect(0)?;
+    let mut target = start(&program)?;
+    let before = Snapshot::take(target.pid())?;
+    apply(&target, &program)?;
+    let patched = Snapshot::take(target.pid())?;
+    apply_with(&target, &program, &["second.lpatch"])?.expect_error(4, "hook")?;
+    check_answer(&mut target, "40", "42")?;
+    patched.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)?;
+    revert(&target, "fix")?.expect(0)?;
+    check_answer(&mut target, "40", "41")?;
+    before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)
+}
+
+#[test]
 fn patches_share_a_shadow_variable_until_the_last_one_goes() -> Result<()> {
     let program = Program::build("scenarios/shadow", "shadow_shared")?;
     program.patch()?;
