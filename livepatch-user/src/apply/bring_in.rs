@@ -1,155 +1,31 @@
-//! `livepatch apply` and `livepatch check`.
+//! Placing a patch and switching to it, or leaving nothing behind.
 
-use crate::arena;
+use super::{Options, fits};
 use crate::commit::{Standing, StopTheWorld, Strategy};
 use crate::error::Error;
 use crate::exchange::Run;
-use crate::fit::{Fit, Patch, fit, overwritten};
-use crate::frames::{self, Frames, Unwinder};
+use crate::fit::{Fit, overwritten};
+use crate::frames::{Frames, Unwinder};
 use crate::hands::borrow;
 use crate::hooks::Hooks;
 use crate::image::Images;
-use crate::install::{InstallError, Mapped, install};
-use crate::installed::{Installed, State};
+use crate::install::{Mapped, install};
+use crate::installed::Installed;
 use crate::link::Image;
 use crate::memory::Memory;
 use crate::placed::Placed;
-use crate::plan::Site;
-use crate::process::Pid;
 use crate::record::Record;
 use crate::release::discard;
-use crate::repair::repair;
-use crate::report::{Applied, Fits, Outcome, Replaced, Report, Superseded};
-use crate::revert::{clear_away, undo};
+use crate::report::Applied;
+use crate::revert::undo;
 use crate::session::Session;
 use crate::stack::stack_check;
 use crate::status::Status;
 use crate::supersede::Ground;
 use livepatch_bundle::{Phase, RunAddr};
-use livepatch_match::{Code, text_branches_into};
-use std::path::PathBuf;
-use std::time::Duration;
-
-/// How `apply` does its work.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where separate debug files are looked for, too.
-    pub debug_dirs: Vec<PathBuf>,
-    /// How long to wait for a quiet moment.
-    pub timeout: Duration,
-    /// Whether only the overwritten bytes must be on no stack.
-    pub bytes_only: bool,
-    /// Whether nothing is to be written.
-    pub dry_run: bool,
-    /// How long a hook may take.
-    pub hook_time: Duration,
-}
-
-/// Applies `patch` to the process.
-///
-/// # Errors
-/// Why not; [`Error::status`] tells whether anything changed.
-pub fn apply(pid: Pid, patch: Patch<'_>, options: &Options) -> Result<Report, Error> {
-    let (session, _lock) = if options.dry_run {
-        (Session::open(pid)?, None)
-    } else {
-        let (session, lock) = Session::open_locked(pid, options.timeout)?;
-        (session, Some(lock))
-    };
-    session.refuse_confined()?;
-    let images = session.images(&options.debug_dirs);
-    let found = session.patches(&images);
-    if !options.dry_run && repair(&session, &found, &options.into(), &options.debug_dirs, None)? {
-        // What was read is out of date.
-        drop(images);
-        let session = Session::open(pid)?;
-        let images = session.images(&options.debug_dirs);
-        let patches = session.patches(&images).patches;
-        return apply_in(&session, &images, &patches, patch, options);
-    }
-    apply_in(&session, &images, &found.patches, patch, options)
-}
-
-/// Applies `patch`; the caller holds the lock.
-fn apply_in(
-    session: &Session,
-    images: &Images<'_>,
-    patches: &[Installed],
-    patch: Patch<'_>,
-    options: &Options,
-) -> Result<Report, Error> {
-    let pid = session.pid();
-    let name = &patch.bundle.manifest.name;
-    let report = |outcome| Report {
-        pid: pid.0,
-        process: session.target.name.clone(),
-        patch: name.clone(),
-        outcome,
-    };
-    if is_applied(patches, patch) {
-        return Ok(report(Outcome::AlreadyApplied));
-    }
-    let ground = Ground::divide(pid, &patch.bundle.manifest.supersedes, patches)?;
-    refuse_taken_name(pid, &ground.kept, name)?;
-    let mut fit = fit(session, images, &ground, patch)?;
-    let likely = fit.places.first().copied().ok_or(InstallError::NoPlace)?;
-    let record = fit.plan.record(likely)?;
-    if options.bytes_only {
-        refuse_branches(fit.plan.sites(), &record)?;
-    }
-    let module = record.module.start;
-    let unwinders =
-        frames::needed(images, module, patch.bundle).map_err(|source| Error::Frames {
-            pid,
-            source: Box::new(source),
-        })?;
-    if options.dry_run {
-        fit.plan.image(likely)?;
-        return Ok(report(Outcome::WouldApply(fits(&fit, &record))));
-    }
-    let context = Context {
-        session,
-        images,
-        patches,
-        ground: &ground,
-        unwinders: &unwinders,
-        options,
-    };
-    let arena = arena::prepare(session, patches, fit.plan.needs())?;
-    if let Some(ready) = &arena {
-        fit.plan.set_arena(&ready.recorded);
-    }
-    let applied = bring_in(&context, &fit);
-    if let (Err(error), Some(ready)) = (&applied, &arena)
-        && error.status() != Status::Broken
-    {
-        ready.undo(session);
-    }
-    let mut applied = applied?;
-    let going = ground.going.iter();
-    applied.superseded = going.map(|patch| clear(pid, patch, options)).collect();
-    Ok(report(Outcome::Applied(applied)))
-}
-
-/// Gives back the memory of a patch that was superseded. If that fails it stays, which does no harm.
-fn clear(pid: Pid, patch: &Installed, options: &Options) -> Superseded {
-    let name = patch.record.name.clone();
-    match clear_away(pid, patch.prelude.base, options) {
-        Ok(reverted) => Superseded {
-            patch: name,
-            freed_bytes: reverted.freed_bytes,
-            retired: reverted.retired,
-        },
-        Err(error) => Superseded {
-            patch: name,
-            freed_bytes: 0,
-            retired: Some(error.to_string()),
-        },
-    }
-}
 
 /// Places the patch and makes the switch, or leaves nothing behind.
-fn bring_in(context: &Context<'_>, fit: &Fit<'_>) -> Result<Applied, Error> {
+pub(super) fn bring_in(context: &Context<'_>, fit: &Fit<'_>) -> Result<Applied, Error> {
     let Context {
         session, images, ..
     } = *context;
@@ -199,46 +75,6 @@ fn settle(
     }
 }
 
-/// Whether this very patch is in force already.
-fn is_applied(patches: &[Installed], patch: Patch<'_>) -> bool {
-    patches.iter().any(|installed| {
-        installed.state == State::Active
-            && installed.record.bundle == patch.digest
-            && installed.record.name == patch.bundle.manifest.name
-    })
-}
-
-/// No patch that stays may have the new one's name.
-fn refuse_taken_name(pid: Pid, kept: &[Installed], name: &str) -> Result<(), Error> {
-    let mut in_force = kept.iter().filter(|patch| !patch.is_left_over());
-    match in_force.any(|patch| patch.record.name == name) {
-        false => Ok(()),
-        true => Err(Error::NameTaken {
-            pid,
-            name: name.to_owned(),
-        }),
-    }
-}
-
-/// Without the stack check a thread may go on in old code, which must not run into the jump.
-fn refuse_branches(sites: &[Site], record: &Record) -> Result<(), Error> {
-    for (site, range) in sites.iter().zip(overwritten(record)) {
-        let entry = site.proven.entry;
-        let code = Code {
-            bytes: &site.old,
-            base: entry.0,
-            fields: None,
-        };
-        let inside = range.start.0 - entry.0..range.end.0 - entry.0;
-        let branches = text_branches_into(&code, &inside);
-        if branches.map_or(true, |branches| !branches.is_empty()) {
-            let name = site.proven.name.clone();
-            return Err(Error::LoopsToEntry { name, entry });
-        }
-    }
-    Ok(())
-}
-
 fn place(session: &Session, fit: &Fit<'_>) -> Result<Mapped, Error> {
     let mut hands = borrow(session)?;
     let link = |base: RunAddr| -> Result<Image, Error> { Ok(fit.plan.image(base)?) };
@@ -256,13 +92,13 @@ fn place(session: &Session, fit: &Fit<'_>) -> Result<Mapped, Error> {
 }
 
 /// What the switch needs to know about the process.
-struct Context<'a> {
-    session: &'a Session,
-    images: &'a Images<'a>,
-    patches: &'a [Installed],
-    ground: &'a Ground,
-    unwinders: &'a [Unwinder],
-    options: &'a Options,
+pub(super) struct Context<'a> {
+    pub(super) session: &'a Session,
+    pub(super) images: &'a Images<'a>,
+    pub(super) patches: &'a [Installed],
+    pub(super) ground: &'a Ground,
+    pub(super) unwinders: &'a [Unwinder],
+    pub(super) options: &'a Options,
 }
 
 impl<'a> Context<'a> {
@@ -418,13 +254,5 @@ fn take_out(
             );
             error
         }
-    }
-}
-
-fn fits(fit: &Fit<'_>, record: &Record) -> Fits {
-    Fits {
-        module: fit.module.clone(),
-        functions: record.functions.iter().map(Replaced::from).collect(),
-        mapped_bytes: fit.plan.layout().len(),
     }
 }
