@@ -189,6 +189,14 @@ pub enum Error {
         /// Their names.
         names: String,
     },
+    /// A file of ours cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Only some entries of a patch lead to it.
     #[error("`{name}` is in force in part in process {pid}")]
     NotWhole {

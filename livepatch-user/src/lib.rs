@@ -48,9 +48,11 @@ pub mod stack;
 pub mod status;
 pub mod stop;
 pub mod supersede;
+pub mod symbols;
 pub mod sys;
 #[cfg(test)]
 mod testing;
 pub mod trust;
 pub mod unwind;
 pub mod watch;
+mod whole_file;

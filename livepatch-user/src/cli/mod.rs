@@ -16,11 +16,12 @@ use crate::revert::{self, revert};
 use crate::select::{Selected, Selection, Wanted, select};
 use crate::status::Status;
 use crate::stop::on_tracer_thread;
+use crate::symbols::symbols;
 use crate::trust::Sources;
 use crate::watch;
 use clap::{CommandFactory, Parser};
 use many::{Many, Results};
-use options::{Command, Consistency, List, Output, Revert, Targets};
+use options::{Command, Consistency, List, Output, Revert, Symbols, Targets};
 use std::io;
 use thiserror::Error as ThisError;
 use told::{Told, say};
@@ -33,7 +34,7 @@ pub fn parse() -> Options {
         Command::Apply(apply) => &apply.check.targets,
         Command::Check(check) => &check.targets,
         Command::Revert(revert) => &revert.targets,
-        Command::List(_) | Command::Watch(_) => return options,
+        Command::List(_) | Command::Watch(_) | Command::Symbols(_) => return options,
     };
     if targets.is_empty() {
         let text = "say which processes: `--pid PID`, `--exe PATH` or `--lib LIBRARY`";
@@ -52,6 +53,7 @@ pub fn run(options: &Options) -> Status {
         Command::Revert(options) => revert_all(options),
         Command::List(options) => list_all(options),
         Command::Watch(options) => keep_watch(options),
+        Command::Symbols(options) => write_symbols(options),
     }
 }
 
@@ -61,7 +63,7 @@ pub fn writes(options: &Options) -> bool {
     match &options.command {
         Command::Apply(apply) => !apply.dry_run,
         Command::Revert(_) => true,
-        Command::Check(_) | Command::List(_) | Command::Watch(_) => false,
+        Command::Check(_) | Command::List(_) | Command::Watch(_) | Command::Symbols(_) => false,
     }
 }
 
@@ -87,6 +89,7 @@ pub fn output(options: &Options) -> Output {
         Command::Revert(revert) => revert.output,
         Command::List(list) => list.output,
         Command::Watch(watch) => watch.output,
+        Command::Symbols(symbols) => symbols.output,
     }
 }
 
@@ -239,6 +242,19 @@ fn keep_watch(options: &options::Watch) -> Status {
         Ok(()) => Status::Done,
         Err(error) => fail(options.output, &error),
     }
+}
+
+fn write_symbols(options: &Symbols) -> Status {
+    let pid = Pid(options.pid);
+    let told = match symbols(pid, &options.directory) {
+        Ok(files) if files.is_empty() => {
+            Told::nothing(pid, "no-patch", format!("process {pid} has no patch"))
+        }
+        Ok(files) => Told::files(pid, &files),
+        Err(error) => Told::error(pid, &error),
+    };
+    told.tell(options.output);
+    told.status
 }
 
 fn list_all(options: &List) -> Status {

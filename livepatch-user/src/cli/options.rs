@@ -43,6 +43,11 @@ pub enum Command {
         after_help = "Example:\n  livepatch watch --metrics /var/lib/prometheus/node-exporter/livepatch.prom"
     )]
     Watch(Watch),
+    /// Write the names of new code for perf and gdb.
+    #[command(
+        after_help = "Example:\n  livepatch symbols --pid 1234 --directory /tmp\n  gdb -p 1234 -x /tmp/livepatch-1234.gdb"
+    )]
+    Symbols(Symbols),
     /// List the patches of processes.
     #[command(after_help = "Example:\n  livepatch list --pid 1234")]
     List(List),
@@ -161,6 +166,21 @@ pub struct List {
     #[command(flatten)]
     /// Which processes. Default: every process that may be looked into.
     pub targets: Targets,
+    #[command(flatten)]
+    /// How to tell.
+    pub output: Output,
+}
+
+/// Options of `symbols`.
+#[derive(Debug, Args)]
+pub struct Symbols {
+    /// The process.
+    #[arg(long, value_name = "PID")]
+    pub pid: i32,
+    /// The directory that gets `perf-PID.map`, an ELF file for each patch, and `livepatch-PID.gdb`, which loads these. perf looks
+    /// for its file in /tmp.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub directory: PathBuf,
     #[command(flatten)]
     /// How to tell.
     pub output: Output,

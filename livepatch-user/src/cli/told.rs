@@ -8,6 +8,7 @@ use crate::report::{FailureReport, Listed, Report};
 use crate::status::Status;
 use serde::{Deserialize, Serialize};
 use std::io::Write;
+use std::path::PathBuf;
 
 /// Prints a line. Nobody may be left to read it (`livepatch list | head -1`), which changes nothing of what was done.
 pub(super) fn say(line: &str) {
@@ -60,6 +61,22 @@ impl Told {
             text: vec![text],
             help: None,
             facts: vec![serde_json::json!({ "pid": pid.0, "result": result }).to_string()],
+        }
+    }
+
+    /// Files that were written.
+    pub(super) fn files(pid: Pid, files: &[PathBuf]) -> Self {
+        let names: Vec<String> = files
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let fact = serde_json::json!({ "pid": pid.0, "result": "written", "files": names });
+        Self {
+            status: Status::Done,
+            result: "written".into(),
+            text: names,
+            help: None,
+            facts: vec![fact.to_string()],
         }
     }
 

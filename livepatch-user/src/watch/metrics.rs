@@ -1,9 +1,9 @@
 //! Figures for Prometheus' node exporter (its *textfile collector*), written whole or not at all.
 
+use crate::whole_file::write_whole;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt;
+use std::io;
 use std::path::Path;
 
 /// What has been counted.
@@ -30,16 +30,7 @@ impl Metrics {
 
     /// Writes the file beside its place and renames it.
     pub(super) fn write(&self, path: &Path) -> io::Result<()> {
-        let directory = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        let mut file = tempfile::Builder::new()
-            .prefix(".livepatch-")
-            .permissions(std::fs::Permissions::from_mode(0o644))
-            .tempfile_in(directory.unwrap_or(Path::new(".")))?;
-        file.write_all(self.text().as_bytes())?;
-        file.persist(path)?;
-        Ok(())
+        write_whole(path, self.text().as_bytes())
     }
 
     /// The text format: names of patches have no character that it would have to escape.
