@@ -114,7 +114,10 @@ impl Case {
             self.livepatch("revert")?;
         }
         let maps = fs::read_to_string(format!("/proc/{}/maps", self.target.pid()))?;
-        ensure!(!maps.contains("livepatch"), "something is left:\n{maps}");
+        ensure!(
+            !maps.contains("/memfd:livepatch"),
+            "something is left:\n{maps}"
+        );
         Ok(())
     }
 }

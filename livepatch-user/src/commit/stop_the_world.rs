@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 /// The pause between two attempts: short at first, since most functions are left soon.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// The pause is no longer than so many attempts took: where they are short, many find the moment in which a busy function is left.
+const PAUSE_PER_ATTEMPT: u32 = 10;
 /// How long one stop may take before the target is let go again.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -43,10 +45,12 @@ impl Strategy for StopTheWorld<'_> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
+            let begun = Instant::now();
             match self.attempt(runs, in_stop, attempt) {
                 Err(error) if error.is_busy() && start.elapsed() + pause < self.timeout => {
+                    let enough = begun.elapsed() * PAUSE_PER_ATTEMPT;
                     std::thread::sleep(pause);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    pause = (pause * 2).min(enough).clamp(FIRST_PAUSE, LONGEST_PAUSE);
                 }
                 Err(CommitError::Busy { pid, holders, .. }) => {
                     return Err(CommitError::Busy {
