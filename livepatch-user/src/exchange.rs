@@ -3,7 +3,7 @@
 //! Entries that share a page, or lie on neighbouring ones, are written as one *run*: the bytes between them are
 //! written back as they were read and compared just before. A patch of one function is one write.
 //!
-//! Pure but for the [`Memory`] that [`Run::gather`] reads.
+//! Pure but for the [`Memory`] that [`gather`] reads.
 
 use crate::memory::{Memory, Unreadable};
 use crate::place::PAGE;
@@ -35,6 +35,12 @@ impl Exchange {
             after: self.before.clone(),
         }
     }
+
+    /// The pages that it touches.
+    pub fn pages(&self) -> impl Iterator<Item = RunAddr> + use<> {
+        let first = self.address.0 & !(PAGE - 1);
+        (first..self.end()).step_by(PAGE as usize).map(RunAddr)
+    }
 }
 
 /// Why exchanges cannot be made.
@@ -58,81 +64,60 @@ pub enum ExchangeError {
     Unreadable(#[from] Unreadable),
 }
 
-/// One contiguous write, and what it replaces.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// First address.
-    pub address: RunAddr,
-    /// The bytes as they are.
-    pub before: Vec<u8>,
-    /// The bytes as they shall be.
-    pub after: Vec<u8>,
-}
-
-impl Run {
-    /// Gathers exchanges into runs and checks that each finds the bytes that it replaces.
-    ///
-    /// # Errors
-    /// When entries overlap or the text is not as expected.
-    pub fn gather(
-        mut exchanges: Vec<Exchange>,
-        memory: &dyn Memory,
-    ) -> Result<Vec<Self>, ExchangeError> {
-        exchanges.sort_by_key(|exchange| exchange.address);
-        if let Some(pair) = exchanges
+/// Gathers exchanges into runs: contiguous exchanges with what lies between. Each layer is applied to what the layers before it
+/// leave, so that earlier patches can go and a new one come in the same writes; each exchange must find the bytes that it replaces.
+///
+/// # Errors
+/// When entries of one layer overlap or the text is not as expected.
+pub fn gather(
+    layers: &[Vec<Exchange>],
+    memory: &dyn Memory,
+) -> Result<Vec<Exchange>, ExchangeError> {
+    let mut all: Vec<(usize, &Exchange)> = Vec::new();
+    for (number, layer) in layers.iter().enumerate() {
+        let mut layer: Vec<&Exchange> = layer.iter().collect();
+        layer.sort_by_key(|exchange| exchange.address);
+        if let Some(pair) = layer
             .windows(2)
             .find(|pair| pair[0].end() > pair[1].address.0)
         {
             return Err(ExchangeError::Overlap(pair[1].address));
         }
-        let near = |a: &Exchange, b: &Exchange| b.address.0 / PAGE <= (a.end() - 1) / PAGE + 1;
-        exchanges
-            .chunk_by(near)
-            .map(|group| Self::read(group, memory))
-            .collect()
+        all.extend(layer.into_iter().map(|exchange| (number, exchange)));
     }
+    all.sort_by_key(|(_, exchange)| (exchange.address, exchange.end()));
+    let near = |(_, a): &(usize, &Exchange), (_, b): &(usize, &Exchange)| {
+        b.address.0 / PAGE <= (a.end() - 1) / PAGE + 1
+    };
+    all.chunk_by(near).map(|group| run(group, memory)).collect()
+}
 
-    fn read(group: &[Exchange], memory: &dyn Memory) -> Result<Self, ExchangeError> {
-        let address = group[0].address;
-        let end = group.last().map_or(address.0, Exchange::end);
-        let before = memory.read_vec(address, (end - address.0) as usize)?;
-        let mut after = before.clone();
-        for exchange in group {
-            let start = (exchange.address.0 - address.0) as usize;
-            let range = start..start + exchange.before.len();
-            if before[range.clone()] != exchange.before {
-                let (expected, found) = (exchange.before.clone(), before[range].to_vec());
-                return Err(ExchangeError::Changed {
-                    address: exchange.address,
-                    expected,
-                    found,
-                });
-            }
-            after[range].copy_from_slice(&exchange.after);
+/// One run of exchanges, each with the number of its layer.
+fn run(group: &[(usize, &Exchange)], memory: &dyn Memory) -> Result<Exchange, ExchangeError> {
+    let address = group[0].1.address;
+    let end = group.iter().map(|(_, exchange)| exchange.end()).max();
+    let len = end.map_or(0, |end| end - address.0);
+    let before = memory.read_vec(address, len as usize)?;
+    let mut after = before.clone();
+    let mut by_layer = group.to_vec();
+    by_layer.sort_by_key(|(layer, _)| *layer);
+    for (_, exchange) in by_layer {
+        let start = (exchange.address.0 - address.0) as usize;
+        let place = &mut after[start..start + exchange.before.len()];
+        if *place != *exchange.before {
+            return Err(ExchangeError::Changed {
+                address: exchange.address,
+                expected: exchange.before.clone(),
+                found: place.to_vec(),
+            });
         }
-        Ok(Self {
-            address,
-            before,
-            after,
-        })
+        place.copy_from_slice(&exchange.after);
     }
-
-    /// The run that takes this one back.
-    #[must_use]
-    pub fn reversed(&self) -> Self {
-        Self {
-            address: self.address,
-            before: self.after.clone(),
-            after: self.before.clone(),
-        }
-    }
-
-    /// The pages that the run touches.
-    pub fn pages(&self) -> impl Iterator<Item = RunAddr> + use<> {
-        let first = self.address.0 & !(PAGE - 1);
-        let end = self.address.0 + self.before.len() as u64;
-        (first..end).step_by(PAGE as usize).map(RunAddr)
-    }
+    Ok(Exchange {
+        address,
+        before,
+        after,
+    })
 }
 
 #[cfg(test)]
@@ -165,12 +150,12 @@ mod tests {
     #[test]
     fn neighbours_are_one_run_and_bytes_between_stay() {
         let text = Text((0..0x8000_u32).map(|i| (i / 0x100) as u8).collect());
-        let runs = Run::gather(
-            vec![
+        let runs = gather(
+            &[vec![
                 exchange(0x1800, 0x18),
                 exchange(0x1000, 0x10),
                 exchange(0x7000, 0x70),
-            ],
+            ]],
             &text,
         )
         .unwrap();
@@ -184,7 +169,7 @@ mod tests {
     #[test]
     fn other_bytes_than_expected_are_an_error() {
         let text = Text(vec![0x90; 0x2000]);
-        let error = Run::gather(vec![exchange(0x1000, 0x55)], &text).unwrap_err();
+        let error = gather(&[vec![exchange(0x1000, 0x55)]], &text).unwrap_err();
         assert!(matches!(
             error,
             ExchangeError::Changed {
@@ -197,14 +182,17 @@ mod tests {
     #[test]
     fn overlapping_entries_are_an_error() {
         let text = Text(vec![0x90; 0x2000]);
-        let error =
-            Run::gather(vec![exchange(0x1000, 0x90), exchange(0x1003, 0x90)], &text).unwrap_err();
+        let error = gather(
+            &[vec![exchange(0x1000, 0x90), exchange(0x1003, 0x90)]],
+            &text,
+        )
+        .unwrap_err();
         assert_eq!(error, ExchangeError::Overlap(RunAddr(0x1003)));
     }
 
     #[test]
     fn a_run_names_its_pages() {
-        let run = Run {
+        let run = Exchange {
             address: RunAddr(0x1ffe),
             before: vec![0; 5],
             after: vec![0; 5],
@@ -213,5 +201,29 @@ mod tests {
             run.pages().collect::<Vec<_>>(),
             [RunAddr(0x1000), RunAddr(0x2000)]
         );
+    }
+
+    /// Bytes at 0x1000 + `at` that are exchanged.
+    fn at(at: u64, before: &[u8], after: &[u8]) -> Exchange {
+        Exchange {
+            address: RunAddr(0x1000 + at),
+            before: before.to_vec(),
+            after: after.to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_layer_finds_what_the_one_before_leaves() {
+        let mut bytes = vec![0x90; 0x3000];
+        bytes[0x1010..0x1018].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        let text = Text(bytes);
+        let old = vec![at(0x10, &[1, 2, 3, 4, 5], &[0x55; 5])];
+        let new = vec![at(0x10, &[0x55, 0x55, 0x55, 0x55, 0x55, 6], &[0xe9; 6])];
+        let runs = gather(&[old.clone(), new.clone()], &text).unwrap();
+        assert_eq!(runs, [at(0x10, &[1, 2, 3, 4, 5, 6], &[0xe9; 6])]);
+        let runs = gather(&[old, vec![]], &text).unwrap();
+        assert_eq!(runs, [at(0x10, &[1, 2, 3, 4, 5], &[0x55; 5])]);
+        let error = gather(&[vec![], new], &text).unwrap_err();
+        assert!(matches!(error, ExchangeError::Changed { .. }), "{error}");
     }
 }

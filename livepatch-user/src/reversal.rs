@@ -3,7 +3,7 @@
 use crate::arena;
 use crate::commit::{Standing, StopTheWorld, Strategy};
 use crate::error::Error;
-use crate::exchange::{Exchange, Run};
+use crate::exchange::{Exchange, gather};
 use crate::frames::Frames;
 use crate::hands::{Loan, borrow};
 use crate::hooks::Hooks;
@@ -67,7 +67,7 @@ pub(crate) struct Reversal<'a> {
     /// Whether its hooks may refuse.
     pub(crate) may_refuse: bool,
     /// What the switch wrote that brought it, if that is known: then exactly this is taken back.
-    pub(crate) back: Option<&'a [Run]>,
+    pub(crate) back: Option<&'a [Exchange]>,
 }
 
 impl Reversal<'_> {
@@ -78,11 +78,10 @@ impl Reversal<'_> {
     pub(crate) fn run(&self) -> Result<Reverted, Error> {
         let exchanges = self.exchanges()?;
         let functions = exchanges.len();
-        let runs =
-            Run::gather(exchanges, &self.session.memory).map_err(|source| Error::Entries {
-                pid: self.session.pid(),
-                source,
-            })?;
+        let runs = gather(&[exchanges], &self.session.memory).map_err(|source| Error::Entries {
+            pid: self.session.pid(),
+            source,
+        })?;
         let in_force = !self.patch().is_left_over();
         let (stop, pointers) = self.switch_with_hooks(&runs, in_force)?;
         if in_force {
@@ -105,7 +104,11 @@ impl Reversal<'_> {
     }
 
     /// The switch back between its hooks. When it fails after a hook ran, the hooks of the apply run again.
-    fn switch_with_hooks(&self, runs: &[Run], in_force: bool) -> Result<(Stop, Pointers), Error> {
+    fn switch_with_hooks(
+        &self,
+        runs: &[Exchange],
+        in_force: bool,
+    ) -> Result<(Stop, Pointers), Error> {
         let hooks = self.hooks();
         let asked = in_force && self.may_refuse;
         let before = match asked {
@@ -158,12 +161,7 @@ impl Reversal<'_> {
             return Err(Error::Covered { pid, name, by });
         }
         if let Some(runs) = self.back {
-            let back = |run: &Run| Exchange {
-                address: run.address,
-                before: run.after.clone(),
-                after: run.before.clone(),
-            };
-            return Ok(runs.iter().map(back).collect());
+            return Ok(runs.iter().map(Exchange::reversed).collect());
         }
         match self.patch().state {
             State::Overwritten { entry } => Err(Error::Overwritten { pid, name, entry }),
@@ -188,7 +186,7 @@ impl Reversal<'_> {
         }
     }
 
-    fn switch(&self, runs: &[Run], asked: bool) -> Result<(Stop, Pointers), Error> {
+    fn switch(&self, runs: &[Exchange], asked: bool) -> Result<(Stop, Pointers), Error> {
         let (_, end) = self.patch().code();
         let forbidden = match self.options.bytes_only {
             true => Vec::new(),

@@ -6,7 +6,7 @@
 
 use crate::apply;
 use crate::error::Error;
-use crate::exchange::Run;
+use crate::exchange::Exchange;
 use crate::image::Images;
 use crate::installed::{Found, Installed};
 use crate::process::Pid;
@@ -95,7 +95,7 @@ fn revert_found(
 pub(crate) fn undo(
     pid: Pid,
     base: RunAddr,
-    runs: &[Run],
+    runs: &[Exchange],
     options: &apply::Options,
 ) -> Result<(), Error> {
     at(

@@ -6,8 +6,8 @@
 //! hooks of the new patch run, and a later revert leads to the program as it was built.
 
 use crate::error::Error;
-use crate::exchange::{Exchange, ExchangeError};
-use crate::installed::{Installed, State, dependents};
+use crate::exchange::Exchange;
+use crate::installed::{Installed, State, dependents, redirect_exchange};
 use crate::memory::{Memory, Unreadable};
 use crate::process::Pid;
 use crate::record::Redirect;
@@ -63,45 +63,12 @@ impl Ground {
         }
     }
 
-    /// What is to be written so that the patches that go are out of force, and the new jumps are there.
-    ///
-    /// # Errors
-    /// When the text is not what the new patch was fitted to.
-    pub fn exchanges(
-        &self,
-        new: &[Redirect],
-        memory: &dyn Memory,
-    ) -> Result<Vec<Exchange>, ExchangeError> {
-        let before = self.before(memory);
-        let old = self.going.iter().flat_map(|patch| &patch.record.functions);
-        let ranges = merged(old.chain(new).map(|redirect| {
-            let start = redirect.site.0;
-            (start, start + redirect.jump.len() as u64)
-        }));
-        let exchange = |(start, end): (u64, u64)| -> Result<Exchange, ExchangeError> {
-            let (address, len) = (RunAddr(start), (end - start) as usize);
-            let mut after = before.read_vec(address, len)?;
-            let inside = |redirect: &&Redirect| (start..end).contains(&redirect.site.0);
-            for redirect in new.iter().filter(inside) {
-                let at = (redirect.site.0 - start) as usize;
-                let place = &mut after[at..at + redirect.jump.len()];
-                if *place != *redirect.saved {
-                    return Err(ExchangeError::Changed {
-                        address: redirect.site,
-                        expected: redirect.saved.clone(),
-                        found: place.to_vec(),
-                    });
-                }
-                place.copy_from_slice(&redirect.jump);
-            }
-            let before = memory.read_vec(address, len)?;
-            Ok(Exchange {
-                address,
-                before,
-                after,
-            })
-        };
-        ranges.into_iter().map(exchange).collect()
+    /// What is to be written: the jumps of the patches that go are taken back, the latest patch's first, and the new ones come.
+    #[must_use]
+    pub fn layers(&self, new: &[Redirect]) -> Vec<Vec<Exchange>> {
+        let new = new.iter().map(redirect_exchange).collect();
+        let going = self.going.iter().map(Installed::undo);
+        going.chain(std::iter::once(new)).collect()
     }
 
     /// The code that nothing leads to afterwards: no thread may be inside.
@@ -120,20 +87,6 @@ fn whole(pid: Pid, patch: &Installed) -> Result<(), Error> {
         State::Partial { .. } => Err(Error::NotWhole { pid, name }),
         _ => Ok(()),
     }
-}
-
-/// Ascending ranges, those that overlap joined.
-fn merged(ranges: impl Iterator<Item = (u64, u64)>) -> Vec<(u64, u64)> {
-    let mut sorted: Vec<_> = ranges.collect();
-    sorted.sort_unstable();
-    let mut merged: Vec<(u64, u64)> = Vec::with_capacity(sorted.len());
-    for (start, end) in sorted {
-        match merged.last_mut() {
-            Some(last) if start < last.1 => last.1 = last.1.max(end),
-            _ => merged.push((start, end)),
-        }
-    }
-    merged
 }
 
 /// Memory as it was before some patches were applied.
@@ -184,15 +137,5 @@ mod tests {
         assert_eq!(read(0x1005, 1), [2]);
         assert_eq!(read(0x101e, 2), [0xcc, 6]);
         assert!(before.read_vec(RunAddr(0x101f), 2).is_err(), "the end");
-    }
-
-    #[test]
-    fn ranges_that_overlap_are_one() {
-        let ranges = [(10, 15), (0, 5), (12, 26), (5, 8), (40, 45)];
-        assert_eq!(
-            merged(ranges.into_iter()),
-            [(0, 5), (5, 8), (10, 26), (40, 45)]
-        );
-        assert_eq!(merged(std::iter::empty()), []);
     }
 }

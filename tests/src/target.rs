@@ -147,6 +147,24 @@ impl Target {
     }
 }
 
+/// The children of all threads of a process.
+///
+/// # Errors
+/// When the process is gone.
+pub fn children(pid: u32) -> Result<Vec<u32>> {
+    let mut children = Vec::new();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    for task in tasks.with_context(|| format!("process {pid} is gone"))? {
+        // A thread may end meanwhile.
+        let list = fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+        children.extend(
+            list.split_whitespace()
+                .filter_map(|pid| pid.parse::<u32>().ok()),
+        );
+    }
+    Ok(children)
+}
+
 fn into_stdin(writer: std::io::PipeWriter) -> ChildStdin {
     ChildStdin::from(std::os::fd::OwnedFd::from(writer))
 }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use livepatch_tests::program::Program;
 use livepatch_tests::snapshot::{Extent, Snapshot};
-use livepatch_tests::target::{Target, dying};
+use livepatch_tests::target::{Target, children, dying};
 use livepatch_tests::tools::{livepatch, run};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -56,6 +56,13 @@ fn check(command: &mut Command, program: &Program) -> Result<()> {
     let pid = target.pid();
     in_and_out(&mut target, pid, program)?;
     target.check_undisturbed()
+}
+
+/// The process that answers where `unshare` stays its parent.
+fn only_child(target: &Target) -> Result<u32> {
+    let children = children(target.pid())?;
+    ensure!(children.len() == 1, "the children are {children:?}");
+    Ok(children[0])
 }
 
 fn unshare(arguments: &[&str]) -> Command {
@@ -160,9 +167,7 @@ fn a_pid_namespace() -> Result<()> {
     let (program, _) = case("changed_body", "pid_namespace")?;
     let mut command = unshare(&["--pid", "--fork", "--kill-child", "--mount-proc"]);
     let mut target = Target::start(command.arg(program.executable()))?;
-    let outer = target.pid();
-    let children = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"))?;
-    let pid = children.trim().parse()?;
+    let pid = only_child(&target)?;
     in_and_out(&mut target, pid, &program)
 }
 
@@ -191,9 +196,7 @@ fn a_container() -> Result<()> {
     install(&std::path::absolute(program.executable())?, &place)?;
     let script = r#"exec unshare --user --map-root-user --mount --pid --fork --kill-child chroot "$1" /program"#;
     let mut target = Target::start(dying("sh").args(["-ec", script, "sh"]).arg(&place))?;
-    let outer = target.pid();
-    let children = fs::read_to_string(format!("/proc/{outer}/task/{outer}/children"))?;
-    let pid = children.trim().parse()?;
+    let pid = only_child(&target)?;
     in_and_out(&mut target, pid, &program)
 }
 

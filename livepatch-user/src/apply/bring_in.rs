@@ -3,7 +3,7 @@
 use super::{Options, fits};
 use crate::commit::{Standing, StopTheWorld, Strategy};
 use crate::error::Error;
-use crate::exchange::Run;
+use crate::exchange::{Exchange, gather};
 use crate::fit::{Fit, overwritten};
 use crate::frames::{Frames, Unwinder};
 use crate::hands::borrow;
@@ -55,7 +55,7 @@ fn settle(
     context: &Context<'_>,
     fit: &Fit<'_>,
     applied: Applied,
-    runs: &[Run],
+    runs: &[Exchange],
 ) -> Result<Applied, Error> {
     let record = fit.plan.record(applied.base)?;
     let hooks = context.hooks(context.placed(applied.base, &record));
@@ -129,7 +129,7 @@ fn switch(
     context: &Context<'_>,
     fit: &Fit<'_>,
     mapped: Mapped,
-) -> Result<(Applied, Vec<Run>), (Error, Vec<Run>)> {
+) -> Result<(Applied, Vec<Exchange>), (Error, Vec<Exchange>)> {
     let Context {
         session,
         images,
@@ -144,9 +144,7 @@ fn switch(
         .record(mapped.base)
         .map_err(|error| early(error.into()))?;
     read_back(session, fit, mapped).map_err(early)?;
-    let exchanges = ground.exchanges(&record.functions, &session.memory);
-    let runs = exchanges.and_then(|exchanges| Run::gather(exchanges, &session.memory));
-    let runs = runs.map_err(|source| {
+    let runs = gather(&ground.layers(&record.functions), &session.memory).map_err(|source| {
         early(Error::Entries {
             pid: session.pid(),
             source,
@@ -219,7 +217,7 @@ fn read_back(session: &Session, fit: &Fit<'_>, mapped: Mapped) -> Result<(), Err
 
 /// Gives the target its private copies of the pages to be written, by writing what they hold already, so that the stop
 /// need not wait for it. If that is refused, so will the switch be, which can say more.
-fn prepare_pages(session: &Session, runs: &[Run]) {
+fn prepare_pages(session: &Session, runs: &[Exchange]) {
     for run in runs {
         session
             .memory
@@ -233,7 +231,7 @@ fn take_out(
     session: &Session,
     images: &Images<'_>,
     mapped: Mapped,
-    runs: &[Run],
+    runs: &[Exchange],
     error: Error,
 ) -> Error {
     let gone = matches!(
@@ -245,7 +243,12 @@ fn take_out(
     if gone || error.status() == Status::Broken {
         return error;
     }
-    match discard(session, images, mapped, runs.iter().flat_map(Run::pages)) {
+    match discard(
+        session,
+        images,
+        mapped,
+        runs.iter().flat_map(Exchange::pages),
+    ) {
         Ok(_) => error,
         Err(left) => {
             tracing::warn!(

@@ -1,26 +1,23 @@
 //! `apply` and `check`: on one process, on several, and on all or none.
 
 use super::many::{Many, Results};
-use super::options::{Apply, Check, Consistency};
+use super::options::{Apply, Check};
 use super::told::{Told, complain, say};
 use super::{conclude, each, fail, told};
 use crate::apply::{self, apply};
 use crate::fit::Patch;
-use crate::revert::{self, revert};
+use crate::revert::revert;
 use crate::select::{Selected, Selection};
 use crate::status::Status;
 use crate::stop::on_tracer_thread;
-use crate::trust::{Admitted, Policy, Sources};
+use crate::trust::{Admitted, Policy};
 use std::time::Duration;
 
 /// `livepatch apply`.
 pub(super) fn apply_all(options: &Apply) -> Status {
     let how = apply::Options {
-        debug_dirs: options.check.debug_dirs.clone(),
-        timeout: options.switch.timeout,
-        bytes_only: options.switch.consistency == Consistency::Function,
         dry_run: options.dry_run,
-        hook_time: options.switch.hook_timeout,
+        ..options.switch.apply(&options.check.debug_dirs)
     };
     with_bundle(&options.check, |admitted| {
         if options.all_or_nothing && !how.dry_run {
@@ -55,11 +52,7 @@ struct Supersedes;
 
 /// Reads the bundle once, for all processes.
 fn with_bundle(check: &Check, work: impl FnOnce(&Admitted) -> Status) -> Status {
-    let sources = Sources {
-        config: check.trust.config.clone(),
-        keys: check.trust.keys.clone(),
-    };
-    let policy = Policy::read(&sources).map_err(Into::into);
+    let policy = Policy::read(&check.trust.sources()).map_err(Into::into);
     match policy.and_then(|policy| policy.admit(&check.bundle)) {
         Ok(admitted) => work(&admitted),
         Err(error) => {
@@ -136,18 +129,13 @@ fn take_back(
         let (some, all) = (done.len(), results.0.len());
         say(&format!("taking it back from {some} of {all}:"));
     }
-    let how = revert::Options {
-        timeout: how.timeout,
-        bytes_only: how.bytes_only,
-        hook_time: how.hook_time,
-    };
     let name = admitted.bundle.manifest.name.as_str();
     let back = Many {
         targets: &targets,
         ..*many
     };
     let reverted = back.run(false, &|target| {
-        let result = on_tracer_thread(|| revert(target.pid, Some(name), how));
+        let result = on_tracer_thread(|| revert(target.pid, Some(name), how.into()));
         still_applied(told(target, result))
     });
     let left = reverted.0.iter().filter(|told| told.status != Status::Done);

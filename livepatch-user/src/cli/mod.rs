@@ -21,8 +21,9 @@ use crate::trust::Sources;
 use crate::watch;
 use clap::{CommandFactory, Parser};
 use many::{Many, Results};
-use options::{Command, Consistency, List, Output, Revert, Symbols, Targets};
+use options::{Command, Consistency, List, Output, Revert, Switch, Symbols, Targets, Trust};
 use std::io;
+use std::path::PathBuf;
 use thiserror::Error as ThisError;
 use told::{Told, say};
 
@@ -126,8 +127,36 @@ impl Targets {
     }
 
     fn at_once(&self) -> usize {
-        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
-        self.jobs.map_or_else(processors, usize::from)
+        at_once(self.jobs)
+    }
+}
+
+/// How many processes to work on at a time.
+fn at_once(jobs: Option<u16>) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    jobs.map_or_else(processors, usize::from)
+}
+
+impl Switch {
+    /// How `apply` does its work with these options.
+    fn apply(&self, debug_dirs: &[PathBuf]) -> crate::apply::Options {
+        crate::apply::Options {
+            debug_dirs: debug_dirs.to_vec(),
+            timeout: self.timeout,
+            bytes_only: self.consistency == Consistency::Function,
+            dry_run: false,
+            hook_time: self.hook_timeout,
+        }
+    }
+}
+
+impl Trust {
+    /// Where the policy and the keys are.
+    fn sources(&self) -> Sources {
+        Sources {
+            config: self.config.clone(),
+            keys: self.keys.clone(),
+        }
     }
 }
 
@@ -195,11 +224,7 @@ fn told(target: Selected, result: Result<Report, Error>) -> Told {
 }
 
 fn revert_all(options: &Revert) -> Status {
-    let how = revert::Options {
-        timeout: options.switch.timeout,
-        bytes_only: options.switch.consistency == Consistency::Function,
-        hook_time: options.switch.hook_timeout,
-    };
+    let how = revert::Options::from(&options.switch.apply(&[]));
     each(&options.targets, options.output, &|target| {
         let pid = target.pid;
         let result = on_tracer_thread(|| revert(pid, options.name.as_deref(), how));
@@ -218,25 +243,13 @@ fn revert_all(options: &Revert) -> Status {
 }
 
 fn keep_watch(options: &options::Watch) -> Status {
-    let switch = &options.switch;
-    let how = crate::apply::Options {
-        debug_dirs: options.debug_dirs.clone(),
-        timeout: switch.timeout,
-        bytes_only: switch.consistency == Consistency::Function,
-        dry_run: false,
-        hook_time: switch.hook_timeout,
-    };
-    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
     let watched = watch::watch(watch::Options {
         directory: options.directory.clone(),
         metrics: options.metrics.clone(),
         revert_removed: options.revert_removed,
-        sources: Sources {
-            config: options.trust.config.clone(),
-            keys: options.trust.keys.clone(),
-        },
-        apply: how,
-        at_once: options.jobs.map_or_else(processors, usize::from),
+        sources: options.trust.sources(),
+        apply: options.switch.apply(&options.debug_dirs),
+        at_once: at_once(options.jobs),
     });
     match watched {
         Ok(()) => Status::Done,

@@ -9,7 +9,7 @@ mod text;
 pub use stop_the_world::{StopTheWorld, space_of};
 pub use text::{Text, TextError, exchange};
 
-use crate::exchange::Run;
+use crate::exchange::Exchange;
 use crate::process::Pid;
 use crate::report::Stop;
 use crate::status::Status;
@@ -28,7 +28,7 @@ pub trait Strategy {
     /// [`CommitError`]; the target is as it was unless [`CommitError::is_broken`].
     fn switch(
         &mut self,
-        runs: &[Run],
+        runs: &[Exchange],
         in_stop: &mut dyn FnMut(&[Standing]) -> Result<(), Veto>,
     ) -> Result<Stop, CommitError>;
 }

@@ -2,7 +2,7 @@
 
 use super::text::{Text, exchange};
 use super::{CommitError, Holder, Holders, Standing, Strategy, Veto};
-use crate::exchange::Run;
+use crate::exchange::Exchange;
 use crate::memory::{Memory, Unreadable};
 use crate::process::{
     Activity, Backing, Mapping, Pid, ProcessMemory, Range, Target, Tid, WriteError, maps,
@@ -39,7 +39,7 @@ pub struct StopTheWorld<'a> {
 impl Strategy for StopTheWorld<'_> {
     fn switch(
         &mut self,
-        runs: &[Run],
+        runs: &[Exchange],
         in_stop: &mut dyn FnMut(&[Standing]) -> Result<(), Veto>,
     ) -> Result<Stop, CommitError> {
         let start = Instant::now();
@@ -69,7 +69,7 @@ impl Strategy for StopTheWorld<'_> {
 impl StopTheWorld<'_> {
     fn attempt(
         &mut self,
-        runs: &[Run],
+        runs: &[Exchange],
         in_stop: &mut dyn FnMut(&[Standing]) -> Result<(), Veto>,
         attempt: u32,
     ) -> Result<Stop, CommitError> {
@@ -112,7 +112,7 @@ impl StopTheWorld<'_> {
             vetoed = in_stop(&standing);
         }
         if vetoed.is_err() {
-            let back: Vec<Run> = runs.iter().map(Run::reversed).collect();
+            let back: Vec<Exchange> = runs.iter().map(Exchange::reversed).collect();
             exchanged = exchange(&text, &back);
         }
         let threads = stopped.threads().len();

@@ -1,6 +1,6 @@
 //! Writing the runs, or none of them.
 
-use crate::exchange::Run;
+use crate::exchange::Exchange;
 use crate::memory::{Memory, Unreadable};
 use crate::process::WriteError;
 use livepatch_bundle::RunAddr;
@@ -46,7 +46,7 @@ pub enum TextError {
 ///
 /// # Errors
 /// [`TextError`]; only [`TextError::NotUndone`] leaves the text changed.
-pub fn exchange(text: &dyn Text, runs: &[Run]) -> Result<(), TextError> {
+pub fn exchange(text: &dyn Text, runs: &[Exchange]) -> Result<(), TextError> {
     for run in runs {
         if text.read_vec(run.address, run.before.len())? != run.before {
             return Err(TextError::Changed(run.address));
@@ -71,7 +71,7 @@ pub fn exchange(text: &dyn Text, runs: &[Run]) -> Result<(), TextError> {
 }
 
 /// Restores runs, the last one first; goes on after a failure and tells the first.
-fn restore(text: &dyn Text, runs: &[Run]) -> Result<(), TextError> {
+fn restore(text: &dyn Text, runs: &[Exchange]) -> Result<(), TextError> {
     let mut failed = None;
     for run in runs.iter().rev() {
         if let Err(source) = text.write(run.address, &run.before)
@@ -145,8 +145,8 @@ mod tests {
         }
     }
 
-    fn runs() -> Vec<Run> {
-        let run = |at| Run {
+    fn runs() -> Vec<Exchange> {
+        let run = |at| Exchange {
             address: RunAddr(at),
             before: vec![0x90; 5],
             after: vec![0xe9, 1, 2, 3, 4],

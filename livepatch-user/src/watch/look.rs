@@ -8,7 +8,7 @@ use crate::fit::Patch;
 use crate::guardian;
 use crate::process::{Pid, TargetError};
 use crate::report::Report;
-use crate::revert::{self, revert};
+use crate::revert::revert;
 use crate::session::Session;
 use crate::status::Status;
 use crate::stop::on_tracer_thread;
@@ -75,12 +75,10 @@ pub(super) fn look(pid: Pid, opening: bool, bundles: &Bundles, how: &apply::Opti
 /// Takes a patch back whose bundle was removed.
 pub(super) fn take_back(pid: Pid, patch: &str, how: &apply::Options) -> Tried {
     guardian::settle();
-    let how = revert::Options {
-        timeout: how.timeout,
-        bytes_only: how.bytes_only,
-        hook_time: how.hook_time,
-    };
-    tried(patch, on_tracer_thread(|| revert(pid, Some(patch), how)))
+    tried(
+        patch,
+        on_tracer_thread(|| revert(pid, Some(patch), how.into())),
+    )
 }
 
 fn tried(patch: &str, result: Result<Report, Error>) -> Tried {

@@ -1,9 +1,9 @@
 //! A real program built, and running.
 
 use super::Server;
-use crate::target::{Identity, dying};
+use crate::target::{Identity, children, dying};
 use crate::tools::{run, target_directory, tests_directory, tool};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -177,19 +177,4 @@ impl Drop for Instance {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The children of all threads of a process.
-fn children(pid: u32) -> Result<Vec<u32>> {
-    let mut children = Vec::new();
-    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
-    for task in tasks.with_context(|| format!("process {pid} is gone"))? {
-        // A thread may end meanwhile.
-        let list = fs::read_to_string(task?.path().join("children")).unwrap_or_default();
-        children.extend(
-            list.split_whitespace()
-                .filter_map(|pid| pid.parse::<u32>().ok()),
-        );
-    }
-    Ok(children)
 }
