@@ -8,9 +8,11 @@ mod decode;
 mod elf;
 mod roles;
 
+pub(crate) use elf::Elf;
+
+use crate::kernel::{Head, KERNEL_KIND};
 use crate::signature::Trailer;
 use crate::{Bundle, BundleError, Manifest, SCHEMA, format, verify};
-use serde::Deserialize;
 
 /// Decodes and verifies a bundle.
 ///
@@ -42,17 +44,14 @@ fn signature(elf: &elf::Elf<'_>, bytes: &[u8]) -> Result<(), BundleError> {
     ))
 }
 
-/// The one field that every version of the manifest has.
-#[derive(Deserialize)]
-struct Version {
-    schema: u64,
-}
-
 fn manifest(json: &[u8]) -> Result<Manifest, BundleError> {
     let failed = |error: serde_json::Error| BundleError::Manifest {
         source: error.into(),
     };
-    let version: Version = serde_json::from_slice(json).map_err(failed)?;
+    let version: Head = serde_json::from_slice(json).map_err(failed)?;
+    if version.kind.as_deref() == Some(KERNEL_KIND) {
+        return Err(BundleError::ForKernel);
+    }
     if version.schema != u64::from(SCHEMA) {
         return Err(BundleError::UnsupportedSchema {
             found: version.schema,
