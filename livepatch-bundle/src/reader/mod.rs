@@ -20,7 +20,7 @@ use crate::{Bundle, BundleError, Manifest, SCHEMA, format, verify};
 /// When the bytes are not a well-formed bundle of this schema. The variants of [`BundleError`] tell a file
 /// that is something else from one that is damaged, and from one of another version.
 pub fn read(bytes: &[u8]) -> Result<Bundle, BundleError> {
-    let elf = elf::Elf::parse(bytes)?;
+    let elf = Elf::parse(bytes)?;
     let manifest = manifest(elf.manifest()?)?;
     let roles = roles::Roles::assign(&elf)?;
     signature(&elf, bytes)?;
@@ -31,7 +31,7 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, BundleError> {
 
 /// A signature's section is the end of the file, where whoever checks signatures looks for it; nothing else may look
 /// like one.
-fn signature(elf: &elf::Elf<'_>, bytes: &[u8]) -> Result<(), BundleError> {
+fn signature(elf: &Elf<'_>, bytes: &[u8]) -> Result<(), BundleError> {
     let sections = elf.sections.iter();
     let mut named = sections.filter(|section| section.name == format::SIGNATURE);
     let section = named.next().map(|section| section.data.as_ptr_range());
