@@ -8,6 +8,7 @@ use crate::object::{AtomKind, Link, traced_at};
 use crate::program::{NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
 use livepatch_bundle::LinkAddr;
+use livepatch_kernel::module::ModuleSymbol;
 
 /// What the author should know.
 pub(super) fn warnings(program: &Program<'_>, closure: &Closure<'_>) -> Vec<String> {
@@ -54,7 +55,20 @@ fn replaced(program: &Program<'_>, old: OldAtom, host: &Host<'_>) -> Option<Stri
         let reason = "the old function has no place for ftrace (`notrace`, or too early), through which livepatches go";
         return Some(reason.to_owned());
     }
-    let kernel = host.kernel.filter(|_| host.module.is_none())?;
+    if let Some((module, file)) = host.module {
+        let mut named = file.named(atom.name).peekable();
+        if named.peek().is_none() {
+            return Some(format!("module `{module}` has no function of this name"));
+        }
+        let same = |symbol: &ModuleSymbol| {
+            let there = file.bytes(symbol, atom.bytes.len());
+            let differs = there.map(|there| differs(atom.bytes, there, &atom.links));
+            symbol.size == atom.size && differs == Some(None)
+        };
+        let found = named.any(same);
+        return (!found).then(|| format!("the old code is not that of module `{module}`"));
+    }
+    let kernel = host.kernel?;
     if host.running.places.contains_key(&old) {
         return None;
     }
