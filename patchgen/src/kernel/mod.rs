@@ -9,6 +9,7 @@ mod code;
 mod file;
 mod manifest;
 mod module;
+pub mod objects;
 mod running;
 mod symbols;
 
