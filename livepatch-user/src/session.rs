@@ -87,6 +87,15 @@ impl Session {
         Images::read(&self.mappings, &self.memory, context)
     }
 
+    /// Whether it still maps the code that it mapped when the session began.
+    #[must_use]
+    pub fn maps_the_same_code(&self) -> bool {
+        fn code(mappings: &[Mapping]) -> impl Iterator<Item = &Mapping> {
+            mappings.iter().filter(|mapping| mapping.execute)
+        }
+        maps(self.pid()).is_ok_and(|now| code(&now).eq(code(&self.mappings)))
+    }
+
     /// The patches that it carries.
     #[must_use]
     pub fn patches(&self, images: &Images<'_>) -> Found {

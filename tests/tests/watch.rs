@@ -5,6 +5,7 @@ use livepatch_tests::case::start;
 use livepatch_tests::program::Program;
 use livepatch_tests::target::{Target, dying};
 use livepatch_tests::tools::{livepatch, patchgen, run, tests_directory, tool};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -151,6 +152,31 @@ fn processes_that_start_later_and_again() -> Result<()> {
     // Nobody watches any more.
     ensure!(program.start()?.ask("40")? == "41", "patched by nobody");
     answers(&mut early, "42")
+}
+
+#[test]
+fn many_programs_that_start_beside_each_other() -> Result<()> {
+    const PROGRAMS: usize = 48;
+    let (program, directory) = scene("watch_many")?;
+    put(&program, &directory)?;
+    let watch = Watch::start(&directory, &[])?;
+    // Each is a file of its own, that nothing is known of yet.
+    let mut targets = Vec::new();
+    for index in 0..PROGRAMS {
+        let copy = program.path(&format!("copy{index}"));
+        fs::copy(program.executable(), &copy)?;
+        targets.push(Target::start(&mut dying(&copy))?);
+    }
+    let mut missing: BTreeSet<u32> = targets.iter().map(Target::pid).collect();
+    while let Some(&pid) = missing.first() {
+        let line = watch.wait_for("applied `fix` to process ");
+        let line = line.with_context(|| format!("{missing:?} are missing, {pid} the first"))?;
+        missing.retain(|pid| !line.contains(&format!("process {pid} ")));
+    }
+    for target in &mut targets {
+        answers(target, "42")?;
+    }
+    watch.end()
 }
 
 #[test]
