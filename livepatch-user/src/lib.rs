@@ -9,6 +9,7 @@ pub mod calls;
 pub mod cli;
 pub mod commit;
 pub mod crew;
+pub mod dormant;
 pub mod entry;
 pub mod error;
 pub mod exchange;

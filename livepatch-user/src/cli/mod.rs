@@ -144,6 +144,7 @@ impl Switch {
             debug_dirs: debug_dirs.to_vec(),
             timeout: self.timeout,
             bytes_only: self.consistency == Consistency::Function,
+            ignored: self.ignored.clone(),
             dry_run: false,
             hook_time: self.hook_timeout,
         }
