@@ -56,4 +56,5 @@ mod testing;
 pub mod trust;
 pub mod unwind;
 pub mod watch;
+pub mod watchdog;
 mod whole_file;

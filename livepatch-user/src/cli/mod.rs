@@ -7,6 +7,7 @@ mod told;
 
 pub use options::Options;
 
+use crate::crew::{self, CrewError};
 use crate::error::Error;
 use crate::guardian::{self, GuardianError};
 use crate::list::{list, patched_processes};
@@ -19,6 +20,7 @@ use crate::stop::on_tracer_thread;
 use crate::symbols::symbols;
 use crate::trust::Sources;
 use crate::watch;
+use crate::watchdog::{self, Stuck};
 use clap::{CommandFactory, Parser};
 use many::{Many, Results};
 use options::{Command, Consistency, List, Output, Revert, Switch, Symbols, Targets, Trust};
@@ -179,6 +181,7 @@ fn each(targets: &Targets, output: Output, work: &dyn Fn(Selected) -> Told) -> S
         Err(error) => return fail(output, &error),
     };
     if let ([target], true) = (&selection.processes[..], targets.is_one()) {
+        watch_over_ourselves(target.pid, output);
         let told = work(*target);
         told.tell(output);
         return told.status;
@@ -190,6 +193,18 @@ fn each(targets: &Targets, output: Output, work: &dyn Fn(Selected) -> Told) -> S
     };
     let results = many.run(false, work);
     conclude(&results, &selection, output, &[])
+}
+
+/// From now on this process works on `pid` alone; should that make it wait for ever, it says so and ends.
+fn watch_over_ourselves(pid: Pid, output: Output) {
+    watchdog::start(move || {
+        let status = match watchdog::has_changed() {
+            true => Status::Broken,
+            false => Status::Error,
+        };
+        Told::failure(Some(pid), status, &Stuck, None).tell(output);
+        status.code()
+    });
 }
 
 /// Tells the summary, or all at once to machines.
@@ -260,6 +275,7 @@ fn keep_watch(options: &options::Watch) -> Status {
 
 fn write_symbols(options: &Symbols) -> Status {
     let pid = Pid(options.pid);
+    watch_over_ourselves(pid, options.output);
     let told = match symbols(pid, &options.directory) {
         Ok(files) if files.is_empty() => {
             Told::nothing(pid, "no-patch", format!("process {pid} has no patch"))
@@ -280,11 +296,17 @@ fn list_all(options: &List) -> Status {
         };
         return each(&options.targets, options.output, &tell);
     }
-    for pid in patched_processes() {
-        // A process that ends while all are listed is no failure.
-        if let Ok(patches) = list(pid) {
-            Told::list(&patches).tell(options.output);
-        }
-    }
+    let pids = patched_processes();
+    // A process that ends while all are listed, or hides, is no failure.
+    let work = |index: usize| list(pids[index]).ok().map(|patches| Told::list(&patches));
+    let mut told = vec![None; pids.len()];
+    let mut done = |index: usize, result: Result<Option<Told>, CrewError>| match result {
+        Ok(patches) => told[index] = patches,
+        Err(error) => tracing::warn!("process {}: {error}", pids[index]),
+    };
+    crew::run(pids.len(), at_once(None), &work, &mut done);
+    told.iter()
+        .flatten()
+        .for_each(|told: &Told| told.tell(options.output));
     Status::Done
 }
