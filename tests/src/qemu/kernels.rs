@@ -1,6 +1,6 @@
 //! Stock kernels that `scripts/kernels` unpacked, and their modules.
 
-use crate::tools::{run, target_directory};
+use crate::tools::{run, target_directory, tests_directory};
 use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,6 +72,49 @@ impl Kernel {
             .collect::<Result<_>>()?;
         modules.reverse();
         Ok(modules)
+    }
+
+    /// The companion module for this kernel, which `scripts/kmod` built.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn companion(&self) -> Result<PathBuf> {
+        let directory = target_directory().join("kmod").join(&self.release);
+        let path = directory.join("livepatch_kmod.ko");
+        ensure!(
+            path.exists(),
+            "`{}` is missing: run `scripts/kmod` first",
+            path.display()
+        );
+        Ok(path)
+    }
+
+    /// Builds a module of the tests, a directory under `tests` with a `Kbuild`, by the kernel's headers.
+    ///
+    /// # Errors
+    /// When the compiler complains.
+    pub fn build_module(&self, directory: &str) -> Result<PathBuf> {
+        let source = tests_directory().join(directory);
+        let name = source.file_name().context("a module has a name")?;
+        let modules = target_directory().join("qemu-modules").join(&self.release);
+        fs::create_dir_all(&modules)?;
+        // Tests that need the same module build it at the same time: each in a place of its own.
+        let place = tempfile::tempdir_in(fs::canonicalize(&modules)?)?;
+        for entry in fs::read_dir(&source)? {
+            let file = entry?.path();
+            fs::copy(
+                &file,
+                place.path().join(file.file_name().unwrap_or_default()),
+            )?;
+        }
+        let mut make = Command::new("make");
+        make.arg("-C").arg(self.headers());
+        make.arg(format!("M={}", place.path().display()))
+            .arg("modules");
+        run(&mut make)?.expect(0)?;
+        let file = Path::new(name).with_extension("ko");
+        fs::rename(place.path().join(&file), modules.join(&file))?;
+        Ok(modules.join(file))
     }
 }
 

@@ -31,6 +31,7 @@ pub struct Guest {
     kernel: Kernel,
     archive: Archive,
     steps: Vec<Step>,
+    prelude: String,
     arguments: String,
     expected_alarms: Vec<String>,
     memory: u32,
@@ -58,6 +59,7 @@ impl Guest {
             kernel: kernel.clone(),
             archive: Archive::default(),
             steps: Vec::new(),
+            prelude: String::new(),
             arguments: String::new(),
             expected_alarms: Vec::new(),
             memory: 768,
@@ -144,6 +146,11 @@ impl Guest {
         Ok(())
     }
 
+    /// Adds shell functions, which every step may use.
+    pub fn prelude(&mut self, text: &str) {
+        self.prelude.push_str(text);
+    }
+
     /// Adds to the kernel's command line.
     pub fn argument(&mut self, text: &str) {
         self.arguments.push(' ');
@@ -187,7 +194,8 @@ impl Guest {
         fs::create_dir_all(&directory)?;
         for (number, step) in self.steps.iter().enumerate() {
             let path = format!("steps/{number:03}");
-            self.archive.file(&path, step.script.as_bytes());
+            let script = format!("{}\n{}", self.prelude, step.script);
+            self.archive.file(&path, script.as_bytes());
         }
         let archive = std::mem::take(&mut self.archive).finish();
         fs::write(directory.join("initramfs"), archive)?;
@@ -227,7 +235,10 @@ impl Guest {
             .arg("-initrd")
             .arg(directory.join("initramfs"))
             .arg("-append")
-            .arg(format!("console=ttyS0 loglevel=5 panic=-1{}", self.arguments));
+            .arg(format!(
+                "console=ttyS0 loglevel=5 panic=-1{}",
+                self.arguments
+            ));
         wait(&mut command, self.deadline)
     }
 

@@ -1,4 +1,6 @@
-//! Patches of running kernels, in virtual machines.
+//! Patches of running kernels, in virtual machines: each test boots the newest stock kernel of each series.
+
+mod companion;
 
 use anyhow::{Context, Result};
 use livepatch_tests::qemu::{Guest, Kernel, SERIES};
