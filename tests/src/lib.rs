@@ -15,6 +15,7 @@ pub mod form;
 pub mod killer;
 pub mod matrix;
 pub mod program;
+pub mod qemu;
 pub mod random;
 pub mod servers;
 pub mod snapshot;

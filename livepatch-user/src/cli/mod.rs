@@ -1,6 +1,7 @@
 //! The command `livepatch`: from the command line to reports and an exit status.
 
 mod apply;
+mod kernel;
 mod many;
 mod options;
 mod told;
@@ -21,7 +22,8 @@ use crate::symbols::symbols;
 use crate::trust::Sources;
 use crate::watch;
 use crate::watchdog::{self, Stuck};
-use clap::{CommandFactory, Parser};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use many::{Many, Results};
 use options::{Command, Consistency, List, Output, Revert, Switch, Symbols, Targets, Trust};
 use std::io;
@@ -32,12 +34,23 @@ use told::{Told, say};
 /// Reads the command line; ends the process with status 2 when it is wrong.
 #[must_use]
 pub fn parse() -> Options {
-    let options = Options::parse();
+    let matches = Options::command().get_matches();
+    let mut options = Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Command::Revert(revert) = &mut options.command
+        && revert.kernel
+    {
+        if !names_timeout(&matches) {
+            revert.switch.timeout = kernel::TIMEOUT;
+        }
+        return options;
+    }
     let targets = match &options.command {
         Command::Apply(apply) => &apply.check.targets,
         Command::Check(check) => &check.targets,
         Command::Revert(revert) => &revert.targets,
-        Command::List(_) | Command::Watch(_) | Command::Symbols(_) => return options,
+        Command::List(_) | Command::Watch(_) | Command::Symbols(_) | Command::Kernel(_) => {
+            return options;
+        }
     };
     if targets.is_empty() {
         let text = "say which processes: `--pid PID`, `--exe PATH` or `--lib LIBRARY`";
@@ -47,16 +60,25 @@ pub fn parse() -> Options {
     options
 }
 
+/// Whether the command line of a verb says `--timeout`.
+fn names_timeout(matches: &ArgMatches) -> bool {
+    let verb = matches.subcommand().map(|(_, verb)| verb);
+    let source = verb.and_then(|verb| verb.value_source("timeout"));
+    source == Some(ValueSource::CommandLine)
+}
+
 /// Runs a command and returns its exit status.
 #[must_use]
 pub fn run(options: &Options) -> Status {
     match &options.command {
         Command::Apply(apply) => apply::apply_all(apply),
         Command::Check(check) => apply::check_all(check),
+        Command::Revert(options) if options.kernel => kernel::revert(options),
         Command::Revert(options) => revert_all(options),
         Command::List(options) => list_all(options),
         Command::Watch(options) => keep_watch(options),
         Command::Symbols(options) => write_symbols(options),
+        Command::Kernel(options) => kernel::run(options),
     }
 }
 
@@ -65,8 +87,12 @@ pub fn run(options: &Options) -> Status {
 pub fn writes(options: &Options) -> bool {
     match &options.command {
         Command::Apply(apply) => !apply.dry_run,
-        Command::Revert(_) => true,
-        Command::Check(_) | Command::List(_) | Command::Watch(_) | Command::Symbols(_) => false,
+        Command::Revert(revert) => !revert.kernel,
+        Command::Check(_)
+        | Command::List(_)
+        | Command::Watch(_)
+        | Command::Symbols(_)
+        | Command::Kernel(_) => false,
     }
 }
 
@@ -93,6 +119,7 @@ pub fn output(options: &Options) -> Output {
         Command::List(list) => list.output,
         Command::Watch(watch) => watch.output,
         Command::Symbols(symbols) => symbols.output,
+        Command::Kernel(kernel) => kernel.output(),
     }
 }
 
@@ -296,6 +323,7 @@ fn list_all(options: &List) -> Status {
         };
         return each(&options.targets, options.output, &tell);
     }
+    kernel::list(options.output);
     let pids = patched_processes();
     // A process that ends while all are listed, or hides, is no failure.
     let work = |index: usize| list(pids[index]).ok().map(|patches| Told::list(&patches));

@@ -1,5 +1,6 @@
 //! The command line of `livepatch`.
 
+use super::kernel::Kernel;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use livepatch_bundle::RunAddr;
 use std::ffi::OsString;
@@ -49,9 +50,12 @@ pub enum Command {
         after_help = "Example:\n  livepatch symbols --pid 1234 --directory /tmp\n  gdb -p 1234 -x /tmp/livepatch-1234.gdb"
     )]
     Symbols(Symbols),
-    /// List the patches of processes.
+    /// List the patches of processes and of the kernel.
     #[command(after_help = "Example:\n  livepatch list --pid 1234")]
     List(List),
+    /// Patch the running kernel.
+    #[command(after_help = "Example:\n  livepatch kernel load fix.kpatch")]
+    Kernel(Kernel),
 }
 
 /// Options of `apply`.
@@ -157,6 +161,10 @@ pub struct Revert {
     pub targets: Targets,
     /// The patch; may be left out when there is only one.
     pub name: Option<String>,
+    /// Take back a patch of the running kernel, which NAME names, as `livepatch kernel revert` does. Default of
+    /// `--timeout`: 60s.
+    #[arg(long, requires = "name", conflicts_with_all = ["pids", "executables", "libraries"])]
+    pub kernel: bool,
     #[command(flatten)]
     /// How to switch.
     pub switch: Switch,
@@ -236,7 +244,7 @@ fn address(text: &str) -> Result<RunAddr, String> {
         .map_err(|_| "use an address as the message has it, as in 0x7f0012345678".to_string())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());

@@ -4,8 +4,8 @@
 mod neighbours;
 
 use crate::hooks::{self, MarkedHook};
-use crate::object::{AtomId, AtomKind, FunctionId, Link, Role, Site};
-use crate::program::{Fate, NewAtom, OldAtom, Program};
+use crate::object::{AtomId, AtomKind, FunctionId, Link, Role, Site, names};
+use crate::program::{Fate, NewAtom, OldAtom, Program, Unit};
 use crate::refusal::Refusal;
 use livepatch_bundle::RelocKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -83,7 +83,7 @@ impl<'d> Closure<'d> {
     fn follow(&mut self, program: &Program<'d>, from: NewAtom, queue: &mut Vec<NewAtom>) {
         let object = &program.units[from.unit].pair.new;
         let mut destinations = Vec::new();
-        for link in object.atom(from.atom).references() {
+        for link in object.references(from.atom) {
             match destination(program, from, link) {
                 Ok(destination) => {
                     if let Destination::Carried(atom) = destination {
@@ -240,13 +240,16 @@ fn defined<'d>(
             into_function(program, from, (new, function), link)
         }
         AtomKind::Data => match (old, program.moved_from(new)) {
+            (Some(_), _) if is_fleeting(unit, new) => Ok(Destination::Carried(new)),
             (Some(old), _) => Ok(Destination::Running(old)),
             (None, Some(_)) => Err(Refusal::new(
                 program,
                 new,
                 "it was defined in another object".into(),
             )),
-            (None, None) if unit.correlation.ambiguous.contains(&new.atom) => {
+            (None, None)
+                if unit.correlation.ambiguous.contains(&new.atom) && !is_fleeting(unit, new) =>
+            {
                 let reason =
                     "it cannot be told which existing variable it is, or whether it is new";
                 Err(Refusal::new(program, new, reason.into()))
@@ -269,6 +272,12 @@ fn defined<'d>(
         }),
         _ => Ok(Destination::Carried(new)),
     }
+}
+
+/// Whether it is a variable of the kernel that new code may have anew.
+fn is_fleeting(unit: &Unit<'_>, new: NewAtom) -> bool {
+    let object = &unit.pair.new;
+    object.is_kernel && names::is_fleeting(object.atom(new.atom).name)
 }
 
 /// A link to a function. Calls from new code to changed functions lead to the new code at once; its address stays

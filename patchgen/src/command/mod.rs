@@ -2,6 +2,7 @@
 
 mod build;
 mod inspect;
+mod kernel;
 mod make;
 mod sign;
 mod signature;
@@ -32,6 +33,7 @@ const HEADER: &str = include_str!("../../include/livepatch.h");
                   4 refused (all reasons on standard error).\n\nExample:\n  \
                   patchgen build.old/ build.new/ -o fix.lpatch --target /usr/sbin/daemon\n  \
                   patchgen build --source daemon-1.2 --patch fix.diff -- make -j2\n  \
+                  patchgen --kernel 6.1.0-56-amd64 old.o new.o -o fix.kpatch\n  \
                   patchgen inspect fix.lpatch\n  \
                   patchgen sign --key release.key fix.lpatch"
 )]
@@ -40,6 +42,8 @@ pub(crate) struct Command {
     verb: Option<Verb>,
     #[command(flatten)]
     make: Option<Make>,
+    #[command(flatten)]
+    kernel: KernelChoices,
     #[command(flatten)]
     choices: Choices,
 }
@@ -79,6 +83,33 @@ struct Make {
     /// Repeat for several. Default: all is found when the patch is applied.
     #[arg(long, value_name = "FILE")]
     target: Vec<PathBuf>,
+}
+
+/// Patches for the kernel.
+#[derive(Debug, Args)]
+struct KernelChoices {
+    /// Make a livepatch module for the kernel of this release (`uname -r`). Its image (`vmlinuz`) and `Module.symvers`
+    /// are read; it need not run here.
+    #[arg(long, value_name = "RELEASE", conflicts_with = "target")]
+    kernel: Option<String>,
+    /// The objects are of the kernel; show what a patch would hold. It is checked against no kernel and cannot be loaded.
+    #[arg(long, conflicts_with_all = ["kernel", "target"])]
+    kernel_object: bool,
+    /// The objects are of this module. Default: of the kernel itself.
+    #[arg(long, value_name = "NAME", requires = "kernel")]
+    module: Option<String>,
+    /// Where packages of the kernel are unpacked. Default: `/`.
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    root: Option<PathBuf>,
+    /// The kernel's image. Default: `boot/vmlinuz-RELEASE`, or `lib/modules/RELEASE/vmlinuz`.
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    image: Option<PathBuf>,
+    /// Default: `usr/src/linux-headers-RELEASE/Module.symvers`, or that of `lib/modules/RELEASE/build`.
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    symvers: Option<PathBuf>,
+    /// The livepatch takes the place of all that are in force in the kernel when it is loaded.
+    #[arg(long, requires = "kernel")]
+    replace: bool,
 }
 
 /// What the author of a patch decides.
@@ -211,6 +242,9 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
         (Some(Verb::Header), _) => {
             print!("{HEADER}");
             Ok(DONE)
+        }
+        (None, Some(make)) if command.kernel.is_meant() => {
+            kernel::run(make, &command.kernel, &command.choices)
         }
         (None, Some(make)) => make::run(make, &command.choices),
         (None, None) => anyhow::bail!("nothing to do: see `patchgen --help`"),

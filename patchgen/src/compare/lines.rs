@@ -13,7 +13,7 @@ use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Register
 
 /// Functions that take a line number, and the register that it is in (psABI 3.2.3).
 #[rustfmt::skip]
-const KNOWN: [(&str, Register); 12] = [
+const KNOWN: [(&str, Register); 19] = [
     ("__assert_fail",            Register::EDX),
     ("__assert",                 Register::EDX),
     ("__assert_perror_fail",     Register::EDX),
@@ -26,6 +26,14 @@ const KNOWN: [(&str, Register); 12] = [
     ("ERR_set_debug",            Register::ESI),
     ("ERR_put_error",            Register::R8D),
     ("log_assert_failed",        Register::EDX),
+    // Of the kernel.
+    ("__might_sleep",            Register::ESI),
+    ("__might_resched",          Register::ESI),
+    ("___might_sleep",           Register::ESI),
+    ("__might_fault",            Register::ESI),
+    ("warn_slowpath_fmt",        Register::ESI),
+    ("warn_slowpath_null",       Register::ESI),
+    ("lockdep_rcu_suspicious",   Register::ESI),
 ];
 
 /// Registers of integer arguments.
