@@ -213,7 +213,7 @@ impl Search {
 }
 
 fn sonames(pid: Pid) -> Vec<Soname> {
-    let Ok(session) = Session::open(pid) else {
+    let Ok(session) = Session::open_to_read(pid) else {
         return Vec::new();
     };
     let images = session.images(&[]);

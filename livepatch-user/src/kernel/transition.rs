@@ -341,7 +341,7 @@ mod tests {
         let (_directory, patch) = kernel();
         let left = std::cell::Cell::new(0);
         let settled = patch.settled_within(true, Some(Duration::from_millis(30)), &|count| {
-            left.set(count)
+            left.set(count);
         });
         assert!(!settled && left.get() == 1);
     }
