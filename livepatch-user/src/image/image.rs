@@ -160,6 +160,12 @@ impl Image<'_> {
         self.namespace
     }
 
+    /// Whether the Go linker made it: then it has goroutines.
+    #[must_use]
+    pub fn is_go(&self) -> bool {
+        super::discover::is_go(self)
+    }
+
     /// The build ID in its memory.
     #[must_use]
     pub fn build_id(&self) -> Option<&BuildId> {

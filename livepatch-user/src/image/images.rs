@@ -8,7 +8,7 @@ use super::link_map::{Entry, LinkMaps};
 use super::scope::Startup;
 use crate::memory::Memory;
 use crate::process::Mapping;
-use goblin::elf64::program_header::PT_DYNAMIC;
+use goblin::elf64::program_header::{PT_DYNAMIC, PT_INTERP};
 use livepatch_bundle::{BuildId, LinkAddr, RunAddr};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -23,6 +23,8 @@ pub struct Images<'m> {
     pub(super) scope: Vec<ImageId>,
     pub(super) startup: OnceLock<Startup>,
     consistent: bool,
+    /// Whether the loader's list has entries.
+    linked: bool,
 }
 
 impl<'m> Images<'m> {
@@ -43,6 +45,7 @@ impl<'m> Images<'m> {
             scope: Vec::new(),
             startup: OnceLock::new(),
             consistent: true,
+            linked: false,
         };
         let maps = this.link_maps(search.space);
         this.add_listed(&search, &maps);
@@ -96,6 +99,17 @@ impl<'m> Images<'m> {
         self.consistent
     }
 
+    /// Whether the kernel and the dynamic loader have begun the program: the auxiliary vector is written at the very end of an
+    /// exec(2) (`create_elf_tables` in `fs/binfmt_elf.c`), and the loader's list before it maps anything.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        let Some(main) = self.main() else {
+            return false;
+        };
+        let told = main.context.auxv.get(libc::AT_PHDR).is_some();
+        told && (self.linked || main.segment(PT_INTERP).is_none())
+    }
+
     fn link_maps(&self, space: Space<'_>) -> LinkMaps {
         match self.r_debug() {
             Some(address) => LinkMaps::read(space, address),
@@ -144,6 +158,7 @@ impl<'m> Images<'m> {
 
     fn place_in_namespaces(&mut self, maps: &LinkMaps) {
         self.consistent = maps.consistent;
+        self.linked = maps.namespaces.iter().any(|list| !list.is_empty());
         let images = self.images.iter();
         let by_entry: HashMap<Entry, ImageId> = images
             .filter(|image| image.role != Role::Vdso)
