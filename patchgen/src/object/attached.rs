@@ -17,6 +17,8 @@ pub struct Attached<'d> {
     pub shape: &'static Shape,
     /// Name of its section.
     pub section: &'d str,
+    /// The atom.
+    pub owner: AtomId,
     /// The place, as an offset in the atom; before 0 in the padding before a function.
     pub at: i64,
     /// How the field at offset 0 leads there.
@@ -217,6 +219,7 @@ impl<'d> Reader<'_, 'd> {
             table: self.table,
             shape,
             section: self.section.name,
+            owner: atom,
             at,
             kind,
             bytes,
