@@ -2,7 +2,7 @@
 //!
 //! Reading, correlating, comparing and the closure are those of patches for processes; what differs is what a kernel's objects
 //! have besides ([`tables`](crate::object::tables)), where symbols are found, and what comes out: a module that the
-//! kernel's own loader takes (`docs/kernel.md`).
+//! kernel's own loader takes (`docs/kpatch.md`).
 
 mod checks;
 mod code;

@@ -136,6 +136,10 @@ struct Reader<'r, 'd> {
     table: &'static Table,
 }
 
+fn width(relocation: &Relocation) -> Option<usize> {
+    RelocKind::from_elf(relocation.number).map(RelocKind::width)
+}
+
 impl<'d> Reader<'_, 'd> {
     fn entries(&self, found: &mut ByAtom<'d>) -> Option<()> {
         let Treatment::Entries(shapes) = self.table.treatment else {
@@ -173,7 +177,7 @@ impl<'d> Reader<'_, 'd> {
         let (mut owners, mut known) = (0, true);
         for relocation in &self.section.relocations {
             match relocation.offset % shape.size {
-                0 => owners += 1,
+                0 if width(relocation) == Some(shape.owner) => owners += 1,
                 field => known &= shape.fields.contains(&field),
             }
         }
