@@ -1,6 +1,7 @@
 //! The command `livepatch`: from the command line to reports and an exit status.
 
 mod apply;
+mod component;
 mod many;
 mod options;
 mod told;
@@ -35,7 +36,9 @@ pub fn parse() -> Options {
         Command::Apply(apply) => &apply.check.targets,
         Command::Check(check) => &check.targets,
         Command::Revert(revert) => &revert.targets,
-        Command::List(_) | Command::Watch(_) | Command::Symbols(_) => return options,
+        Command::List(_) | Command::Watch(_) | Command::Symbols(_) | Command::Component(_) => {
+            return options;
+        }
     };
     if targets.is_empty() {
         let text = "say which processes: `--pid PID`, `--exe PATH` or `--lib LIBRARY`";
@@ -55,6 +58,7 @@ pub fn run(options: &Options) -> Status {
         Command::List(options) => list_all(options),
         Command::Watch(options) => keep_watch(options),
         Command::Symbols(options) => write_symbols(options),
+        Command::Component(options) => component::run(options),
     }
 }
 
@@ -64,7 +68,11 @@ pub fn writes(options: &Options) -> bool {
     match &options.command {
         Command::Apply(apply) => !apply.dry_run,
         Command::Revert(_) => true,
-        Command::Check(_) | Command::List(_) | Command::Watch(_) | Command::Symbols(_) => false,
+        Command::Check(_)
+        | Command::List(_)
+        | Command::Watch(_)
+        | Command::Symbols(_)
+        | Command::Component(_) => false,
     }
 }
 
@@ -91,6 +99,7 @@ pub fn output(options: &Options) -> Output {
         Command::List(list) => list.output,
         Command::Watch(watch) => watch.output,
         Command::Symbols(symbols) => symbols.output,
+        Command::Component(_) => Output { json: false },
     }
 }
 
