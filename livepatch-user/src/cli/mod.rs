@@ -1,6 +1,7 @@
 //! The command `livepatch`: from the command line to reports and an exit status.
 
 mod apply;
+mod component;
 mod kernel;
 mod many;
 mod options;
@@ -48,7 +49,11 @@ pub fn parse() -> Options {
         Command::Apply(apply) => &apply.check.targets,
         Command::Check(check) => &check.targets,
         Command::Revert(revert) => &revert.targets,
-        Command::List(_) | Command::Watch(_) | Command::Symbols(_) | Command::Kernel(_) => {
+        Command::List(_)
+        | Command::Watch(_)
+        | Command::Symbols(_)
+        | Command::Kernel(_)
+        | Command::Component(_) => {
             return options;
         }
     };
@@ -79,6 +84,7 @@ pub fn run(options: &Options) -> Status {
         Command::Watch(options) => keep_watch(options),
         Command::Symbols(options) => write_symbols(options),
         Command::Kernel(options) => kernel::run(options),
+        Command::Component(options) => component::run(options),
     }
 }
 
@@ -92,7 +98,8 @@ pub fn writes(options: &Options) -> bool {
         | Command::List(_)
         | Command::Watch(_)
         | Command::Symbols(_)
-        | Command::Kernel(_) => false,
+        | Command::Kernel(_)
+        | Command::Component(_) => false,
     }
 }
 
@@ -120,6 +127,7 @@ pub fn output(options: &Options) -> Output {
         Command::Watch(watch) => watch.output,
         Command::Symbols(symbols) => symbols.output,
         Command::Kernel(kernel) => kernel.output(),
+        Command::Component(_) => Output { json: false },
     }
 }
 

@@ -50,12 +50,26 @@ pub enum Command {
         after_help = "Example:\n  livepatch symbols --pid 1234 --directory /tmp\n  gdb -p 1234 -x /tmp/livepatch-1234.gdb"
     )]
     Symbols(Symbols),
+    /// Run services whose logic is a module, and upgrade it while they run: run, show, upgrade, rollback, stop, history, command.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Example:\n  livepatch component upgrade rip 0.0.2"
+    )]
+    Component(Component),
     /// List the patches of processes and of the kernel.
     #[command(after_help = "Example:\n  livepatch list --pid 1234")]
     List(List),
     /// Patch the running kernel.
     #[command(after_help = "Example:\n  livepatch kernel load fix.kpatch")]
     Kernel(Kernel),
+}
+
+/// What `livepatch-component` is given.
+#[derive(Debug, Args)]
+pub struct Component {
+    /// Its verb and options: `livepatch component --help`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
 }
 
 /// Options of `apply`.

@@ -10,6 +10,7 @@ use livepatch_bundle::{
     KernelFunction, KernelManifest, KernelObject, VMLINUX, read_file, read_kernel,
 };
 use livepatch_kernel::Kallsyms;
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 
@@ -93,7 +94,7 @@ pub fn check(patch: &Kpatch, running: &Running, atomic: bool) -> Result<Fit, Ker
     if atomic && !proved.later.is_empty() {
         let modules = proved.later.join(", ");
         reasons.push(Misfit::Atomic(format!(
-            "all patched modules to be loaded, and these are not: {modules}"
+            "needs all patched modules to be loaded, and these are not: {modules}"
         )));
     }
     if reasons.is_empty() {
@@ -159,7 +160,9 @@ fn prove_all(
     manifest: &KernelManifest,
     running: &Running,
 ) -> Result<(Fit, Vec<Misfit>), KernelError> {
-    let symbols = running.symbols()?;
+    let functions = manifest.objects.iter().flat_map(|object| &object.functions);
+    let names: HashSet<&str> = functions.map(|function| function.name.as_str()).collect();
+    let symbols = running.symbols(&|name| names.contains(name))?;
     let memory = Kcore::open(&running.memory()).map_err(|source| KernelError::Read {
         path: running.memory(),
         source,

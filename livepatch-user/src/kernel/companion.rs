@@ -8,6 +8,7 @@ use super::{KernelError, Misfit};
 use crate::plan::Problems;
 use livepatch_bundle::LinkAddr;
 use livepatch_kernel::{Kallsyms, KernelSymbol};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -15,6 +16,8 @@ use std::time::Duration;
 
 /// Where commands are written to.
 const DEVICE: &str = "/dev/livepatch_kmod";
+/// What the compiler adds to the name of a function for the part of it that it splits off.
+const SPLIT_OFF: &str = ".cold";
 /// No function is larger for the companion, in bytes.
 const MAX_SIZE: u64 = 1 << 20;
 
@@ -35,22 +38,26 @@ pub fn apply(
     };
     if running.enforcement().is_some() {
         return Err(misfit(
-            "a kernel that takes unsigned modules, since it changes the module",
+            "needs a kernel that takes unsigned modules, since it changes the module",
         ));
     }
-    let module = Module::parse(&patch.bytes).map_err(|_| misfit("a module that can be read"))?;
+    let module = Module::parse(&patch.bytes).map_err(|_| misfit("cannot read the module"))?;
     let late = module.late_references();
     if !late.is_empty() {
         let why = format!(
-            "code that refers to the insides of no module, and this does to those of {}",
+            "cannot do what refers to the insides of modules, here {}",
             late.join(", ")
         );
         return Err(misfit(&why));
     }
     let device = open()?;
-    let inert = module.inert().map_err(misfit)?;
+    let inert = module
+        .inert()
+        .map_err(|why| misfit(&format!("cannot make use of the module: {why}")))?;
     with_module(&inert, &manifest.module, || {
-        let text = request(patch, fit, &module, &running.symbols()?, timeout)?;
+        let new: HashSet<&str> = fit.functions.iter().map(|one| one.new.as_str()).collect();
+        let symbols = running.symbols(&|name| new.contains(name) || name.ends_with(SPLIT_OFF))?;
+        let text = request(patch, fit, &module, &symbols, timeout)?;
         command(device, &text)
     })
 }
@@ -101,6 +108,7 @@ fn request(
             function.size, function.name
         );
         for piece in pieces(symbols, &function.name, &function.object) {
+            // At least as long as the piece is: what lies next of its kind.
             let end = symbols.next_address(LinkAddr(piece.address));
             let size = end.map_or(1, |end| end.0.saturating_sub(piece.address));
             let _ = writeln!(
@@ -123,7 +131,7 @@ fn pieces<'k>(
     object: &'k str,
 ) -> impl Iterator<Item = &'k KernelSymbol> + use<'k> {
     let module = (object != livepatch_bundle::VMLINUX).then_some(object);
-    symbols.named(&format!("{name}.cold"), module)
+    symbols.named(&format!("{name}{SPLIT_OFF}"), module)
 }
 
 fn command(mut device: File, text: &str) -> Result<(), KernelError> {

@@ -10,6 +10,13 @@ const SIGNED: &[u8] = b"~Module signature appended~\n";
 const SIGNATURE_INFO: usize = 12;
 /// The section that becomes `struct module`; its only relocations are the functions that run at loading and unloading.
 const THIS_MODULE: &str = ".rela.gnu.linkonce.this_module";
+/// Names of those functions, and of the sections that they alone lie in.
+const INIT_AND_EXIT: [&[u8]; 4] = [
+    b"init_module",
+    b"cleanup_module",
+    b".init.text",
+    b".exit.text",
+];
 /// Sections with references to code that is not exported: `.klp.rela.OBJECT.SECTION`.
 const LATE_REFERENCES: &str = ".klp.rela.";
 /// Size of a relocation with addend, and where its kind and symbol are in it.
@@ -96,16 +103,27 @@ impl<'a> Module<'a> {
             section.sh_type(LE) == SHT_RELA && name == Ok(THIS_MODULE.as_bytes())
         })?;
         let (relocations, _) = section.rela(LE, self.bytes).ok()??;
-        let all_known = relocations.iter().all(|relocation| {
-            let index = SymbolIndex(relocation.r_sym(LE, false) as usize);
-            let symbol = self.symbols.symbol(index);
-            let name = symbol.and_then(|symbol| self.symbols.symbol_name(LE, symbol));
-            name.is_ok_and(|name| [&b"init_module"[..], b"cleanup_module"].contains(&name))
-        });
+        let mut symbols = relocations
+            .iter()
+            .map(|relocation| SymbolIndex(relocation.r_sym(LE, false) as usize));
+        let all_known = symbols.all(|index| self.leads_to_init_or_exit(index).unwrap_or(false));
         let (start, size) = section.file_range(LE)?;
         let start = usize::try_from(start).ok()?;
         let end = start.checked_add(usize::try_from(size).ok()?)?;
         (all_known && !relocations.is_empty()).then_some(start..end)
+    }
+    /// Whether a symbol is a function that runs when a module is loaded or unloaded, or the section of such.
+    fn leads_to_init_or_exit(&self, index: SymbolIndex) -> Option<bool> {
+        let symbol = self.symbols.symbol(index).ok()?;
+        let name = if symbol.st_type() == object::elf::STT_SECTION {
+            let section = self.symbols.symbol_section(LE, symbol, index).ok()??;
+            self.sections
+                .section_name(LE, self.sections.section(section).ok()?)
+                .ok()?
+        } else {
+            self.symbols.symbol_name(LE, symbol).ok()?
+        };
+        Some(INIT_AND_EXIT.contains(&name))
     }
 }
 

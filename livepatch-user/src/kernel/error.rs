@@ -189,8 +189,8 @@ pub enum Misfit {
     /// The patch has no such new code.
     #[error("the patch has no function `{0}`, which its manifest names")]
     NoNewCode(String),
-    /// The switch at once needs the module in memory.
-    #[error("`--atomic` needs {0}")]
+    /// It cannot be switched at once.
+    #[error("`--atomic` {0}")]
     Atomic(String),
 }
 

@@ -108,13 +108,18 @@ impl Running {
         (mode != "none").then(|| format!("lockdown is `{mode}`"))
     }
 
-    /// All symbols with their addresses.
+    /// The symbols whose names are wanted, with their addresses: a kernel has 200,000, and few matter.
     ///
     /// # Errors
     /// When they are hidden or malformed.
-    pub fn symbols(&self) -> Result<Kallsyms, KernelError> {
+    pub fn symbols(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Kallsyms, KernelError> {
         let text = read(&self.proc.join("kallsyms"))?;
-        Ok(Kallsyms::parse(&String::from_utf8_lossy(&text))?)
+        let text = String::from_utf8_lossy(&text);
+        // The first one is there to tell whether addresses are shown.
+        let mut lines = text.split_inclusive('\n');
+        let mut few = lines.next().unwrap_or_default().to_owned();
+        few.extend(lines.filter(|line| symbol_of(line).is_some_and(wanted)));
+        Ok(Kallsyms::parse(&few)?)
     }
 
     /// The file that shows the kernel's memory.
@@ -128,6 +133,11 @@ impl Running {
     pub fn processes(&self) -> &Path {
         &self.proc
     }
+}
+
+/// The name in a line, its third word.
+fn symbol_of(line: &str) -> Option<&str> {
+    line.split_ascii_whitespace().nth(2)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KernelError> {
@@ -189,6 +199,32 @@ mod tests {
         let found = running(&directory).build_id(VMLINUX).expect("readable");
         assert_eq!(found, BuildId::new(&[0xab, 0xcd]));
         assert_eq!(running(&directory).build_id("nfsd").expect("absent"), None);
+    }
+
+    #[test]
+    fn few_symbols_are_kept() {
+        let directory = TempDir::new().expect("a temporary directory");
+        let text = b"ffffffff81000000 T first\nffffffff81000010 t f\nffffffffc0000000 t f\t[m]\nffffffff81000020 t g\n";
+        write(&directory, "proc/kallsyms", text);
+        let symbols = running(&directory).symbols(&|name| name == "f");
+        let symbols = symbols.expect("well-formed");
+        assert_eq!(symbols.all().len(), 3);
+        assert_eq!(symbols.named("f", Some("m")).count(), 1);
+    }
+
+    #[test]
+    fn hidden_addresses_are_an_error() {
+        let directory = TempDir::new().expect("a temporary directory");
+        write(
+            &directory,
+            "proc/kallsyms",
+            b"0000000000000000 T first\n0000000000000000 t f\n",
+        );
+        let symbols = running(&directory).symbols(&|name| name == "f");
+        assert!(
+            matches!(symbols, Err(KernelError::Symbols(_))),
+            "{symbols:?}"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod console;
 mod cpio;
 mod kernels;
+mod pairs;
 
 pub use console::Outcome;
 pub use kernels::{Kernel, SERIES};

@@ -1,6 +1,7 @@
 //! Patches of running kernels, in virtual machines: each test boots the newest stock kernel of each series.
 
 mod companion;
+mod load;
 
 use anyhow::{Context, Result};
 use livepatch_tests::qemu::{Guest, Kernel, SERIES};
