@@ -23,23 +23,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::directives::Directives;
-use support::{Run, compile, run};
-
-/// How the kernel is compiled, as far as it matters here.
-const FLAGS: [&str; 12] = [
-    "-fno-pic",
-    "-mcmodel=kernel",
-    "-mno-red-zone",
-    "-mno-sse",
-    "-ffreestanding",
-    "-fcf-protection=none",
-    "-fno-asynchronous-unwind-tables",
-    "-fno-stack-protector",
-    "-fno-jump-tables",
-    "-pg",
-    "-mfentry",
-    "-mrecord-mcount",
-];
+use support::{Run, compile, kernel_flags, run};
 
 /// Symbols that the livepatch core resolves.
 const LIVEPATCH: &str = ".klp.sym.vmlinux.";
@@ -66,7 +50,10 @@ fn check(case: &Path) -> Vec<String> {
     let directives = Directives::of(&source);
     let directory = tempfile::tempdir().expect("a temporary directory");
     let include = format!("-I{}", sources().display());
-    let flags: Vec<&str> = FLAGS.into_iter().chain([include.as_str()]).collect();
+    let flags: Vec<&str> = kernel_flags()
+        .into_iter()
+        .chain([include.as_str()])
+        .collect();
     let flags: Vec<&str> = flags.into_iter().chain(directives.words("Flags")).collect();
     let old = compile(directory.path(), case, "old", &flags);
     let flags: Vec<&str> = flags.into_iter().chain(["-DNEW"]).collect();
