@@ -7,6 +7,7 @@
 mod callbacks;
 mod checks;
 mod code;
+mod encode;
 mod file;
 mod manifest;
 mod module;
