@@ -6,7 +6,8 @@ use crate::installed::{self, Found};
 use crate::lock::Lock;
 use crate::place::{Growth, Taken};
 use crate::process::{
-    Confinement, Mapping, Pid, ProcessMemory, Stat, Target, TargetError, examine, maps,
+    Confinement, Mapping, Pid, ProcessMemory, Stat, Target, TargetError, examine, examine_to_read,
+    maps,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +30,14 @@ impl Session {
     /// When it cannot be a target, or not be read.
     pub fn open(pid: Pid) -> Result<Self, Error> {
         Self::look(examine(pid)?)
+    }
+
+    /// Looks at a process, also at one that a debugger, or another livepatch, has in its hands.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_to_read(pid: Pid) -> Result<Self, Error> {
+        Self::look(examine_to_read(pid)?)
     }
 
     /// Looks at a process that nobody else changes while the lock is held.
@@ -85,6 +94,15 @@ impl Session {
         let mut context = Context::of(self.pid());
         context.debug_dirs.extend_from_slice(debug_dirs);
         Images::read(&self.mappings, &self.memory, context)
+    }
+
+    /// Whether it still maps the code that it mapped when the session began.
+    #[must_use]
+    pub fn maps_the_same_code(&self) -> bool {
+        fn code(mappings: &[Mapping]) -> impl Iterator<Item = &Mapping> {
+            mappings.iter().filter(|mapping| mapping.execute)
+        }
+        maps(self.pid()).is_ok_and(|now| code(&now).eq(code(&self.mappings)))
     }
 
     /// The patches that it carries.

@@ -22,6 +22,7 @@ pub mod snapshot;
 pub mod synth;
 pub mod target;
 pub mod tools;
+pub mod watch;
 
 /// An error and what caused it, a line each.
 #[must_use]

@@ -1,6 +1,7 @@
 //! The command `livepatch`: from the command line to reports and an exit status.
 
 mod apply;
+mod component;
 mod kernel;
 mod many;
 mod options;
@@ -8,6 +9,7 @@ mod told;
 
 pub use options::Options;
 
+use crate::crew::{self, CrewError};
 use crate::error::Error;
 use crate::guardian::{self, GuardianError};
 use crate::list::{list, patched_processes};
@@ -20,6 +22,7 @@ use crate::stop::on_tracer_thread;
 use crate::symbols::symbols;
 use crate::trust::Sources;
 use crate::watch;
+use crate::watchdog::{self, Stuck};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use many::{Many, Results};
@@ -46,7 +49,11 @@ pub fn parse() -> Options {
         Command::Apply(apply) => &apply.check.targets,
         Command::Check(check) => &check.targets,
         Command::Revert(revert) => &revert.targets,
-        Command::List(_) | Command::Watch(_) | Command::Symbols(_) | Command::Kernel(_) => {
+        Command::List(_)
+        | Command::Watch(_)
+        | Command::Symbols(_)
+        | Command::Kernel(_)
+        | Command::Component(_) => {
             return options;
         }
     };
@@ -77,6 +84,7 @@ pub fn run(options: &Options) -> Status {
         Command::Watch(options) => keep_watch(options),
         Command::Symbols(options) => write_symbols(options),
         Command::Kernel(options) => kernel::run(options),
+        Command::Component(options) => component::run(options),
     }
 }
 
@@ -90,7 +98,8 @@ pub fn writes(options: &Options) -> bool {
         | Command::List(_)
         | Command::Watch(_)
         | Command::Symbols(_)
-        | Command::Kernel(_) => false,
+        | Command::Kernel(_)
+        | Command::Component(_) => false,
     }
 }
 
@@ -118,6 +127,7 @@ pub fn output(options: &Options) -> Output {
         Command::Watch(watch) => watch.output,
         Command::Symbols(symbols) => symbols.output,
         Command::Kernel(kernel) => kernel.output(),
+        Command::Component(_) => Output { json: false },
     }
 }
 
@@ -171,6 +181,7 @@ impl Switch {
             debug_dirs: debug_dirs.to_vec(),
             timeout: self.timeout,
             bytes_only: self.consistency == Consistency::Function,
+            ignored: self.ignored.clone(),
             dry_run: false,
             hook_time: self.hook_timeout,
         }
@@ -205,6 +216,7 @@ fn each(targets: &Targets, output: Output, work: &dyn Fn(Selected) -> Told) -> S
         Err(error) => return fail(output, &error),
     };
     if let ([target], true) = (&selection.processes[..], targets.is_one()) {
+        watch_over_ourselves(target.pid, output);
         let told = work(*target);
         told.tell(output);
         return told.status;
@@ -216,6 +228,18 @@ fn each(targets: &Targets, output: Output, work: &dyn Fn(Selected) -> Told) -> S
     };
     let results = many.run(false, work);
     conclude(&results, &selection, output, &[])
+}
+
+/// From now on this process works on `pid` alone; should that make it wait for ever, it says so and ends.
+fn watch_over_ourselves(pid: Pid, output: Output) {
+    watchdog::start(move || {
+        let status = match watchdog::has_changed() {
+            true => Status::Broken,
+            false => Status::Error,
+        };
+        Told::failure(Some(pid), status, &Stuck, None).tell(output);
+        status.code()
+    });
 }
 
 /// Tells the summary, or all at once to machines.
@@ -286,6 +310,7 @@ fn keep_watch(options: &options::Watch) -> Status {
 
 fn write_symbols(options: &Symbols) -> Status {
     let pid = Pid(options.pid);
+    watch_over_ourselves(pid, options.output);
     let told = match symbols(pid, &options.directory) {
         Ok(files) if files.is_empty() => {
             Told::nothing(pid, "no-patch", format!("process {pid} has no patch"))
@@ -307,11 +332,17 @@ fn list_all(options: &List) -> Status {
         return each(&options.targets, options.output, &tell);
     }
     kernel::list(options.output);
-    for pid in patched_processes() {
-        // A process that ends while all are listed is no failure.
-        if let Ok(patches) = list(pid) {
-            Told::list(&patches).tell(options.output);
-        }
-    }
+    let pids = patched_processes();
+    // A process that ends while all are listed, or hides, is no failure.
+    let work = |index: usize| list(pids[index]).ok().map(|patches| Told::list(&patches));
+    let mut told = vec![None; pids.len()];
+    let mut done = |index: usize, result: Result<Option<Told>, CrewError>| match result {
+        Ok(patches) => told[index] = patches,
+        Err(error) => tracing::warn!("process {}: {error}", pids[index]),
+    };
+    crew::run(pids.len(), at_once(None), &work, &mut done);
+    told.iter()
+        .flatten()
+        .for_each(|told: &Told| told.tell(options.output));
     Status::Done
 }

@@ -2,6 +2,7 @@
 
 use super::kernel::Kernel;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use livepatch_bundle::RunAddr;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,12 +50,26 @@ pub enum Command {
         after_help = "Example:\n  livepatch symbols --pid 1234 --directory /tmp\n  gdb -p 1234 -x /tmp/livepatch-1234.gdb"
     )]
     Symbols(Symbols),
+    /// Run services whose logic is a module, and upgrade it while they run: run, show, upgrade, rollback, stop, history, command.
+    #[command(
+        disable_help_flag = true,
+        after_help = "Example:\n  livepatch component upgrade rip 0.0.2"
+    )]
+    Component(Component),
     /// List the patches of processes and of the kernel.
     #[command(after_help = "Example:\n  livepatch list --pid 1234")]
     List(List),
     /// Patch the running kernel.
     #[command(after_help = "Example:\n  livepatch kernel load fix.kpatch")]
     Kernel(Kernel),
+}
+
+/// What `livepatch-component` is given.
+#[derive(Debug, Args)]
+pub struct Component {
+    /// Its verb and options: `livepatch component --help`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
 }
 
 /// Options of `apply`.
@@ -134,6 +149,10 @@ pub struct Switch {
     /// are checked; RISK: a thread may return into old code after it has called new code.
     #[arg(long, value_enum, default_value_t = Consistency::Stack)]
     pub consistency: Consistency,
+    /// The word at this address is left over from a coroutine that has ended, and holds nothing back; may be repeated. RISK: if
+    /// the coroutine goes on, old code runs among new code.
+    #[arg(long = "ignore-holder", value_name = "ADDRESS", value_parser = address)]
+    pub ignored: Vec<RunAddr>,
     /// How long each hook of the patch may run before it is given up; with a unit: ms, s, m.
     #[arg(long, default_value = "5s", value_parser = duration, value_name = "TIME")]
     pub hook_timeout: Duration,
@@ -231,6 +250,14 @@ pub struct Output {
     pub json: bool,
 }
 
+/// As messages write it: `0x` and hexadecimal digits.
+fn address(text: &str) -> Result<RunAddr, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    u64::from_str_radix(digits, 16)
+        .map(RunAddr)
+        .map_err(|_| "use an address as the message has it, as in 0x7f0012345678".to_string())
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -266,5 +293,12 @@ mod tests {
         assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
         assert!(duration("1h").is_err());
         assert!(duration("").is_err());
+    }
+
+    #[test]
+    fn addresses_are_hexadecimal() {
+        assert_eq!(address("0x7f00"), Ok(RunAddr(0x7f00)));
+        assert_eq!(address("7f00"), Ok(RunAddr(0x7f00)));
+        assert!(address("main").is_err() && address("0x").is_err());
     }
 }

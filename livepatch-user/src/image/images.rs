@@ -8,7 +8,7 @@ use super::link_map::{Entry, LinkMaps};
 use super::scope::Startup;
 use crate::memory::Memory;
 use crate::process::Mapping;
-use goblin::elf64::program_header::PT_DYNAMIC;
+use goblin::elf64::program_header::{PT_DYNAMIC, PT_INTERP};
 use livepatch_bundle::{BuildId, LinkAddr, RunAddr};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -20,9 +20,12 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug)]
 pub struct Images<'m> {
     images: Vec<Image<'m>>,
-    pub(super) scope: Vec<ImageId>,
-    pub(super) startup: OnceLock<Startup>,
+    /// The loader's lists, the base namespace's first.
+    pub(super) scopes: Vec<Vec<ImageId>>,
+    pub(super) startup: OnceLock<Vec<Startup>>,
     consistent: bool,
+    /// Whether the loader's list has entries.
+    linked: bool,
 }
 
 impl<'m> Images<'m> {
@@ -40,9 +43,10 @@ impl<'m> Images<'m> {
         let images = candidates.filter_map(|header| search.image_at(header));
         let mut this = Self {
             images: images.collect(),
-            scope: Vec::new(),
+            scopes: Vec::new(),
             startup: OnceLock::new(),
             consistent: true,
+            linked: false,
         };
         let maps = this.link_maps(search.space);
         this.add_listed(&search, &maps);
@@ -96,6 +100,17 @@ impl<'m> Images<'m> {
         self.consistent
     }
 
+    /// Whether the kernel and the dynamic loader have begun the program: the auxiliary vector is written at the very end of an
+    /// exec(2) (`create_elf_tables` in `fs/binfmt_elf.c`), and the loader's list before it maps anything.
+    #[must_use]
+    pub fn started(&self) -> bool {
+        let Some(main) = self.main() else {
+            return false;
+        };
+        let told = main.context.auxv.get(libc::AT_PHDR).is_some();
+        told && (self.linked || main.segment(PT_INTERP).is_none())
+    }
+
     fn link_maps(&self, space: Space<'_>) -> LinkMaps {
         match self.r_debug() {
             Some(address) => LinkMaps::read(space, address),
@@ -144,24 +159,26 @@ impl<'m> Images<'m> {
 
     fn place_in_namespaces(&mut self, maps: &LinkMaps) {
         self.consistent = maps.consistent;
+        self.linked = maps.namespaces.iter().any(|list| !list.is_empty());
         let images = self.images.iter();
         let by_entry: HashMap<Entry, ImageId> = images
             .filter(|image| image.role != Role::Vdso)
             .filter_map(|image| Some((entry_of(image)?, image.id)))
             .collect();
         for (number, entries) in maps.namespaces.iter().enumerate() {
-            for id in entries.iter().filter_map(|entry| by_entry.get(entry)) {
-                let image = &mut self.images[id.0];
-                if image.namespace == Namespace::Unlisted && number == 0 {
-                    self.scope.push(*id);
-                }
-                if image.namespace == Namespace::Unlisted {
-                    image.namespace = match number {
+            let listed = entries.iter().filter_map(|entry| by_entry.get(entry));
+            let scope: Vec<ImageId> = listed.copied().collect();
+            for id in &scope {
+                let namespace = &mut self.images[id.0].namespace;
+                // The loader itself is in all of them.
+                if *namespace == Namespace::Unlisted {
+                    *namespace = match number {
                         0 => Namespace::Base,
-                        _ => Namespace::Other,
+                        number => Namespace::Other(number),
                     };
                 }
             }
+            self.scopes.push(scope);
         }
         let first = maps.namespaces.first().and_then(|entries| entries.first());
         self.settle_main(first.and_then(|entry| by_entry.get(entry).copied()));
@@ -178,8 +195,10 @@ impl<'m> Images<'m> {
         }
         self.images[main.0].role = Role::Main;
         self.images[main.0].namespace = Namespace::Base;
-        if self.scope.is_empty() {
-            self.scope.push(main);
+        match self.scopes.first_mut() {
+            Some(scope) if !scope.is_empty() => {}
+            Some(scope) => scope.push(main),
+            None => self.scopes.push(vec![main]),
         }
     }
 }

@@ -8,7 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Device, inode, time of the last change and length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct FileIdentity([u64; 6]);
 
 /// The identity of the file at `path`, as far as the kernel knows it (statx(2), `AT_STATX_DONT_SYNC`): a file system that

@@ -2,16 +2,20 @@
 
 use super::bundles::Bundles;
 use super::journal::chain;
+use super::schedule::Cause;
+use super::work::executable;
 use crate::apply::{self, apply};
 use crate::error::Error;
 use crate::fit::Patch;
 use crate::guardian;
+use crate::image::Images;
 use crate::process::{Pid, TargetError};
 use crate::report::Report;
 use crate::revert::revert;
 use crate::session::Session;
 use crate::status::Status;
 use crate::stop::on_tracer_thread;
+use crate::sys::identity::FileIdentity;
 use serde::{Deserialize, Serialize};
 
 /// What came of a look.
@@ -19,8 +23,10 @@ use serde::{Deserialize, Serialize};
 pub(super) enum Look {
     /// The loader is at work, or has not mapped yet what was opened.
     NotReady,
-    /// It has ended, or maps nothing that a bundle is for.
+    /// It has ended, or maps nothing that a bundle is for, as far as can be told.
     NotMeant,
+    /// It has begun to run this program, which maps nothing that a bundle is for.
+    Other(FileIdentity),
     /// What was tried, patch by patch.
     Tried(Vec<Tried>),
 }
@@ -36,9 +42,10 @@ pub(super) struct Tried {
     pub(super) text: String,
 }
 
-/// Looks at a process and applies what is for it. `opening`: it has opened such a file, and may not have mapped it yet.
-pub(super) fn look(pid: Pid, opening: bool, bundles: &Bundles, how: &apply::Options) -> Look {
+/// Looks at a process and applies what is for it, because of `cause`.
+pub(super) fn look(pid: Pid, cause: Cause, bundles: &Bundles, how: &apply::Options) -> Look {
     guardian::settle();
+    let program = executable(pid);
     let session = match Session::open(pid) {
         Ok(session) => session,
         // A debugger may let it go.
@@ -56,9 +63,12 @@ pub(super) fn look(pid: Pid, opening: bool, bundles: &Bundles, how: &apply::Opti
     let meant = bundles.kept.iter().filter(|kept| kept.is_for(&images));
     let meant: Vec<_> = meant.collect();
     if meant.is_empty() {
-        return match opening {
-            true => Look::NotReady,
-            false => Look::NotMeant,
+        return match (cause, program) {
+            (Cause::Opening, _) => Look::NotReady,
+            (Cause::Exec, Some(program)) if is_settled(&session, &images, program) => {
+                Look::Other(program)
+            }
+            _ => Look::NotMeant,
         };
     }
     drop(images);
@@ -70,6 +80,14 @@ pub(super) fn look(pid: Pid, opening: bool, bundles: &Bundles, how: &apply::Opti
         tried(kept.name(), on_tracer_thread(|| apply(pid, patch, how)))
     });
     Look::Tried(tried.collect())
+}
+
+/// Whether these are the images of `program` and all that it is started with.
+///
+/// In the middle of an exec(2) `/proc/PID/exe` tells the new program already and `/proc/PID/maps` only what is mapped so far, and
+/// each of our readings may be of another moment.
+fn is_settled(session: &Session, images: &Images<'_>, program: FileIdentity) -> bool {
+    images.started() && session.maps_the_same_code() && executable(session.pid()) == Some(program)
 }
 
 /// Takes a patch back whose bundle was removed.

@@ -81,8 +81,6 @@ pub enum WatchError {
 struct Looking {
     pid: Pid,
     since: Instant,
-    /// What it runs, where that is all that it is looked at for.
-    executable: Option<FileIdentity>,
     worker: Worker,
 }
 
@@ -94,7 +92,7 @@ struct Watch {
     directory: Inotify,
     signals: SignalFd,
     schedule: Schedule,
-    /// Executables that no bundle is for.
+    /// Programs that no bundle is for, whatever they are started with.
     others: HashSet<FileIdentity>,
     looking: Vec<Looking>,
     metrics: Metrics,
@@ -250,10 +248,12 @@ impl Watch {
     /// Looks at all processes.
     fn sweep(&mut self) {
         self.metrics.sweeps += 1;
-        let now = Instant::now();
+        let (now, busy) = (Instant::now(), self.busy());
         for pid in all_processes().unwrap_or_default() {
+            // A look that is under way began before what we are told of now: it does not count.
+            let is_expected = self.schedule.has(pid) && !busy.contains(&pid);
             // Threads of the kernel run no file.
-            if executable(pid).is_some() && !self.schedule.has(pid) {
+            if executable(pid).is_some() && !is_expected {
                 self.schedule.trigger(pid, Cause::Unknown, now);
             }
         }

@@ -23,22 +23,17 @@ impl Watch {
                 return;
             }
             let cause = self.schedule.cause(pid);
-            let Some(runs) = executable(pid) else {
-                self.schedule.forget(pid);
-                continue;
-            };
-            let executable = (cause == Cause::Exec).then_some(runs);
-            if executable.is_some_and(|executable| self.others.contains(&executable)) {
+            let program = executable(pid);
+            let is_other = |program| cause == Cause::Exec && self.others.contains(&program);
+            if program.is_none_or(is_other) {
                 self.schedule.forget(pid);
                 continue;
             }
-            let opening = cause == Cause::Opening;
-            let work = |_| look(pid, opening, &self.bundles, &self.options.apply);
+            let work = |_| look(pid, cause, &self.bundles, &self.options.apply);
             match crew::start(0, &work) {
                 Ok(worker) => self.looking.push(Looking {
                     pid,
                     since: now,
-                    executable,
                     worker,
                 }),
                 Err(error) => {
@@ -54,23 +49,19 @@ impl Watch {
 
     /// A worker has ended: what next for its process?
     pub(super) fn finish(&mut self, index: usize) {
-        let Looking {
-            pid,
-            since,
-            executable,
-            worker,
-        } = self.looking.swap_remove(index);
+        let Looking { pid, since, worker } = self.looking.swap_remove(index);
         let now = Instant::now();
         let result = worker.finish::<Look>();
         // What happened meanwhile asks for another look anyway.
         let again = self.schedule.triggered_after(pid, since);
         match result {
             Ok(Look::NotReady) if !again => drop(self.schedule.not_ready(pid, now)),
-            Ok(Look::NotMeant) if !again => {
-                self.others.extend(executable);
+            Ok(Look::NotMeant) if !again => self.schedule.forget(pid),
+            Ok(Look::Other(program)) if !again => {
+                self.others.insert(program);
                 self.schedule.forget(pid);
             }
-            Ok(Look::NotReady | Look::NotMeant) => {}
+            Ok(Look::NotReady | Look::NotMeant | Look::Other(_)) => {}
             Ok(Look::Tried(tried)) => self.settle(pid, &tried, again, now),
             Err(error) => {
                 log(

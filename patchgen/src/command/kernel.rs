@@ -1,13 +1,13 @@
-//! `patchgen --kernel RELEASE OLD NEW -o FILE` and `patchgen --kernel-object OLD NEW -o FILE`.
+//! `patchgen --kernel RELEASE OLD NEW -o FILE`, `patchgen --kernel-object OLD NEW -o FILE`, `patchgen kernel-objects`.
 
 use super::make::{check_output, labels, refused, remove_stale, unchanged};
-use super::{Choices, DONE, KernelChoices, Make};
+use super::{Choices, DONE, KernelChoices, KernelObjects, Make};
 use anyhow::{Context, bail};
 use livepatch_bundle::{KernelManifest, write_kernel_file};
 use livepatch_kernel::{Kernel, Paths};
 use patchgen::input;
-use patchgen::kernel::{KernelOptions, KernelOutcome, Target, generate_kernel};
-use std::path::Path;
+use patchgen::kernel::{KernelOptions, KernelOutcome, Target, generate_kernel, objects};
+use std::path::{Path, PathBuf};
 
 impl KernelChoices {
     /// Whether a patch for the kernel is wanted.
@@ -96,4 +96,36 @@ fn report(manifest: &KernelManifest, output: &Path) {
             );
         }
     }
+}
+
+/// Makes old and new objects, and tells how to go on.
+pub(super) fn objects(arguments: &KernelObjects) -> anyhow::Result<u8> {
+    let release = &arguments.kernel;
+    let usual = [
+        format!("/usr/src/linux-headers-{release}"),
+        format!("/lib/modules/{release}/build"),
+    ];
+    let given = arguments.headers.clone();
+    let headers = given.or_else(|| usual.iter().map(PathBuf::from).find(|path| path.exists()));
+    let Some(headers) = headers else {
+        bail!(
+            "no headers of kernel `{release}`: `{}` does not exist; give `--headers`",
+            usual[0]
+        );
+    };
+    let made = objects::make(&objects::Job {
+        headers,
+        source: arguments.source.clone(),
+        patch: arguments.patch.clone(),
+        output: arguments.output.clone(),
+    })?;
+    for one in made {
+        let module = one
+            .module
+            .map(|name| format!(" --module {name}"))
+            .unwrap_or_default();
+        let (old, new) = (one.old.display(), one.new.display());
+        println!("patchgen --kernel {release}{module} {old} {new} -o fix.kpatch");
+    }
+    Ok(DONE)
 }

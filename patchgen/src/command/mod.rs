@@ -54,6 +54,11 @@ enum Verb {
     Build(Box<Build>),
     /// Show what a bundle changes.
     Inspect(Inspect),
+    /// Make old and new objects of a running kernel: from its headers package, its sources and a patch of them.
+    #[command(after_help = "Example:\n  \
+                            patchgen kernel-objects --kernel 6.1.0-56-amd64 --source linux-source-6.1 --patch fix.diff -o objects\n  \
+                            patchgen --kernel 6.1.0-56-amd64 objects/vmlinux/old objects/vmlinux/new -o fix.kpatch")]
+    KernelObjects(KernelObjects),
     /// Work in a copy of a source tree; for `patchgen build`.
     #[command(hide = true)]
     Inside(Inside),
@@ -183,6 +188,25 @@ struct Build {
 }
 
 #[derive(Debug, Args)]
+struct KernelObjects {
+    /// The kernel's release (`uname -r`).
+    #[arg(long, value_name = "RELEASE")]
+    kernel: String,
+    /// The kernel's source tree, unpacked; of it the directories that the patch names are copied.
+    #[arg(long, value_name = "DIR")]
+    source: PathBuf,
+    /// The patch, with paths from the root of the tree.
+    #[arg(long, value_name = "FILE")]
+    patch: PathBuf,
+    /// Where objects go: `vmlinux/old` and `vmlinux/new`, or `MODULE/old` and `MODULE/new`.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// The kernel's headers. Default: `/usr/src/linux-headers-RELEASE`, or `/lib/modules/RELEASE/build`.
+    #[arg(long, value_name = "DIR")]
+    headers: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct Keygen {
     /// Where the private key goes (mode 0600); the public one goes to KEY.pub. Existing files are not overwritten.
     key: PathBuf,
@@ -235,6 +259,7 @@ struct Inspect {
 pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
     match (&command.verb, &command.make) {
         (Some(Verb::Build(arguments)), _) => build::run(arguments),
+        (Some(Verb::KernelObjects(arguments)), _) => kernel::objects(arguments),
         (Some(Verb::Inspect(inspect)), _) => inspect::run(inspect),
         (Some(Verb::Inside(arguments)), _) => build::run_inside(arguments),
         (Some(Verb::Keygen(arguments)), _) => sign::keygen(arguments),

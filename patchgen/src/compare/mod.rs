@@ -14,7 +14,7 @@ mod times;
 mod view;
 
 use crate::correlate::Correlation;
-use crate::object::{AtomId, AtomKind, FunctionId, names};
+use crate::object::{AtomId, AtomKind, FunctionId};
 use crate::pair::Pair;
 use function::FunctionPair;
 use paths::Sources;
@@ -181,8 +181,7 @@ impl<'c, 'd> Judge<'c, 'd> {
             let Some(new) = self.correlation.new_of(old) else {
                 continue;
             };
-            let fleeting = self.pair.old.is_kernel && names::is_fleeting(atom.name);
-            if fleeting || INSTRUMENTATION.contains(&self.pair.old.section_name(old)) {
+            if atom.fleeting || INSTRUMENTATION.contains(&self.pair.old.section_name(old)) {
                 continue;
             }
             let kind = self.pair.new.atom(new).kind;

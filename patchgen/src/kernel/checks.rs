@@ -3,10 +3,23 @@
 use super::running::differs;
 use super::symbols::Host;
 use crate::closure::{Closure, Destination};
+use crate::object::tables::is_initial;
 use crate::object::{AtomKind, Link, traced_at};
 use crate::program::{NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
 use livepatch_bundle::LinkAddr;
+use livepatch_kernel::module::ModuleSymbol;
+
+/// What the author should know.
+pub(super) fn warnings(program: &Program<'_>, closure: &Closure<'_>) -> Vec<String> {
+    let past = closure.past.iter().map(|old| {
+        let name = program.units[old.unit].pair.old.label(old.atom);
+        format!(
+            "constants of `{name}` changed, which ran when the kernel started: it stays as it is"
+        )
+    });
+    past.collect()
+}
 
 /// Every reason.
 pub(super) fn refusals(
@@ -32,12 +45,6 @@ pub(super) fn refusals(
     found
 }
 
-/// Whether what lies in the section is given up when the kernel has started.
-fn is_initial(section: &str) -> bool {
-    let starts = [".init.", ".exit.", ".meminit.", ".head.text", ".ref."];
-    starts.iter().any(|start| section.starts_with(start))
-}
-
 fn replaced(program: &Program<'_>, old: OldAtom, host: &Host<'_>) -> Option<String> {
     let object = &program.units[old.unit].pair.old;
     let atom = object.atom(old.atom);
@@ -48,9 +55,20 @@ fn replaced(program: &Program<'_>, old: OldAtom, host: &Host<'_>) -> Option<Stri
         let reason = "the old function has no place for ftrace (`notrace`, or too early), through which livepatches go";
         return Some(reason.to_owned());
     }
-    let Some(kernel) = host.kernel.filter(|_| host.module.is_none()) else {
-        return None;
-    };
+    if let Some((module, file)) = host.module {
+        let mut named = file.named(atom.name).peekable();
+        if named.peek().is_none() {
+            return Some(format!("module `{module}` has no function of this name"));
+        }
+        let same = |symbol: &ModuleSymbol| {
+            let there = file.bytes(symbol, atom.bytes.len());
+            let differs = there.map(|there| differs(atom.bytes, there, &atom.links));
+            symbol.size == atom.size && differs == Some(None)
+        };
+        let found = named.any(same);
+        return (!found).then(|| format!("the old code is not that of module `{module}`"));
+    }
+    let kernel = host.kernel?;
     if host.running.places.contains_key(&old) {
         return None;
     }

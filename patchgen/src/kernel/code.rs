@@ -315,7 +315,7 @@ fn data(
 ) -> (Sec, u64) {
     let atom = object.atom(new.atom);
     let section = object.section_name(new.atom);
-    if section == "__dyndbg" {
+    if matches!(section, "__dyndbg" | "__verbose") {
         let section = file.shared(section, shape_of(object, section));
         return (section, file.append(section, 8, bytes));
     }

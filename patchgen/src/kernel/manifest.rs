@@ -1,8 +1,8 @@
 //! The manifest of a patch for the kernel.
 
-use super::KernelOptions;
 use super::code::Code;
 use super::symbols::{Outside, running};
+use super::{KernelOptions, checks};
 use crate::closure::Replacement;
 use crate::object::{Attached, Object, traced_at};
 use crate::refusal::Refusal;
@@ -54,7 +54,7 @@ pub(super) fn of(
         replace: options.replace,
         supersedes: options.labels.supersedes.clone(),
         objects: vec![object],
-        warnings: Vec::new(),
+        warnings: checks::warnings(code.program, code.closure),
     })
 }
 

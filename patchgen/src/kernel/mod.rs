@@ -9,6 +9,7 @@ mod code;
 mod file;
 mod manifest;
 mod module;
+pub mod objects;
 mod running;
 mod symbols;
 
@@ -110,12 +111,15 @@ pub fn generate_kernel(
         .map(|pair| Ok(Unit::new(generate::read_by(pair, read_kernel)?)))
         .collect::<Result<_, GenerateError>>()?;
     let program = Program::new(units);
-    let closure = Closure::of(&program);
+    let mut closure = Closure::of(&program);
+    if target.is_none() {
+        closure.add_new(&program);
+    }
     let host = host(&program, target);
     let mut found = refusals(&program, &closure, &options.allow_data);
     found.extend(checks::refusals(&program, &closure, &host));
     found.extend(types::check(&program, &closure, &options.allow_layout).refusals);
-    if found.is_empty() && closure.replaced.is_empty() {
+    if found.is_empty() && closure.replaced.is_empty() && closure.carried.is_empty() {
         return Ok(KernelOutcome::Unchanged);
     }
     let mut file = File::default();

@@ -32,13 +32,28 @@ pub struct Attached<'d> {
 /// What code calls first to be traced (`-mfentry`).
 const FENTRY: &str = "__fentry__";
 
+/// The same bytes where nothing is traced: `nopl 0x0(%rax,%rax,1)`.
+const NOP: [u8; 5] = [0x0f, 0x1f, 0x44, 0, 0];
+
 /// Where a function calls the tracer at its start, through which livepatches go: at once, or after `endbr64`.
 #[must_use]
 pub fn traced_at(object: &Object<'_>, id: AtomId) -> Option<u64> {
-    let links = object.atom(id).links.iter();
-    let mut calls = links.filter(|link| object.atom(link.target).name == FENTRY);
-    let start = calls.next()?.site_start();
-    matches!(start, 0 | 4).then_some(start)
+    let atom = object.atom(id);
+    let mut calls = atom
+        .links
+        .iter()
+        .filter(|link| object.atom(link.target).name == FENTRY);
+    if let Some(call) = calls.next() {
+        let start = call.site_start();
+        return matches!(start, 0 | 4).then_some(start);
+    }
+    // Some kernels' objects have it as a no-operation already, with a relocation that does nothing.
+    let is_nop = |at: &u64| {
+        atom.bytes
+            .get(*at as usize..)
+            .is_some_and(|rest| rest.starts_with(&NOP))
+    };
+    [0, 4].into_iter().find(is_nop)
 }
 
 impl Attached<'_> {
@@ -55,7 +70,7 @@ impl Attached<'_> {
             }
             Rewrites::Instruction => {
                 let rest = usize::try_from(self.at).ok().and_then(|at| code.get(at..));
-                rest.map_or(0, |rest| super::code::length(rest))
+                rest.map_or(0, super::code::length)
             }
         }
     }

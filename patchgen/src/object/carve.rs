@@ -33,12 +33,12 @@ pub fn read(data: &[u8]) -> Result<Object<'_>, ObjectError> {
 pub fn read_kernel(data: &[u8]) -> Result<Object<'_>, ObjectError> {
     let mut tables = super::raw::read(data)?;
     let taken = tables::take(&mut tables);
-    carve(tables, Some(taken))
+    carve(tables, Some(&taken))
 }
 
 fn carve<'d>(
     tables: Tables<'d>,
-    kernel: Option<Vec<(usize, &'static tables::Table)>>,
+    kernel: Option<&[(usize, &'static tables::Table)]>,
 ) -> Result<Object<'d>, ObjectError> {
     let mut carver = Carver {
         outlined: match kernel {
@@ -66,10 +66,15 @@ fn carve<'d>(
         externals,
     };
     linker.link_all(&mut atoms, &decoded.escapes);
+    if kernel.is_some() {
+        for atom in &mut atoms {
+            let section = linker.resolver.tables.sections[atom.section()].name;
+            atom.fleeting = tables::is_fleeting(atom, section);
+        }
+    }
     exceptions::through_slots(&mut atoms);
     let (frames, mut flaws) = unwind::frames(&linker, &atoms);
-    let (attached, not_understood) =
-        attached::collect(&linker, &atoms, kernel.as_deref().unwrap_or_default());
+    let (attached, not_understood) = attached::collect(&linker, &atoms, kernel.unwrap_or_default());
     flaws.extend(not_understood);
     let mut object = Object {
         order,

@@ -143,6 +143,8 @@ pub struct Atom<'d> {
     pub run: Option<AtomId>,
     /// Whether it may be the middle of the literal before it.
     pub continues: bool,
+    /// Whether it is a variable of a kernel's macros in whose state nobody trusts: new code has its own.
+    pub fleeting: bool,
     /// Whether it has relocations that are not among its links.
     pub unlinked: bool,
     rare: Option<Box<Rare<'d>>>,
@@ -181,6 +183,7 @@ impl<'d> Atom<'d> {
             links: Box::default(),
             run: None,
             continues: false,
+            fleeting: false,
             unlinked: false,
             rare: None,
         }
@@ -264,6 +267,12 @@ impl<'d> Atom<'d> {
     /// Everything that it refers to.
     pub fn references(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().chain(self.shorts())
+    }
+
+    /// What it is called without numbers, for variables that are each like the others of that name.
+    #[must_use]
+    pub fn fleeting_name(&self) -> Option<String> {
+        self.fleeting.then(|| names::base(self.name))
     }
 
     /// Whether only its contents matter: it has no name, or one that the compiler made up.

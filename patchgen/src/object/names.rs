@@ -12,7 +12,7 @@ pub fn base(name: &str) -> String {
         let number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !number && part != "lto_priv" && part != "llvm" {
             base.push('.');
-            base.push_str(part);
+            base.push_str(without_unique_number(part));
         }
     }
     base
@@ -63,7 +63,6 @@ pub fn is_clone(name: &str) -> bool {
 #[must_use]
 pub fn is_fleeting(name: &str) -> bool {
     let base = base(name);
-    let stem = base.split('.').next().unwrap_or_default();
     let known = [
         "__key",
         "__warned",
@@ -75,7 +74,8 @@ pub fn is_fleeting(name: &str) -> bool {
         "_entry_ptr",
         "__UNIQUE_ID_ddebug",
     ];
-    known.contains(&stem)
+    // clang puts the function's name before it.
+    base.split('.').any(|part| known.contains(&part))
 }
 
 /// Whether the compiler made this constant for itself, so that only its contents matter.
@@ -85,7 +85,7 @@ pub fn is_generated(name: &str) -> bool {
     let stem = base.split('.').next().unwrap_or_default();
     matches!(
         stem,
-        "CSWTCH" | "__func__" | "__FUNCTION__" | "__PRETTY_FUNCTION__"
+        "CSWTCH" | "__func__" | "__FUNCTION__" | "__PRETTY_FUNCTION__" | "__msg"
     ) || base == "C" && is_numbered(name)
         || base.starts_with("switch.table")
         || base.starts_with("__const.")

@@ -4,6 +4,8 @@
 //! belongs to the function that lies there, is compared and carried with it, and the module loader does with a patch's
 //! entries what the kernel's start did with its own.
 
+use super::model::{Atom, AtomKind};
+use super::names;
 use super::raw::Tables;
 use object::elf;
 
@@ -151,6 +153,8 @@ pub static TABLES: &[Table] = &[
     plain(".altinstr_replacement", Treatment::Outlined),
     plain(".altinstr_aux", Treatment::Outlined),
     plain(".fixup", Treatment::Outlined),
+    // Until 4.20.
+    plain(".text..refcount", Treatment::Outlined),
     // Taken with `.orc_unwind_ip`.
     plain(".orc_unwind", Treatment::Dropped),
     plain(".orc_header", Treatment::Dropped),
@@ -206,6 +210,26 @@ pub(super) fn take(tables: &mut Tables<'_>) -> Vec<(usize, &'static Table)> {
         section.flags &= !elf::SHF_ALLOC.0;
     }
     taken
+}
+
+/// Whether an atom is a variable of which new code has its own: of known names, or what the compiler made for its checks
+/// (`.Lubsan_data7`, `.L__unnamed_1`).
+pub(super) fn is_fleeting(atom: &Atom<'_>, section: &str) -> bool {
+    if atom.kind != AtomKind::Data {
+        return false;
+    }
+    let compilers = [".data..L", ".bss..L"]
+        .iter()
+        .any(|start| section.starts_with(start));
+    compilers && (atom.name.is_empty() || atom.name.starts_with(".L"))
+        || names::is_fleeting(atom.name)
+}
+
+/// Whether what lies in the section is given up when the kernel has started.
+#[must_use]
+pub fn is_initial(section: &str) -> bool {
+    let starts = [".init.", ".exit.", ".meminit.", ".head.text", ".ref."];
+    starts.iter().any(|start| section.starts_with(start))
 }
 
 /// Whether the section holds code of functions that are elsewhere.

@@ -1,7 +1,7 @@
 //! Where images lie, and which there are.
 
 use super::child::{Live, Workshop};
-use crate::image::{Image, Images, Namespace, Role};
+use crate::image::{Auxv, Context, Image, Images, Namespace, Role};
 use livepatch_bundle::{RunAddr, Scope};
 
 const PROGRAM: &str = r#"
@@ -42,6 +42,7 @@ fn every_kind_of_program_tells_its_symbols() {
         let program = workshop.compile(&format!("program{number}"), PROGRAM, flags);
         let live = Live::start(&program);
         let images = live.images();
+        assert!(images.started(), "{flags:?}");
         let main = main_of(&images);
         assert_eq!(main.path(), Some(program.as_path()), "{flags:?}");
         assert_eq!(main.namespace(), Namespace::Base, "{flags:?}");
@@ -83,6 +84,17 @@ fn every_kind_of_program_tells_its_symbols() {
         );
         assert_eq!(images.at(inside).map(Image::id), Some(main.id()));
     }
+}
+
+#[test]
+fn a_program_that_is_being_set_up_is_not_started() {
+    let workshop = Workshop::new();
+    let live = Live::start(&workshop.compile("program", PROGRAM, &[]));
+    let before_its_stack = Context {
+        auxv: Auxv::default(),
+        ..Context::of(live.pid())
+    };
+    assert!(!live.images_with(before_its_stack).started());
 }
 
 #[test]

@@ -1,0 +1,77 @@
+//! The command line: `livepatch component`.
+
+mod group;
+mod options;
+mod run;
+mod text;
+
+use crate::control::client::ask;
+use crate::control::protocol::{Reply, Request, Status, chain};
+use clap::Parser;
+use options::{Command, Options, Target};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Prints a line. Nobody may be left to read it, which changes nothing of what was done.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Prints an error with its causes.
+fn complain(errors: &[String]) {
+    for (index, error) in errors.iter().enumerate() {
+        let begin = if index == 0 {
+            "livepatch"
+        } else {
+            "  caused by"
+        };
+        eprintln!("{begin}: {error}");
+    }
+}
+
+/// Runs the command of this process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    match options.command {
+        Command::Run(run) => run::run(&run),
+        Command::Show(show) => {
+            let symbols = show.symbols;
+            tell(&show.target, &Request::Show { symbols }, text::show)
+        }
+        Command::Upgrade(upgrade) => match upgrade.single() {
+            Some((target, request)) => tell(&target, &Request::Upgrade(request), text::records),
+            None => group::upgrade(&upgrade),
+        },
+        Command::Rollback(rollback) => {
+            let how = rollback.how.how();
+            tell(&rollback.target, &Request::Rollback { how }, text::records)
+        }
+        Command::History(target) => tell(&target, &Request::History {}, text::history),
+        Command::Stop(target) => tell(&target, &Request::Stop {}, |_| Vec::new()),
+        Command::Tell(command) => {
+            let words = command.words.clone();
+            tell(&command.target, &Request::Command { words }, text::answer)
+        }
+    }
+}
+
+/// Asks one component and tells what it answers.
+fn tell(target: &Target, request: &Request, lines: impl Fn(&Reply) -> Vec<String>) -> ExitCode {
+    let reply = ask(&target.place.directory(), &target.name, request);
+    let reply = reply.unwrap_or_else(|error| Reply::failed(Status::Error, &error));
+    if target.place.json {
+        let text = serde_json::to_string(&reply).expect("replies are plain data");
+        say(&text);
+    } else {
+        lines(&reply).iter().for_each(|line| say(line));
+        complain(&reply.errors);
+    }
+    ExitCode::from(reply.status)
+}
+
+/// Tells why nothing could be done.
+fn fail(error: &dyn std::error::Error) -> ExitCode {
+    complain(&chain(error));
+    ExitCode::from(Status::Error.code())
+}

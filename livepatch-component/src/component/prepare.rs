@@ -1,0 +1,193 @@
+//! Before the pause, off the main task: find the new version, check it, load it beside the old one, and have memory ready.
+
+use super::Running;
+use super::switch::Incoming;
+use crate::control::protocol::{How, Status};
+use crate::control::server::Asker;
+use crate::module::file::{FileError, ModuleFile};
+use crate::module::note::About;
+use crate::module::repository::{RepositoryError, find};
+use crate::sys::arena::Arena;
+use crate::sys::module::{Calls, LoadError, Loaded};
+use crate::sys::table::Attaching;
+use crate::trust::Policy;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use thiserror::Error;
+
+/// Why a version is refused before anything is held.
+#[derive(Debug, Error)]
+pub(super) enum Refusal {
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
+    #[error("the new version is refused")]
+    File(#[source] FileError),
+    #[error(
+        "`{version}` cannot go on with the data of the version that runs (schema {from:016x}): it has {schema:016x} and no migration"
+    )]
+    Data {
+        version: String,
+        from: u64,
+        schema: u64,
+    },
+    #[error(
+        "the version that runs could not go on with the data of `{version}` (schema {schema:016x}), so there would be no way back"
+    )]
+    NoWayBack { version: String, schema: u64 },
+    #[error("the new version cannot be loaded")]
+    Load(#[source] LoadError),
+    #[error("the module's description differs from its note")]
+    Description,
+    #[error("the new version has no call-backs for what is in use: {}", .0.join(", "))]
+    Missing(Vec<String>),
+    #[error("there is no memory for new data")]
+    Memory(#[source] io::Error),
+    #[error(
+        "{0} old versions are still mapped, which is as many as may be: the component must be restarted"
+    )]
+    Leftovers(usize),
+    #[error("another upgrade is under way")]
+    Busy,
+    #[error("the version that runs is on probation; `rollback` ends that")]
+    Probation,
+    #[error("there is no version to go back to")]
+    NoPrevious,
+    #[error("the loader's thread ended early")]
+    Thread,
+}
+
+impl Refusal {
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Self::Busy => Status::Busy,
+            _ => Status::Refused,
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// `upgrade` or `rollback`.
+    pub(super) action: &'static str,
+    /// A version, or a path.
+    pub(super) version: String,
+    pub(super) dry_run: bool,
+    pub(super) reversible: bool,
+    pub(super) how: How,
+}
+
+/// What the loader's thread needs to know.
+pub(super) struct Order {
+    pub(super) wanted: Wanted,
+    pub(super) name: String,
+    pub(super) repository: Option<PathBuf>,
+    pub(super) copies: PathBuf,
+    pub(super) number: u64,
+    pub(super) policy: Arc<Policy>,
+    pub(super) running: About,
+    pub(super) host: Attaching,
+    pub(super) arena: &'static Arena,
+}
+
+/// A version that is being prepared.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) asker: Asker,
+    pub(super) wanted: Wanted,
+    pub(super) begun_ns: u64,
+    thread: JoinHandle<Result<Incoming, Refusal>>,
+    is_done: Arc<AtomicBool>,
+}
+
+impl Job {
+    /// Begins to prepare.
+    pub(super) fn new(asker: Asker, order: Order, waker: Arc<mio::Waker>) -> Self {
+        let is_done = Arc::new(AtomicBool::new(false));
+        let done = Arc::clone(&is_done);
+        Self {
+            asker,
+            wanted: order.wanted.clone(),
+            begun_ns: crate::clock::now(),
+            thread: thread::spawn(move || {
+                let prepared = prepare(&order);
+                done.store(true, Ordering::Release);
+                // The loop looks again when anything happens.
+                let _ = waker.wake();
+                prepared
+            }),
+            is_done,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.is_done.load(Ordering::Acquire)
+    }
+
+    /// What was prepared; waits for the thread to end.
+    pub(super) fn finish(self) -> Result<Incoming, Refusal> {
+        self.thread.join().unwrap_or(Err(Refusal::Thread))
+    }
+}
+
+fn prepare(order: &Order) -> Result<Incoming, Refusal> {
+    let wanted = &order.wanted;
+    let path = find(order.repository.as_deref(), &order.name, &wanted.version)?;
+    let copies = &order.copies;
+    let file = ModuleFile::take(&path, &order.name, &order.policy, copies, order.number);
+    let file = file.map_err(Refusal::File)?;
+    fits(&file.about, order)?;
+    let migrates = wanted.how.fresh || file.about.schema != order.running.schema;
+    if wanted.how.strict_order {
+        reserve(order.arena, migrates)?;
+        return Ok(Incoming::Strict(Arc::new(file)));
+    }
+    let loaded = Loaded::open(file.copy(), order.host.host()).map_err(Refusal::Load)?;
+    let about = &file.about;
+    let same = loaded.name() == about.name
+        && loaded.version() == about.version
+        && loaded.schema() == about.schema;
+    if !same || (!about.accepts.is_empty() && !loaded.can_migrate()) {
+        // Nothing of it is used: that it cannot be unloaded changes nothing.
+        let _ = loaded.close();
+        return Err(Refusal::Description);
+    }
+    reserve(order.arena, migrates)?;
+    Ok(Incoming::Loaded(Box::new(Running {
+        loaded,
+        file: Arc::new(file),
+        calls: Calls::default(),
+    })))
+}
+
+/// Whether the data can come over, and back where that is asked for.
+fn fits(about: &About, order: &Order) -> Result<(), Refusal> {
+    let (running, how) = (&order.running, &order.wanted.how);
+    if !how.fresh && !about.takes(running.schema) {
+        return Err(Refusal::Data {
+            version: about.version.clone(),
+            from: running.schema,
+            schema: about.schema,
+        });
+    }
+    let needs_way_back = order.wanted.reversible || how.probation_ns > 0;
+    if needs_way_back && !running.takes(about.schema) {
+        return Err(Refusal::NoWayBack {
+            version: about.version.clone(),
+            schema: about.schema,
+        });
+    }
+    Ok(())
+}
+
+/// Has memory ready, so that none needs to be asked of the system in the pause.
+fn reserve(arena: &Arena, migrates: bool) -> Result<(), Refusal> {
+    let chunks = match migrates {
+        true => arena.chunks() + 1,
+        false => 1,
+    };
+    arena.prepare(chunks).map_err(Refusal::Memory)
+}

@@ -1,0 +1,243 @@
+//! The start of a component: its files, its first module, INIT.
+
+use super::failure::{Operation, OperationError};
+use super::standby::Watchdog;
+use super::{CONTROL, Component, Running, SIGNALS, Settings, TIMERS, WAKE};
+use crate::control::client::socket_path;
+use crate::control::server::Server;
+use crate::history::{History, Record};
+use crate::module::file::{FileError, ModuleFile};
+use crate::queue::Queue;
+use crate::services::Services;
+use crate::sockets::Room;
+use crate::sys::module::{Data, LoadError, Loaded};
+use crate::sys::table::Table;
+use crate::trust::Policy;
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Waker};
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Why a component does not start.
+#[derive(Debug, Error)]
+pub(crate) enum StartError {
+    #[error("cannot use the directory `{}`", path.display())]
+    Directory { path: PathBuf, source: io::Error },
+    #[error("the component `{0}` is running already")]
+    Running(String),
+    #[error("cannot {0}")]
+    System(&'static str, #[source] io::Error),
+    #[error("cannot use the module")]
+    File(#[source] FileError),
+    #[error("cannot load `{}`", path.display())]
+    Load { path: PathBuf, source: LoadError },
+    #[error("`{}` did not start", path.display())]
+    Init {
+        path: PathBuf,
+        source: OperationError,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::System(what, source)
+}
+
+impl Component {
+    /// Loads a module and calls its INIT.
+    ///
+    /// # Errors
+    /// When anything of that fails; nothing is left behind.
+    pub(crate) fn start(
+        settings: Settings,
+        policy: Policy,
+        module: &Path,
+    ) -> Result<Self, StartError> {
+        let lock = prepare_directory(&settings)?;
+        let copies = copies(&settings);
+        let file = ModuleFile::take(module, &settings.name, &policy, &copies, 0);
+        let file = file.map_err(StartError::File)?;
+        forget_others(&settings, &copies);
+        let poll = Poll::new().map_err(system("wait for events"))?;
+        let waker = Waker::new(poll.registry(), WAKE).map_err(system("wait for threads"))?;
+        let registry = poll
+            .registry()
+            .try_clone()
+            .map_err(system("wait for sockets"))?;
+        let services = Services::new(&settings.name, settings.memory, registry);
+        let services = services.map_err(system("reserve memory for module data"))?;
+        // As long as the process: modules keep pointers to it.
+        let services: &'static Services = Box::leak(Box::new(services));
+        let table = Table::new(services);
+        let path = file.origin.clone();
+        let loaded = Loaded::open(file.copy(), table.attaching().host());
+        let loaded = loaded.map_err(|source| StartError::Load { path, source })?;
+        let calls = loaded.calls(&mut services.names.borrow_mut());
+        let history = History::open(
+            &settings
+                .directory
+                .join(format!("{}.history", settings.name)),
+        );
+        let socket = socket_path(&settings.directory, &settings.name);
+        let mut component = Self {
+            policy: Arc::new(policy),
+            services,
+            table,
+            waker: Arc::new(waker),
+            timer: register_timer(&poll).map_err(system("make a timer"))?,
+            alarm: None,
+            queue: Queue::new(settings.queue_bound),
+            room: Room::default(),
+            running: Running {
+                loaded,
+                file: Arc::new(file),
+                calls,
+            },
+            data: Data::NONE,
+            previous: None,
+            server: Server::new(&socket, poll.registry(), CONTROL)
+                .map_err(system("listen at the control socket"))?,
+            commands: BTreeMap::new(),
+            next_command: 0,
+            job: None,
+            closing: None,
+            leftovers: Vec::new(),
+            probation: None,
+            watchdog: Watchdog::new(),
+            history: history.map_err(system("open the history"))?,
+            numbers: 0,
+            handled: 0,
+            failed: 0,
+            stopping: None,
+            copies,
+            poll,
+            settings,
+            _lock: lock,
+        };
+        component
+            .register_signals()
+            .map_err(system("watch signals"))?;
+        component.init()?;
+        Ok(component)
+    }
+
+    fn register_signals(&self) -> io::Result<()> {
+        let descriptor = self.services.signal_descriptor().as_raw_fd();
+        let registry = self.poll.registry();
+        registry.register(&mut SourceFd(&descriptor), SIGNALS, Interest::READABLE)
+    }
+
+    fn init(&mut self) -> Result<(), StartError> {
+        *self.services.calls.borrow_mut() = self.running.calls.clone();
+        let (result, data) = self.running.loaded.init(&self.table);
+        let judged = OperationError::of(Operation::Init, result, self.services.take_failure());
+        let judged = judged.and(match data {
+            Data::NONE => Err(OperationError::NoData(Operation::Init)),
+            _ => Ok(()),
+        });
+        judged.map_err(|source| StartError::Init {
+            path: self.running.file.origin.clone(),
+            source,
+        })?;
+        self.data = data;
+        let version = self.running.file.about.version.clone();
+        self.services.log(2, &format!("version {version} runs"));
+        self.remember_current();
+        self.record(Record::new("start", None, &version));
+        Ok(())
+    }
+
+    /// Removes what is of no use once the component has ended.
+    pub(crate) fn finish(self) {
+        let _ = fs::remove_file(socket_path(&self.settings.directory, &self.settings.name));
+        let _ = fs::remove_file(current_path(&self.settings));
+        let _ = fs::remove_dir_all(all_copies(&self.settings));
+    }
+
+    /// Notes which version to start with after a crash.
+    pub(super) fn remember_current(&self) {
+        let path = current_path(&self.settings);
+        let text = self.running.file.copy().display().to_string();
+        if let Err(error) = fs::write(path, text) {
+            self.services.complain("note the current version", &error);
+        }
+    }
+}
+
+/// Where it is noted which version runs.
+fn current_path(settings: &Settings) -> PathBuf {
+    settings
+        .directory
+        .join(format!("{}.current", settings.name))
+}
+
+/// The module that ran last, of a component that crashed.
+pub(crate) fn last_module(settings: &Settings) -> Option<PathBuf> {
+    let path = fs::read_to_string(current_path(settings)).ok()?;
+    let path = PathBuf::from(path);
+    path.is_file().then_some(path)
+}
+
+fn all_copies(settings: &Settings) -> PathBuf {
+    settings
+        .directory
+        .join(format!("{}.modules", settings.name))
+}
+
+/// Where this process keeps its copies of modules.
+fn copies(settings: &Settings) -> PathBuf {
+    all_copies(settings).join(std::process::id().to_string())
+}
+
+/// Makes the directories, and takes the lock that keeps two components of one name apart.
+fn prepare_directory(settings: &Settings) -> Result<Flock<File>, StartError> {
+    let directory = |path: &Path| {
+        let path = path.to_owned();
+        |source| StartError::Directory { path, source }
+    };
+    let at = &settings.directory;
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o755);
+    builder.create(at).map_err(directory(at))?;
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create(true).truncate(false).mode(0o600);
+    let lock = options.open(at.join(format!("{}.lock", settings.name)));
+    let lock = lock.map_err(directory(at))?;
+    let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock);
+    let lock = lock.map_err(|_| StartError::Running(settings.name.clone()))?;
+    // Nobody else can have it now.
+    let _ = fs::remove_file(socket_path(at, &settings.name));
+    let copies = copies(settings);
+    let _ = fs::remove_dir_all(&copies);
+    let mut builder = DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder.create(&copies).map_err(directory(&copies))?;
+    Ok(lock)
+}
+
+/// Removes copies of modules that processes before this one made.
+fn forget_others(settings: &Settings, ours: &Path) {
+    let others = fs::read_dir(all_copies(settings))
+        .into_iter()
+        .flatten()
+        .flatten();
+    for other in others.filter(|other| other.path() != ours) {
+        let _ = fs::remove_dir_all(other.path());
+    }
+}
+
+fn register_timer(poll: &Poll) -> io::Result<TimerFd> {
+    let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags)?;
+    let descriptor = timer.as_fd().as_raw_fd();
+    let registry = poll.registry();
+    registry.register(&mut SourceFd(&descriptor), TIMERS, Interest::READABLE)?;
+    Ok(timer)
+}

@@ -1,0 +1,157 @@
+//! What was done to a component: kept in memory and, so that it outlives a crash, in a file.
+
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// So many are kept in memory and shown.
+const RECORDS_MAX: usize = 1000;
+
+/// How data came from one version to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Transfer {
+    /// The same data, by reference.
+    HandedOver,
+    /// New data, made from the old.
+    Migrated,
+    /// New data from nothing.
+    Fresh,
+}
+
+/// How long each operation took, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Phases {
+    /// TERM of the old version.
+    pub term_ns: u64,
+    /// HOLD of the old version.
+    pub hold_ns: u64,
+    /// Write-protecting the data.
+    pub seal_ns: u64,
+    /// The copy of the process, with `--standby`.
+    pub standby_ns: u64,
+    /// The trial, with `--trial`.
+    pub trial_ns: u64,
+    /// Unloading and loading, with `--strict-order`.
+    pub load_ns: u64,
+    /// Making new data.
+    pub data_ns: u64,
+    /// RESTART of the new version.
+    pub restart_ns: u64,
+    /// Letting the change stand, or taking it back.
+    pub end_ns: u64,
+}
+
+/// One thing that was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// When, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// `start`, `upgrade`, `rollback`, `probation`, `takeover`.
+    pub action: String,
+    /// The version before.
+    pub from: Option<String>,
+    /// The version that was to run.
+    pub to: String,
+    /// `done`, `rolled-back`, `refused`, `busy`, `broken`.
+    pub outcome: String,
+    /// Why, when it was not done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// How the data came over.
+    pub transfer: Option<Transfer>,
+    /// From before TERM until events were handled again, in nanoseconds.
+    pub pause_ns: u64,
+    /// Its parts.
+    pub phases: Phases,
+    /// Events that waited when the pause began, and when it ended.
+    pub queue_before: usize,
+    /// See above.
+    pub queue_after: usize,
+    /// From the request to the pause, in nanoseconds.
+    pub prepare_ns: u64,
+    /// What the old version left behind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<String>,
+}
+
+impl Record {
+    /// A record of something that begins now.
+    pub(crate) fn new(action: &str, from: Option<&str>, to: &str) -> Self {
+        let time = SystemTime::now().duration_since(UNIX_EPOCH);
+        let millis = time.unwrap_or_default().as_millis();
+        Self {
+            time_ms: u64::try_from(millis).unwrap_or_default(),
+            action: action.to_owned(),
+            from: from.map(str::to_owned),
+            to: to.to_owned(),
+            outcome: "done".to_owned(),
+            reasons: Vec::new(),
+            transfer: None,
+            pause_ns: 0,
+            phases: Phases::default(),
+            queue_before: 0,
+            queue_after: 0,
+            prepare_ns: 0,
+            leftovers: Vec::new(),
+        }
+    }
+}
+
+/// The history of a component.
+#[derive(Debug)]
+pub(crate) struct History {
+    records: VecDeque<Record>,
+    file: File,
+}
+
+impl History {
+    /// Reads what there was and goes on with it.
+    ///
+    /// # Errors
+    /// When the file cannot be used.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).append(true).create(true).mode(0o600);
+        let file = options.open(path)?;
+        let mut records = VecDeque::new();
+        for line in BufReader::new(&file).lines() {
+            // A line that a crash cut short is passed over.
+            if let Ok(record) = serde_json::from_str(&line?) {
+                records.push_back(record);
+                if records.len() > RECORDS_MAX {
+                    records.pop_front();
+                }
+            }
+        }
+        Ok(Self { records, file })
+    }
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// When it cannot be written to the file; it is in memory all the same.
+    pub(crate) fn add(&mut self, record: Record) -> io::Result<()> {
+        let mut line = serde_json::to_vec(&record).expect("records are plain data");
+        line.push(b'\n');
+        self.records.push_back(record);
+        if self.records.len() > RECORDS_MAX {
+            self.records.pop_front();
+        }
+        self.file.write_all(&line)
+    }
+
+    /// The newest record, to add to what is shown of it.
+    pub(crate) fn last_mut(&mut self) -> Option<&mut Record> {
+        self.records.back_mut()
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter()
+    }
+}

@@ -1,0 +1,7 @@
+//! The command `livepatch-component`, which `livepatch component` runs.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    livepatch_component::cli::main()
+}

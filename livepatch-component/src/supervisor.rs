@@ -1,0 +1,122 @@
+//! The supervisor: the process that was started; the main task is its child and is started again when it crashes.
+
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::VecDeque;
+use std::io;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+/// The exit status of a copy that was not needed: a trial, or a standby.
+pub(crate) const LEFT_ON_PURPOSE: u8 = 77;
+/// Tells the main task how often it was started.
+pub(crate) const RESTARTS: &str = "LIVEPATCH_COMPONENT_RESTARTS";
+/// So many crashes within [`PATIENCE`] are the last.
+const CRASHES_MAX: usize = 5;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the children have come to.
+enum Children {
+    Run,
+    Ended(u8),
+    Crashed,
+}
+
+/// Runs the main task, `arguments` of this program, until it ends by itself.
+///
+/// # Errors
+/// When it cannot be started or waited for.
+pub(crate) fn supervise(arguments: &[String]) -> io::Result<ExitCode> {
+    set_child_subreaper(true)?;
+    let mut signals = SigSet::empty();
+    for signal in [
+        Signal::SIGCHLD,
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+    ] {
+        signals.add(signal);
+    }
+    signals.thread_block()?;
+    let mut crashes = VecDeque::new();
+    let mut restarts = 0;
+    start(arguments, restarts)?;
+    let mut crashed = false;
+    loop {
+        let signal = signals.wait()?;
+        if signal != Signal::SIGCHLD {
+            pass_on(signal);
+            continue;
+        }
+        match look(&mut crashed)? {
+            Children::Run => {}
+            Children::Ended(status) => return Ok(ExitCode::from(status)),
+            Children::Crashed => {
+                crashes.push_back(Instant::now());
+                crashes.retain(|crash| crash.elapsed() < PATIENCE);
+                if crashes.len() >= CRASHES_MAX {
+                    eprintln!(
+                        "livepatch-component: it crashed {CRASHES_MAX} times within a minute"
+                    );
+                    return Ok(ExitCode::from(1));
+                }
+                restarts += 1;
+                crashed = false;
+                start(arguments, restarts)?;
+            }
+        }
+    }
+}
+
+fn start(arguments: &[String], restarts: u64) -> io::Result<()> {
+    let mut command = Command::new("/proc/self/exe");
+    command.args(arguments).env(RESTARTS, restarts.to_string());
+    // Its signals are blocked as ours are; it unblocks them (`begin`). It is waited for with all others.
+    command.spawn().map(drop)
+}
+
+/// Takes the statuses of all children that have ended.
+fn look(crashed: &mut bool) -> io::Result<Children> {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::StillAlive) => return Ok(Children::Run),
+            Ok(WaitStatus::Exited(_, status)) if status == i32::from(LEFT_ON_PURPOSE) => {}
+            Ok(WaitStatus::Exited(_, status)) => {
+                let status = u8::try_from(status).unwrap_or(1);
+                return Ok(Children::Ended(status));
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) => {
+                eprintln!("livepatch-component: process {pid} was ended by {signal}");
+                *crashed = true;
+            }
+            Ok(_) => {}
+            // A copy has taken over as long as there is a child.
+            Err(nix::errno::Errno::ECHILD) => return Ok(Children::Crashed),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Gives a signal to all our children.
+fn pass_on(signal: Signal) {
+    let me = std::process::id();
+    let children = std::fs::read_to_string(format!("/proc/self/task/{me}/children"));
+    let children = children.unwrap_or_default();
+    for child in children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+    {
+        // A child of ours, and not waited for: the number is its own.
+        let _ = kill(Pid::from_raw(child), signal);
+    }
+}
+
+/// What the main task does first: it takes signals again, and ends with its supervisor.
+pub(crate) fn begin() -> io::Result<u64> {
+    SigSet::all().thread_unblock()?;
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+    let restarts = std::env::var(RESTARTS).unwrap_or_default();
+    Ok(restarts.parse().unwrap_or(0))
+}

@@ -1,0 +1,8 @@
+//! All `unsafe` of this crate, behind functions that are safe to call.
+
+pub(crate) mod arena;
+mod arena_layout;
+pub(crate) mod fork;
+pub(crate) mod module;
+pub(crate) mod signals;
+pub(crate) mod table;

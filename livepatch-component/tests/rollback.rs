@@ -1,0 +1,271 @@
+//! Upgrades that fail: the version that ran runs on, with its data, its timers and its queue.
+
+mod common;
+
+use common::{Place, Running, wait_for};
+use livepatch_component::{How, Reply, Status};
+
+struct Counting {
+    component: Running,
+    place: Place,
+    sent: u64,
+}
+
+impl Counting {
+    fn new() -> Self {
+        let place = Place::new();
+        place.counter("1.0.0", &[]);
+        let component = place.run("counter", "1.0.0", &[]);
+        component.command(&["open", place.path("numbers").to_str().expect("plain")]);
+        let mut counting = Self {
+            place,
+            component,
+            sent: 0,
+        };
+        counting.check();
+        counting
+    }
+
+    /// Sends some, and checks that version 1.0.0 has seen all.
+    fn check(&mut self) {
+        let client = self.place.client();
+        for _ in 0..100 {
+            self.sent += 1;
+            let message = self.sent.to_le_bytes();
+            client.send(&message).expect("the component reads");
+        }
+        let shown = format!("1.0.0 count {} lost 0 late 0 ticks 0 signals 0", self.sent);
+        let component = &self.component;
+        wait_for("all are counted", || component.command(&["show"]) == shown);
+    }
+
+    /// Tries to upgrade to a version compiled like this.
+    fn try_version(&mut self, version: &str, defines: &[&str], how: How) -> Reply {
+        self.place.counter(version, defines);
+        let before = self.component.show();
+        let reply = self.component.upgrade_how(version, how);
+        assert_ne!(reply.result, Status::Done, "{reply:?}");
+        self.check();
+        let after = self.component.show();
+        assert_eq!(after.version, "1.0.0");
+        assert_eq!(
+            after.data_bytes, before.data_bytes,
+            "nothing is left of {version}"
+        );
+        assert_eq!(after.timers, before.timers);
+        reply
+    }
+}
+
+/// Whether one of the reasons has this text.
+fn tells(reply: &Reply, text: &str) -> bool {
+    let found = reply.errors.iter().any(|error| error.contains(text));
+    assert!(found, "{text:?} is not in {:?}", reply.errors);
+    found
+}
+
+fn with(change: impl FnOnce(&mut How)) -> How {
+    let mut how = How::default();
+    change(&mut how);
+    how
+}
+
+#[test]
+fn a_version_that_fails_is_rolled_back() {
+    let mut counting = Counting::new();
+    counting.component.command(&["tick", "100000000"]);
+    let cases: [(&str, &[&str], &str); 4] = [
+        (
+            "restart",
+            &["FAIL_RESTART"],
+            "RESTART failed: as it was made to",
+        ),
+        (
+            "migrate",
+            &["WIDE", "FAIL_MIGRATE"],
+            "migration of the data failed",
+        ),
+        ("busy", &["FAIL_RESTART"], "RESTART failed"),
+        ("both", &["WIDE", "FAIL_RESTART"], "RESTART failed"),
+    ];
+    for (version, defines, text) in cases {
+        let reply = counting.try_version(version, defines, How::default());
+        assert_eq!(reply.result, Status::Error);
+        assert_eq!(reply.history[0].outcome, "rolled-back");
+        tells(&reply, text);
+    }
+    let fresh = with(|how| how.fresh = true);
+    let reply = counting.try_version("init", &["FAIL_INIT"], fresh);
+    tells(&reply, "INIT failed: as it was made to");
+    let slow = with(|how| how.deadline_ns = 30_000_000);
+    let reply = counting.try_version("slow", &["SLOW_RESTART"], slow);
+    tells(&reply, "longer than 30ms");
+    counting.component.stop();
+}
+
+/// Writes another value into a word of a module's note.
+fn change_note(file: &std::path::Path, word: usize, value: u32) {
+    let mut bytes = std::fs::read(file).expect("just compiled");
+    let owner = b"livepatch\0\0\0";
+    let found = bytes
+        .windows(owner.len())
+        .position(|window| window == owner);
+    let at = found.expect("modules have notes") + owner.len() + word * 4;
+    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+    std::fs::write(file, bytes).expect("writable");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_anything_is_held() {
+    let mut counting = Counting::new();
+    let refused = |counting: &mut Counting, version: &str, defines: &[&str], text: &str| {
+        let reply = counting.try_version(version, defines, How::default());
+        assert_eq!(reply.result, Status::Refused, "{reply:?}");
+        assert_eq!(reply.history[0].pause_ns, 0);
+        tells(&reply, text);
+    };
+    refused(
+        &mut counting,
+        "entry",
+        &["NO_MESSAGE"],
+        "no call-backs for what is in use: message",
+    );
+    refused(
+        &mut counting,
+        "other",
+        &["NAME=\"sum\""],
+        "is a module for `sum`, not for `counter`",
+    );
+    refused(&mut counting, "schema", &["STRANGE"], "no migration");
+    for (word, text) in [
+        (0, "version 7 of the module interface"),
+        (1, "`struct lp_module` has 7 bytes"),
+        (5, "it has another size, or accepts too much"),
+    ] {
+        let file = counting.place.counter("note", &[]);
+        change_note(&file, word, if word == 5 { 9 } else { 7 });
+        let reply = counting.component.upgrade("note");
+        assert_eq!(reply.result, Status::Refused, "{reply:?}");
+        tells(&reply, text);
+    }
+    let reply = counting.component.upgrade("9.9");
+    tells(&reply, "there is no `libcounter_9.9.so`");
+    tells(&reply, "1.0.0, entry");
+    let file = counting.place.path("text.so");
+    std::fs::write(&file, "not a library").expect("writable");
+    let reply = counting.component.upgrade(file.to_str().expect("plain"));
+    tells(&reply, "not a shared library");
+    std::fs::copy("/bin/true", &file).expect("it is there");
+    let reply = counting.component.upgrade(file.to_str().expect("plain"));
+    assert_eq!(reply.result, Status::Refused, "{reply:?}");
+    tells(&reply, "no livepatch module");
+    counting.check();
+    counting.component.stop();
+}
+
+#[test]
+fn a_trial_finds_what_would_have_crashed() {
+    let mut counting = Counting::new();
+    let trial = || with(|how| how.trial = true);
+    let crash = &["WIDE", "CRASH_MIGRATE"];
+    let reply = counting.try_version("crash", crash, trial());
+    tells(&reply, "it crashed (SIGABRT)");
+    let reply = counting.try_version("invalid", &["FAIL_VALIDATE"], trial());
+    tells(&reply, "validation of the data failed: as it was made to");
+    counting.place.counter("2.0.0", &["WIDE"]);
+    let reply = counting.component.upgrade_how("2.0.0", trial());
+    assert_eq!(reply.result, Status::Done, "{reply:?}");
+    counting.component.stop();
+}
+
+#[test]
+fn a_standby_goes_on_when_the_new_version_crashes_or_hangs() {
+    let mut counting = Counting::new();
+    let standby = |how: &mut How| {
+        how.standby = true;
+        how.deadline_ns = 50_000_000;
+    };
+    for (version, define, restarts) in [
+        ("crash", "CRASH_RESTART", 1),
+        ("hang", "HANG_RESTART", 2),
+        ("write", "WRITE_RESTART", 3),
+    ] {
+        let reply = counting.try_version(version, &[define], with(standby));
+        tells(&reply, "its standby has taken over");
+        assert_eq!(counting.component.show().restarts, restarts);
+    }
+    counting.place.counter("1.0.1", &[]);
+    let reply = counting.component.upgrade_how("1.0.1", with(standby));
+    assert_eq!(reply.result, Status::Done, "{reply:?}");
+    counting.component.stop();
+}
+
+#[test]
+fn without_a_standby_the_supervisor_starts_the_old_version_anew() {
+    let place = Place::new();
+    place.counter("1.0.0", &[]);
+    place.counter("1.0.1", &[]);
+    place.counter("crash", &["CRASH_RESTART"]);
+    let component = place.run("counter", "1.0.0", &[]);
+    assert_eq!(component.upgrade("1.0.1").result, Status::Done);
+    let request = livepatch_component::Request::Upgrade(livepatch_component::Upgrade {
+        version: "crash".to_owned(),
+        dry_run: false,
+        reversible: false,
+        how: How::default(),
+    });
+    assert!(
+        component.try_ask(&request).is_none(),
+        "the connection is lost"
+    );
+    let show = livepatch_component::Request::Show { symbols: false };
+    wait_for("it runs again", || component.try_ask(&show).is_some());
+    let shown = component.show();
+    assert_eq!((shown.version.as_str(), shown.restarts), ("1.0.1", 1));
+    component.stop();
+}
+
+#[test]
+fn probation_ends_with_the_version_that_is_well() {
+    let mut counting = Counting::new();
+    let probation = || with(|how| how.probation_ns = 100_000_000);
+    counting.place.counter("ill", &["FAIL_HEALTH"]);
+    let reply = counting.component.upgrade_how("ill", probation());
+    assert_eq!(reply.result, Status::Done, "{reply:?}");
+    let component = &counting.component;
+    wait_for("it goes back", || component.show().version == "1.0.0");
+    let history = component
+        .ask(&livepatch_component::Request::History {})
+        .history;
+    let last = history.last().expect("there is a history");
+    assert_eq!(
+        (last.action.as_str(), last.outcome.as_str()),
+        ("probation", "done")
+    );
+    assert!(last.reasons[0].contains("health call failed"), "{last:?}");
+    counting.check();
+    counting.place.counter("well", &["WIDE"]);
+    let reply = counting.component.upgrade_how("well", probation());
+    assert_eq!(reply.result, Status::Done, "{reply:?}");
+    let component = &counting.component;
+    assert!(component.show().on_probation);
+    tells(&component.upgrade("well"), "on probation");
+    wait_for("its probation ends", || !component.show().on_probation);
+    assert_eq!(component.show().version, "well");
+    counting.component.stop();
+}
+
+#[test]
+fn the_paper_s_order_works_and_goes_back_too() {
+    let mut counting = Counting::new();
+    let strict = || with(|how| how.strict_order = true);
+    let reply = counting.try_version("restart", &["FAIL_RESTART"], strict());
+    tells(&reply, "RESTART failed");
+    let reply = counting.try_version("entry", &["NO_MESSAGE"], strict());
+    tells(&reply, "no call-backs for what is in use");
+    counting.place.counter("2.0.0", &["WIDE"]);
+    let reply = counting.component.upgrade_how("2.0.0", strict());
+    assert_eq!(reply.result, Status::Done, "{reply:?}");
+    assert!(reply.history[0].phases.load_ns > 0);
+    counting.component.stop();
+}

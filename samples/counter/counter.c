@@ -1,0 +1,227 @@
+/*
+ * A module in C: it counts numbered datagrams and tells whether any was lost, came twice or out of order.
+ *
+ *     gcc -shared -fPIC -DVERSION='"1.0.0"' -I livepatch-module/include counter.c -o libcounter_1.0.0.so
+ *
+ * With -DWIDE its data has another form, to which that of the first form is migrated and back. -DFAIL_… make versions that fail,
+ * for the tests. Messages are numbers, 8 bytes, little endian, from 1. Commands: `open PATH`, `show`, `tick MILLISECONDS`.
+ */
+#include <inttypes.h>
+#include <livepatch_module.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef VERSION
+#define VERSION "1.0.0"
+#endif
+
+struct narrow {
+    uint64_t count, last, lost, late, ticks, signals;
+};
+
+struct wide {
+    struct narrow was;
+    uint64_t bytes; /* new in this form */
+};
+
+#define NARROW LP_SCHEMA(1, struct narrow)
+#define WIDE_ LP_SCHEMA(2, struct wide)
+
+#ifdef STRANGE /* for a test: data that nothing here can go on with */
+typedef struct narrow state;
+#define SCHEMA LP_SCHEMA(8, struct narrow)
+#define OTHER LP_SCHEMA(9, struct narrow)
+static struct narrow *counts(state *data) { return data; }
+#elif defined WIDE
+typedef struct wide state;
+#define SCHEMA WIDE_
+#define OTHER NARROW
+static struct narrow *counts(state *data) { return &data->was; }
+#else
+typedef struct narrow state;
+#define SCHEMA NARROW
+#define OTHER WIDE_
+static struct narrow *counts(state *data) { return data; }
+#endif
+
+static lp_result fail(const struct lp_host *host, const char *why) {
+    host->fail(host, why, strlen(why));
+    return LP_FAILED;
+}
+
+static lp_result init(const struct lp_host *host, void **to) {
+#ifdef FAIL_INIT
+    return fail(host, "as it was made to");
+#endif
+    state *data = host->alloc(host, sizeof *data, 8);
+    if (!data)
+        return fail(host, "no memory");
+    memset(data, 0, sizeof *data);
+    *to = data;
+    return LP_OK;
+}
+
+static lp_result term(const struct lp_host *host, void *data) {
+    (void)data;
+#ifdef FAIL_TERM
+    return fail(host, "as it was made to");
+#endif
+    host->cancel(host, 1);
+    return LP_OK;
+}
+
+static lp_result hold(const struct lp_host *host, void *data) {
+    (void)host, (void)data;
+#ifdef BUSY
+    return LP_AGAIN;
+#endif
+    return LP_OK;
+}
+
+static lp_result restart(const struct lp_host *host, const void *data, uint32_t why) {
+    (void)host, (void)data, (void)why;
+#ifdef FAIL_RESTART
+    host->timer(host, 1, host->now(host) + 1, "tick");
+    return fail(host, "as it was made to");
+#endif
+#ifdef CRASH_RESTART
+    abort();
+#endif
+#ifdef WRITE_RESTART
+    ((struct narrow *)(uintptr_t)data)->count = 0;
+#endif
+#ifdef HANG_RESTART
+    for (volatile int turn = 0;; turn++) {
+    }
+#endif
+#ifdef SLOW_RESTART
+    for (uint64_t end = host->now(host) + 60000000; host->now(host) < end;) {
+    }
+#endif
+    return LP_OK;
+}
+
+static lp_result migrate(const struct lp_host *host, uint64_t from, const void *old, void **to) {
+#ifdef FAIL_MIGRATE
+    host->alloc(host, 100000, 8);
+    return fail(host, "as it was made to");
+#endif
+#ifdef CRASH_MIGRATE
+    abort();
+#endif
+    if (from != OTHER)
+        return fail(host, "no migration from this schema");
+    state *data = host->alloc(host, sizeof *data, 8);
+    if (!data)
+        return fail(host, "no memory");
+    memset(data, 0, sizeof *data);
+    *counts(data) = *(const struct narrow *)old; /* both forms begin with it */
+    *to = data;
+    return LP_OK;
+}
+
+static lp_result validate(const struct lp_host *host, const void *data) {
+    (void)data;
+#ifdef FAIL_VALIDATE
+    return fail(host, "as it was made to");
+#endif
+    (void)host;
+    return LP_OK;
+}
+
+static lp_result health(const struct lp_host *host, const void *data) {
+    (void)data;
+#ifdef FAIL_HEALTH
+    return fail(host, "as it was made to");
+#endif
+    (void)host;
+    return LP_OK;
+}
+
+static lp_result message(const struct lp_host *host, void *data, const struct lp_event *event) {
+    struct narrow *counted = counts(data);
+    uint64_t number;
+    if (event->len != sizeof number)
+        return fail(host, "a message has 8 bytes");
+    memcpy(&number, event->data, sizeof number);
+    counted->count++;
+    if (number <= counted->last)
+        counted->late++; /* twice, or out of order */
+    else
+        counted->lost += number - counted->last - 1, counted->last = number;
+#ifdef WIDE
+    ((state *)data)->bytes += event->len;
+#endif
+    return LP_OK;
+}
+
+static lp_result tick(const struct lp_host *host, void *data, const struct lp_event *event) {
+    (void)host, (void)event;
+    counts(data)->ticks++;
+    return LP_OK;
+}
+
+static lp_result signalled(const struct lp_host *host, void *data, const struct lp_event *event) {
+    (void)host, (void)event;
+    counts(data)->signals++;
+    return LP_OK;
+}
+
+static lp_result reply(const struct lp_host *host, const struct lp_event *event, bool good, const char *text) {
+    return host->reply(host, event->source, good ? 0 : 1, text, strlen(text));
+}
+
+static lp_result command(const struct lp_host *host, void *data, const struct lp_event *event) {
+    char words[256] = {0}, text[256];
+    if (event->len >= sizeof words)
+        return reply(host, event, false, "too long");
+    memcpy(words, event->data, event->len);
+    const struct narrow *counted = counts(data);
+    if (!strncmp(words, "open\n", 5)) {
+        struct lp_socket socket = {
+            .size = sizeof socket, .kind = LP_UNIX_DATAGRAM, .name = "numbers", .entry = "message", .path = words + 5};
+        uint64_t id;
+        bool good = host->open(host, &socket, &id) == LP_OK;
+        return reply(host, event, good, good ? "open" : "cannot open it");
+    }
+    if (!strncmp(words, "tick\n", 5)) {
+        uint64_t deadline = host->now(host) + strtoull(words + 5, NULL, 10) * 1000000;
+        return reply(host, event, host->timer(host, 2, deadline, "tick") == LP_OK, "set");
+    }
+    if (!strncmp(words, "signal\n", 7)) {
+        uint32_t number = (uint32_t)strtoul(words + 7, NULL, 10);
+        return reply(host, event, host->signal(host, number, "signalled") == LP_OK, "watched");
+    }
+    if (strcmp(words, "show"))
+        return reply(host, event, false, "open PATH, tick MILLISECONDS, signal NUMBER or show");
+    snprintf(text, sizeof text,
+             VERSION " count %" PRIu64 " lost %" PRIu64 " late %" PRIu64 " ticks %" PRIu64 " signals %" PRIu64, counted->count,
+             counted->lost, counted->late, counted->ticks, counted->signals);
+    return reply(host, event, true, text);
+}
+
+static const struct lp_operations operations = {
+    .init = init,
+    .term = term,
+    .hold = hold,
+    .restart = restart,
+    .migrate = migrate,
+    .validate = validate,
+    .health = health,
+};
+
+static const struct lp_entry entries[] = {
+#ifndef NO_MESSAGE
+    {"message", message},
+#endif
+    {"tick", tick},
+    {"signalled", signalled},
+    {"command", command},
+};
+
+#ifndef NAME
+#define NAME "counter"
+#endif
+LIVEPATCH_MODULE(NAME, VERSION, SCHEMA, operations, entries, OTHER);

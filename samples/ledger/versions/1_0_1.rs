@@ -1,0 +1,33 @@
+//! Version 1.0.1 of the ledger.
+
+use livepatch_ledger::one::{self, Ledger};
+use livepatch_ledger::two;
+use livepatch_module::{Event, Failure, Host, Module, export};
+
+const VERSION: &str = "1.0.1";
+
+struct Logic;
+
+impl Module for Logic {
+    const NAME: &'static str = "ledger";
+    const VERSION: &'static str = VERSION;
+    type State = Ledger;
+
+    fn init(_host: &Host<'_>) -> Result<Ledger, Failure> {
+        Ok(Ledger::default())
+    }
+}
+
+fn message(host: &Host<'_>, ledger: &mut Ledger, event: &Event<'_>) -> Result<(), Failure> {
+    livepatch_ledger::message(host, ledger, event)
+}
+
+fn command(host: &Host<'_>, ledger: &mut Ledger, event: &Event<'_>) -> Result<(), Failure> {
+    livepatch_ledger::command(host, ledger, event, VERSION)
+}
+
+export! {
+    module: Logic,
+    entries: [message, command],
+    migrations: [two::Ledger => one::from_two],
+}
