@@ -5,6 +5,7 @@ mod busy;
 mod companion;
 mod kinds;
 mod load;
+mod stress;
 
 use anyhow::{Context, Result};
 use livepatch_tests::qemu::{Guest, Kernel, SERIES};
