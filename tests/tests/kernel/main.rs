@@ -3,6 +3,7 @@
 mod bad_input;
 mod busy;
 mod companion;
+mod fixes;
 mod kinds;
 mod load;
 mod stress;
