@@ -5,7 +5,7 @@ use livepatch_module::abi;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType,
-    SockaddrStorage, bind, recvmsg, setsockopt, socket, sockopt,
+    SockaddrLike, SockaddrStorage, UnixAddr, bind, recvmsg, setsockopt, socket, sockopt,
 };
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, InterfaceIndexOrAddress, SockAddr, Socket, Type};
@@ -152,11 +152,21 @@ impl Source {
     /// # Errors
     /// When the socket has one to tell; it can be read on.
     pub(crate) fn receive(&mut self, room: &mut Room) -> io::Result<Option<(usize, Sender)>> {
+        match self.path {
+            Some(_) => self.receive_from(room, unix_sender),
+            None => self.receive_from(room, ip_sender),
+        }
+    }
+
+    fn receive_from<A: SockaddrLike>(
+        &mut self,
+        room: &mut Room,
+        sender: fn(A) -> Sender,
+    ) -> io::Result<Option<(usize, Sender)>> {
         let mut parts = [IoSliceMut::new(&mut room.data)];
         let flags = MsgFlags::MSG_DONTWAIT;
         let control = Some(&mut room.control[..]);
-        let received =
-            recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut parts, control, flags);
+        let received = recvmsg::<A>(self.socket.as_raw_fd(), &mut parts, control, flags);
         let message = match received {
             Ok(message) => message,
             Err(Errno::EAGAIN) => {
@@ -210,21 +220,23 @@ pub(crate) fn to_address(address: &abi::Address) -> SockAddr {
     SocketAddrV4::new(Ipv4Addr::from(address.ip), address.port).into()
 }
 
-fn sender(address: SockaddrStorage) -> Sender {
-    if let Some(ip) = address.as_sockaddr_in() {
-        return Sender {
-            address: abi::Address {
-                ip: ip.ip().into(),
-                port: ip.port(),
-                ..abi::Address::default()
-            },
-            path: None,
-        };
-    }
-    let path = address.as_unix_addr().and_then(|unix| unix.path());
-    let path = path.and_then(Path::to_str).map(Into::into);
+fn ip_sender(address: SockaddrStorage) -> Sender {
+    let ip = address.as_sockaddr_in();
+    let address = ip.map(|ip| abi::Address {
+        ip: ip.ip().into(),
+        port: ip.port(),
+        ..abi::Address::default()
+    });
     Sender {
-        path,
+        address: address.unwrap_or_default(),
+        path: None,
+    }
+}
+
+fn unix_sender(address: UnixAddr) -> Sender {
+    let path = address.path().and_then(Path::to_str);
+    Sender {
+        path: path.map(Into::into),
         ..Sender::default()
     }
 }
