@@ -5,14 +5,15 @@ use livepatch_module::abi;
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType,
-    SockaddrLike, SockaddrStorage, UnixAddr, bind, recvmsg, setsockopt, socket, sockopt,
+    SockaddrStorage, bind, recvmsg, setsockopt, socket, sockopt,
 };
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, InterfaceIndexOrAddress, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 
 /// The longest message, in bytes.
@@ -61,9 +62,25 @@ pub(crate) struct Source {
     /// Whether there may be something to read.
     pub(crate) is_ready: bool,
     pub(crate) traffic: Traffic,
-    socket: OwnedFd,
+    socket: Descriptor,
     /// To be removed when the socket is closed.
     path: Option<PathBuf>,
+}
+
+/// What it is to the system.
+#[derive(Debug)]
+enum Descriptor {
+    Unix(UnixDatagram),
+    Other(OwnedFd),
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Unix(socket) => socket.as_fd(),
+            Self::Other(socket) => socket.as_fd(),
+        }
+    }
 }
 
 /// All sockets, by number.
@@ -118,9 +135,12 @@ impl Source {
                 address,
                 multicast,
                 ttl,
-            } => (udp(*address, *multicast, *ttl)?.into(), None),
-            Kind::Unix { path } => (unix(path)?, Some(path.clone())),
-            Kind::Netlink { groups } => (netlink(*groups)?, None),
+            } => (
+                Descriptor::Other(udp(*address, *multicast, *ttl)?.into()),
+                None,
+            ),
+            Kind::Unix { path } => (Descriptor::Unix(unix(path)?), Some(path.clone())),
+            Kind::Netlink { groups } => (Descriptor::Other(netlink(*groups)?), None),
         };
         let buffer = match receive_buffer {
             0 => RECEIVE_BUFFER,
@@ -144,7 +164,7 @@ impl Source {
     }
 
     pub(crate) fn descriptor(&self) -> RawFd {
-        self.socket.as_raw_fd()
+        self.socket.as_fd().as_raw_fd()
     }
 
     /// Reads a message; `None` when there is none. Returns its length and who sent it.
@@ -152,21 +172,26 @@ impl Source {
     /// # Errors
     /// When the socket has one to tell; it can be read on.
     pub(crate) fn receive(&mut self, room: &mut Room) -> io::Result<Option<(usize, Sender)>> {
-        match self.path {
-            Some(_) => self.receive_from(room, unix_sender),
-            None => self.receive_from(room, ip_sender),
+        match &self.socket {
+            Descriptor::Unix(socket) => match socket.recv_from(&mut room.data) {
+                Ok((length, address)) => Ok(Some((length, unix_sender(&address)))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_ready = false;
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            },
+            Descriptor::Other(_) => self.receive_counted(room),
         }
     }
 
-    fn receive_from<A: SockaddrLike>(
-        &mut self,
-        room: &mut Room,
-        sender: fn(A) -> Sender,
-    ) -> io::Result<Option<(usize, Sender)>> {
+    /// With the count of what the kernel had to drop; the sender of a Unix socket waits instead.
+    fn receive_counted(&mut self, room: &mut Room) -> io::Result<Option<(usize, Sender)>> {
         let mut parts = [IoSliceMut::new(&mut room.data)];
         let flags = MsgFlags::MSG_DONTWAIT;
         let control = Some(&mut room.control[..]);
-        let received = recvmsg::<A>(self.socket.as_raw_fd(), &mut parts, control, flags);
+        let received =
+            recvmsg::<SockaddrStorage>(self.socket.as_fd().as_raw_fd(), &mut parts, control, flags);
         let message = match received {
             Ok(message) => message,
             Err(Errno::EAGAIN) => {
@@ -187,7 +212,7 @@ impl Source {
         }
         Ok(Some((
             message.bytes,
-            message.address.map(sender).unwrap_or_default(),
+            message.address.map(ip_sender).unwrap_or_default(),
         )))
     }
 
@@ -233,8 +258,8 @@ fn ip_sender(address: SockaddrStorage) -> Sender {
     }
 }
 
-fn unix_sender(address: UnixAddr) -> Sender {
-    let path = address.path().and_then(Path::to_str);
+fn unix_sender(address: &SocketAddr) -> Sender {
+    let path = address.as_pathname().and_then(Path::to_str);
     Sender {
         path: path.map(Into::into),
         ..Sender::default()
@@ -259,7 +284,7 @@ fn udp(address: abi::Address, multicast: u32, ttl: u32) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn unix(path: &Path) -> io::Result<OwnedFd> {
+fn unix(path: &Path) -> io::Result<UnixDatagram> {
     let socket = Socket::new(Domain::UNIX, Type::DGRAM.nonblocking(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     Ok(socket.into())

@@ -4,7 +4,8 @@
  *     gcc -shared -fPIC -DVERSION='"1.0.0"' -I livepatch-module/include counter.c -o libcounter_1.0.0.so
  *
  * With -DWIDE its data has another form, to which that of the first form is migrated and back. -DFAIL_…, -DLEAVE_… and so on make
- * versions that fail or leave something behind, for the tests. Messages are numbers, 8 bytes, little endian, from 1. Commands: `open PATH`, `show`, `tick MILLISECONDS`.
+ * versions that fail or leave something behind, for the tests. Messages are numbers, 8 bytes, little endian, from 1. Commands: `open PATH` (or `drop
+ * PATH`: what the queue has no room for is dropped), `signal NUMBER`, `show`, `tick MILLISECONDS`.
  */
 #include <inttypes.h>
 #include <livepatch_module.h>
@@ -219,9 +220,10 @@ static lp_result command(const struct lp_host *host, void *data, const struct lp
         return reply(host, event, false, "too long");
     memcpy(words, event->data, event->len);
     const struct narrow *counted = counts(data);
-    if (!strncmp(words, "open\n", 5)) {
+    if (!strncmp(words, "open\n", 5) || !strncmp(words, "drop\n", 5)) {
         struct lp_socket socket = {
             .size = sizeof socket, .kind = LP_UNIX_DATAGRAM, .name = "numbers", .entry = "message", .path = words + 5};
+        socket.policy = *words == 'd' ? LP_DROP : LP_BACK_PRESSURE;
         uint64_t id;
         bool good = host->open(host, &socket, &id) == LP_OK;
         return reply(host, event, good, good ? "open" : "cannot open it");
@@ -235,7 +237,7 @@ static lp_result command(const struct lp_host *host, void *data, const struct lp
         return reply(host, event, host->signal(host, number, "signalled") == LP_OK, "watched");
     }
     if (strcmp(words, "show"))
-        return reply(host, event, false, "open PATH, tick MILLISECONDS, signal NUMBER or show");
+        return reply(host, event, false, "open PATH, drop PATH, tick MILLISECONDS, signal NUMBER or show");
     snprintf(text, sizeof text,
              VERSION " count %" PRIu64 " lost %" PRIu64 " late %" PRIu64 " ticks %" PRIu64 " signals %" PRIu64, counted->count,
              counted->lost, counted->late, counted->ticks, counted->signals);
