@@ -39,6 +39,12 @@ pub enum BundleError {
         format::MANIFEST
     )]
     NotABundle,
+    /// A patch for the kernel, where one for processes is wanted.
+    #[error("a patch for the kernel, not for a process (`livepatch kernel load`)")]
+    ForKernel,
+    /// A patch for processes, where one for the kernel is wanted.
+    #[error("a patch for a process, not for the kernel (`livepatch apply`)")]
+    NotForKernel,
     /// Written by another version of the tools.
     #[error("the manifest has schema version {found}, this tool reads version {SCHEMA}")]
     UnsupportedSchema {

@@ -1,6 +1,6 @@
 //! Putting a bundle on disk: whole and checked, or not at all.
 
-use crate::{Bundle, BundleError, PrivateKey, format, read, sign, write};
+use crate::{Bundle, BundleError, PrivateKey, format, read, read_kernel, sign, write};
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -29,6 +29,31 @@ pub fn write_signed_file(
     path: &Path,
 ) -> Result<(), BundleError> {
     put(bundle, &sign(bundle, key)?, path)
+}
+
+/// Writes a patch for the kernel as [`write_file`] does; `bytes` are the module's, with its manifest.
+///
+/// # Errors
+/// When the bytes have no manifest that can be read, or as [`write_file`].
+pub fn write_kernel_file(bytes: &[u8], path: &Path) -> Result<(), BundleError> {
+    let failed = |source| BundleError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    read_kernel(bytes)?;
+    let target = target(path)?;
+    let mut temporary = beside(&target).map_err(failed)?;
+    let written = store(&mut temporary, bytes).map_err(failed)?;
+    if written != bytes {
+        return Err(BundleError::ReadBack {
+            path: path.to_owned(),
+            source: None,
+        });
+    }
+    temporary
+        .persist(&target)
+        .map_err(|error| failed(error.error))?;
+    Ok(())
 }
 
 /// Reads a bundle's bytes; no more than a bundle may have, and only from a regular file, so that no pipe is waited for.

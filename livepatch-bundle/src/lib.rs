@@ -14,6 +14,7 @@ mod error;
 mod file;
 mod format;
 mod hook;
+mod kernel;
 mod manifest;
 mod problem;
 mod reader;
@@ -29,8 +30,12 @@ pub use bundle::{
     Bundle, Definition, Names, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
 };
 pub use error::{BundleError, JsonError};
-pub use file::{read_file, write_file, write_signed_file};
+pub use file::{read_file, write_file, write_kernel_file, write_signed_file};
 pub use hook::{Hook, Phase};
+pub use kernel::{
+    Fixup, FixupKind, KERNEL_KIND, KERNEL_SCHEMA, KernelFunction, KernelManifest, KernelObject,
+    VMLINUX, read_kernel,
+};
 pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};
 pub use problem::Problem;
 pub use reader::read;

@@ -6,6 +6,7 @@
 
 use crate::process::Pid;
 use crate::sys::fork::{exit_now, fork};
+use crate::watchdog::{self, Stuck};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::wait::{WaitStatus, waitpid};
 use serde::Serialize;
@@ -14,6 +15,9 @@ use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
+
+/// The exit status of a worker that was stuck before it changed anything, and later.
+const STUCK: [u8; 2] = [102, 103];
 
 /// Why there is no result of a job.
 #[derive(Debug, Error)]
@@ -24,6 +28,12 @@ pub enum CrewError {
     /// It was killed; the state of what it worked on is not known.
     #[error("the worker process was killed by signal {0}")]
     Killed(i32),
+    /// It waited for what nobody provides, and ended itself before it changed anything.
+    #[error(transparent)]
+    Stuck(Stuck),
+    /// The same, but later; the state of what it worked on is not known.
+    #[error(transparent)]
+    StuckInside(Stuck),
     /// It ended without a result.
     #[error("the worker process ended without a result (exit status {0})")]
     Ended(i32),
@@ -39,7 +49,7 @@ pub(crate) struct Worker {
 
 /// Runs `work` for each number below `jobs`, `at_once` of them at a time, and hands each result to `done` as it comes.
 ///
-/// The process must have one thread; nothing that it has locked or buffered is released or written by a worker.
+/// A worker is watched ([`watchdog`]). The process must have one thread; nothing that it has locked or buffered is released or written by a worker.
 pub fn run<T: Serialize + DeserializeOwned>(
     jobs: usize,
     at_once: usize,
@@ -83,6 +93,7 @@ pub(crate) fn start<T: Serialize>(job: usize, work: &dyn Fn(usize) -> T) -> io::
         });
     }
     drop(pipe);
+    watchdog::start(|| STUCK[usize::from(watchdog::has_changed())]);
     let code = match catch_unwind(AssertUnwindSafe(|| work(job))) {
         Ok(result) => {
             let bytes = serde_json::to_vec(&result).expect("results are plain data");
@@ -142,7 +153,13 @@ impl Worker {
             (Err(_), Ok(WaitStatus::Signaled(_, signal, _))) => {
                 Err(CrewError::Killed(signal as i32))
             }
-            (Err(_), Ok(WaitStatus::Exited(_, code))) => Err(CrewError::Ended(code)),
+            (Err(_), Ok(WaitStatus::Exited(_, code))) => Err(
+                match STUCK.iter().position(|&stuck| i32::from(stuck) == code) {
+                    Some(0) => CrewError::Stuck(Stuck),
+                    Some(_) => CrewError::StuckInside(Stuck),
+                    None => CrewError::Ended(code),
+                },
+            ),
             (Err(_), _) => Err(CrewError::Ended(-1)),
         }
     }

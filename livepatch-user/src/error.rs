@@ -2,6 +2,7 @@
 
 use crate::arena::ArenaError;
 use crate::commit::CommitError;
+use crate::dormant::DormantError;
 use crate::exchange::ExchangeError;
 use crate::frames::FramesError;
 use crate::hooks::HookFailure;
@@ -152,6 +153,17 @@ pub enum Error {
         /// Where it is.
         entry: RunAddr,
     },
+    /// Stacks that only the Go runtime knows may hold old code.
+    #[error("process {pid} has goroutines (`{module}` is of Go), whose stacks cannot be checked")]
+    Goroutines {
+        /// The process.
+        pid: Pid,
+        /// What the Go linker made.
+        module: String,
+    },
+    /// Stacks that no thread runs on hold forbidden code, or nobody knows.
+    #[error(transparent)]
+    Dormant(#[from] DormantError),
     /// The switch was not made.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -259,7 +271,9 @@ impl Error {
             Self::Commit(error) if error.is_broken() => Status::Broken,
             Self::Broken { .. } => Status::Broken,
             Self::Commit(error) if error.is_busy() => Status::Busy,
-            Self::InUse { .. } | Self::NoSafeThread { .. } => Status::Busy,
+            Self::InUse { .. }
+            | Self::NoSafeThread { .. }
+            | Self::Dormant(DormantError::Held { .. }) => Status::Busy,
             Self::Hook { failure, .. } if failure.is_broken() => Status::Broken,
             Self::NoModule { .. }
             | Self::Mismatch { .. }
@@ -272,6 +286,8 @@ impl Error {
             | Self::NameTaken { .. }
             | Self::Confined { .. }
             | Self::Covered { .. }
+            | Self::Dormant(_)
+            | Self::Goroutines { .. }
             | Self::NotWhole { .. }
             | Self::Overwritten { .. }
             | Self::Record { .. }
@@ -302,6 +318,15 @@ impl Error {
             }
             Self::Confined { .. } => {
                 "run livepatch as root on the host, outside of any container or sandbox".into()
+            }
+            Self::Dormant(DormantError::Held { .. }) => {
+                "try again with a longer `--timeout`; a word that is left over from a coroutine that has ended is named by \
+                 `--ignore-holder ADDRESS` (RISK: if it is not, old code goes on among new code)"
+                    .into()
+            }
+            Self::Goroutines { .. } => {
+                "`--consistency function` does without (RISK: old code may go on among new code)"
+                    .into()
             }
             Self::LoopsToEntry { .. } => "apply it without `--consistency function`".into(),
             Self::NotWhole { name, .. } => format!("revert `{name}` first"),

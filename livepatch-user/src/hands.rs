@@ -6,6 +6,7 @@ use crate::process::{Pid, Tid};
 use crate::remote::{Borrowed, RemoteError};
 use crate::retire::RemoteSyscall;
 use crate::session::Session;
+use crate::watchdog;
 use livepatch_bundle::RunAddr;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::{File, OpenOptions};
@@ -37,6 +38,7 @@ pub fn borrow(session: &Session) -> Result<Loan<'_>, Error> {
         source,
     })?;
     let deadline = Instant::now() + WAIT;
+    watchdog::begin_changes();
     let thread = Borrowed::new(&session.target, &session.memory, &mappings, deadline)?;
     Ok(Loan { pid, thread })
 }

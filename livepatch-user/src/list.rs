@@ -13,7 +13,7 @@ use crate::session::Session;
 /// # Errors
 /// When the process cannot be looked into, or has a record that cannot be read and nothing else.
 pub fn list(pid: Pid) -> Result<Vec<Listed>, Error> {
-    let session = Session::open(pid)?;
+    let session = Session::open_to_read(pid)?;
     let images = session.images(&[]);
     let found = session.patches(&images);
     let listed: Vec<_> = found

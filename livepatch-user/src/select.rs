@@ -4,6 +4,7 @@
 //! the path that it had (`/proc/PID/exe` says ` (deleted)`), in another mount namespace by the path that they see. Processes of
 //! livepatch itself are never found so.
 
+use crate::crew::{self, CrewError};
 use crate::process::{Backing, Mapping, Pid, Stat, find_mapping, maps};
 use crate::session::Session;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -58,6 +59,11 @@ pub struct Selection {
 
 /// The number of a file: device and inode.
 type FileId = (u64, u64);
+
+/// The number of a file as mappings give it.
+type MappedFile = ((u32, u32), u64);
+/// What a mapped file calls itself.
+type Soname = (MappedFile, Option<String>);
 
 /// A file as a process may name it.
 struct Sought {
@@ -123,7 +129,7 @@ struct Search {
     names: Vec<OsString>,
     ourselves: Option<FileId>,
     /// The sonames of mapped files, by the device and inode that mappings give.
-    sonames: HashMap<((u32, u32), u64), Option<String>>,
+    sonames: HashMap<MappedFile, Option<String>>,
 }
 
 impl Search {
@@ -195,18 +201,28 @@ impl Search {
         sonames.any(|soname| self.names.iter().any(|name| name == soname))
     }
 
+    /// What may not be looked into has no sonames for us. A worker looks, since the process may keep it waiting; we do where a
+    /// program with several threads uses this as a library.
     fn learn(&mut self, pid: Pid) {
-        // What may not be looked into has no sonames for us.
-        let Ok(session) = Session::open(pid) else {
-            return;
+        let mut done = |_, result: Result<Vec<Soname>, CrewError>| match result {
+            Err(CrewError::Start(_)) => self.sonames.extend(sonames(pid)),
+            result => self.sonames.extend(result.into_iter().flatten()),
         };
-        for image in session.images(&[]).iter() {
-            if let Some(mapping) = find_mapping(&session.mappings, image.header()) {
-                let soname = image.soname().map(str::to_owned);
-                self.sonames.insert((mapping.device, mapping.inode), soname);
-            }
-        }
+        crew::run(1, 1, &|_| sonames(pid), &mut done);
     }
+}
+
+fn sonames(pid: Pid) -> Vec<Soname> {
+    let Ok(session) = Session::open_to_read(pid) else {
+        return Vec::new();
+    };
+    let images = session.images(&[]);
+    let sonames = images.iter().filter_map(|image| {
+        let mapping = find_mapping(&session.mappings, image.header())?;
+        let soname = image.soname().map(str::to_owned);
+        Some(((mapping.device, mapping.inode), soname))
+    });
+    sonames.collect()
 }
 
 /// A mapping of a file's code, and the file's path.

@@ -6,7 +6,8 @@ use crate::installed::{self, Found};
 use crate::lock::Lock;
 use crate::place::{Growth, Taken};
 use crate::process::{
-    Confinement, Mapping, Pid, ProcessMemory, Stat, Target, TargetError, examine, maps,
+    Confinement, Mapping, Pid, ProcessMemory, Stat, Target, TargetError, examine, examine_to_read,
+    maps,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +30,14 @@ impl Session {
     /// When it cannot be a target, or not be read.
     pub fn open(pid: Pid) -> Result<Self, Error> {
         Self::look(examine(pid)?)
+    }
+
+    /// Looks at a process, also at one that a debugger, or another livepatch, has in its hands.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_to_read(pid: Pid) -> Result<Self, Error> {
+        Self::look(examine_to_read(pid)?)
     }
 
     /// Looks at a process that nobody else changes while the lock is held.

@@ -67,7 +67,7 @@ pub enum Outcome {
 pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, GenerateError> {
     let units: Vec<Unit<'_>> = pairs
         .par_iter()
-        .map(|pair| Ok(Unit::new(read(pair)?)))
+        .map(|pair| Ok(Unit::new(read_by(pair, object::read)?)))
         .collect::<Result<_, GenerateError>>()?;
     let program = Program::new(units);
     let closure = Closure::of(&program);
@@ -113,20 +113,24 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
     Ok(Outcome::Patch(Box::new(bundle)))
 }
 
-fn read(pair: &PairBytes) -> Result<Pair<'_>, GenerateError> {
+type Reader = for<'d> fn(&'d [u8]) -> Result<Object<'d>, ObjectError>;
+
+/// Both versions of a pair, each read by `reader`.
+pub(crate) fn read_by(pair: &PairBytes, reader: Reader) -> Result<Pair<'_>, GenerateError> {
     Ok(Pair {
         name: pair.name.clone(),
-        old: version(pair.old.as_deref(), &pair.name, "old")?,
-        new: version(pair.new.as_deref(), &pair.name, "new")?,
+        old: version(reader, pair.old.as_deref(), &pair.name, "old")?,
+        new: version(reader, pair.new.as_deref(), &pair.name, "new")?,
     })
 }
 
 fn version<'d>(
+    reader: Reader,
     bytes: Option<&'d [u8]>,
     name: &str,
     version: &'static str,
 ) -> Result<Object<'d>, GenerateError> {
-    let object = bytes.map(object::read).transpose();
+    let object = bytes.map(reader).transpose();
     let object = object.map_err(|source| GenerateError::Object {
         name: name.to_owned(),
         version,

@@ -33,6 +33,7 @@ pub mod generate;
 pub mod globals;
 pub mod hooks;
 pub mod input;
+pub mod kernel;
 pub mod object;
 pub mod pair;
 pub mod program;

@@ -24,8 +24,8 @@ impl Users {
     #[must_use]
     pub fn of(object: &Object<'_>) -> Self {
         let mut by_target = vec![Vec::new(); object.atoms.len()];
-        for (id, atom) in object.enumerate() {
-            for link in atom.references() {
+        for (id, _) in object.enumerate() {
+            for link in object.references(id) {
                 let users: &mut Vec<AtomId> = &mut by_target[link.target.0 as usize];
                 if users.last() != Some(&id) {
                     users.push(id);

@@ -15,12 +15,14 @@ pub mod form;
 pub mod killer;
 pub mod matrix;
 pub mod program;
+pub mod qemu;
 pub mod random;
 pub mod servers;
 pub mod snapshot;
 pub mod synth;
 pub mod target;
 pub mod tools;
+pub mod watch;
 
 /// An error and what caused it, a line each.
 #[must_use]

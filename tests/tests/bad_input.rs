@@ -183,6 +183,8 @@ fn a_process_that_is_traced_already() -> Result<()> {
     let failed = apply_with(&target, &program, &["fix.lpatch"])?;
     before.check_same(&Snapshot::take(target.pid())?, Extent::Everything)?;
     failed.expect_error(1, "traced")?;
+    // Who only reads is in nobody's way.
+    livepatch(["list", "--pid", &target.pid_text()])?.expect(0)?;
     ensure!(target.ask("40")? == "41", "the target changed");
     Ok(())
 }

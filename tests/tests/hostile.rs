@@ -5,9 +5,10 @@ use anyhow::{Context, Result, ensure};
 use livepatch_tests::case::{apply_with, start};
 use livepatch_tests::program::Program;
 use livepatch_tests::target::{Target, dying};
-use livepatch_tests::tools::{Finished, livepatch};
+use livepatch_tests::tools::{Finished, finish, livepatch, spawn, tool};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 fn scenario(test: &str) -> Result<(Program, Target)> {
     let program = Program::build("scenarios/hostile", test)?;
@@ -97,6 +98,44 @@ fn elf_headers_that_lie() -> Result<()> {
     target.ask("lie")?;
     every_verb(&target, &program)?;
     target.check_undisturbed()
+}
+
+/// A page of it is served by itself (userfaultfd), and it does not answer.
+#[test]
+fn memory_that_nobody_provides() -> Result<()> {
+    const WHY: &str = "what should provide it (userfaultfd, FUSE) has not answered";
+    let (program, mut target) = scenario("hostile_withheld")?;
+    target.ask("withhold")?;
+    let pid = target.pid_text();
+    let bundle = program.path("fix.lpatch");
+    let commands = [
+        vec!["list", "--pid", &pid],
+        vec!["check", "--pid", &pid, "fix.lpatch"],
+        vec!["apply", "--pid", &pid, "--pid", "1", "fix.lpatch"],
+        vec!["list", "--lib", "no-such-library.so"],
+    ];
+    let run = |arguments: &Vec<&str>| {
+        let mut command = Command::new(tool("livepatch")?);
+        spawn(
+            command
+                .current_dir(bundle.parent().context("a directory")?)
+                .args(arguments),
+        )
+    };
+    let running = commands.iter().map(run).collect::<Result<Vec<_>>>()?;
+    let [list, check, many, search] = running
+        .into_iter()
+        .map(|one| civil(finish(one)?))
+        .collect::<Result<Vec<_>>>()?
+        .try_into()
+        .ok()
+        .context("as many as were started")?;
+    list.expect_error(1, WHY)?;
+    check.expect_error(1, WHY)?;
+    many.expect_error(1, WHY)?;
+    search.expect_error(1, "no process runs or maps")?;
+    ensure!(target.ask("40")? == "41", "the patch is in force");
+    Ok(())
 }
 
 #[test]

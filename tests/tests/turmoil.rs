@@ -42,6 +42,17 @@ fn threads_that_come_and_go_are_all_stopped() -> Result<()> {
 }
 
 #[test]
+fn ten_thousand_threads() -> Result<()> {
+    let (program, mut target) = scenario("legion", "legion")?;
+    ensure!(target.ask("start")? == "10000", "not all could be started");
+    apply(&target, &program)?;
+    ensure!(target.ask("40")? == "42", "the patch is not in force");
+    livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
+    ensure!(target.ask("40")? == "41", "the patch is still in force");
+    target.check_undisturbed()
+}
+
+#[test]
 fn signals_are_neither_lost_nor_invented() -> Result<()> {
     let (program, mut target) = scenario("signals", "signals")?;
     target.ask("start")?;

@@ -1,84 +1,15 @@
 //! `livepatch watch`: what starts later is patched, too.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use livepatch_tests::case::start;
 use livepatch_tests::program::Program;
 use livepatch_tests::target::{Target, dying};
 use livepatch_tests::tools::{livepatch, patchgen, run, tests_directory, tool};
+use livepatch_tests::watch::Watch;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
-
-/// How long to wait for a line of the log. A guard against hanging, not a measurement.
-const DEADLINE: Duration = Duration::from_secs(60);
-
-/// A running `livepatch watch`.
-struct Watch {
-    child: Child,
-    lines: Receiver<String>,
-}
-
-impl Watch {
-    fn start(directory: &Path, options: &[&str]) -> Result<Self> {
-        let mut child = dying(tool("livepatch")?)
-            .arg("watch")
-            .arg(directory)
-            .args(options)
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let stderr = BufReader::new(child.stderr.take().context("a pipe")?);
-        let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        let watch = Self { child, lines };
-        watch.wait_for("watching;")?;
-        Ok(watch)
-    }
-
-    /// Waits until a line of the log says `text`.
-    fn wait_for(&self, text: &str) -> Result<String> {
-        let (mut seen, end) = (Vec::new(), Instant::now() + DEADLINE);
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) if line.contains(text) => return Ok(line),
-                Ok(line) => seen.push(line),
-                Err(_) => bail!("the log does not say `{text}`: {seen:#?}"),
-            }
-        }
-    }
-
-    fn wait_until_applied(&self, pid: u32) -> Result<()> {
-        self.wait_for(&format!("applied `fix` to process {pid} "))
-            .map(drop)
-    }
-
-    /// Ends it as systemd does.
-    fn end(mut self) -> Result<()> {
-        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
-        let status = self.child.wait()?;
-        ensure!(status.success(), "it ended with {status}");
-        Ok(())
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use std::process::Command;
 
 /// A program with a bundle that names its build ID, and an empty directory to watch.
 fn scene(test: &str) -> Result<(Program, PathBuf)> {

@@ -18,7 +18,7 @@ pub(super) struct RawSection<'a> {
 }
 
 /// A relocatable x86-64 file.
-pub(super) struct Elf<'a> {
+pub(crate) struct Elf<'a> {
     /// Every section, the null section included, by ELF index.
     pub(super) sections: Vec<RawSection<'a>>,
     /// `e_shstrndx`.
@@ -29,7 +29,7 @@ pub(super) struct Elf<'a> {
 
 impl<'a> Elf<'a> {
     /// Checks the header and the section headers' ranges.
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, BundleError> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, BundleError> {
         let header = header(bytes)?;
         let headers = section_headers(bytes, header)?;
         let names_index = usize::from(header.e_shstrndx.get(LE).0);
@@ -48,7 +48,7 @@ impl<'a> Elf<'a> {
     }
 
     /// The contents of the manifest's section.
-    pub(super) fn manifest(&self) -> Result<&'a [u8], BundleError> {
+    pub(crate) fn manifest(&self) -> Result<&'a [u8], BundleError> {
         let mut found = self
             .sections
             .iter()

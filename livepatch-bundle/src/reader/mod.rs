@@ -8,9 +8,11 @@ mod decode;
 mod elf;
 mod roles;
 
+pub(crate) use elf::Elf;
+
+use crate::kernel::{Head, KERNEL_KIND};
 use crate::signature::Trailer;
 use crate::{Bundle, BundleError, Manifest, SCHEMA, format, verify};
-use serde::Deserialize;
 
 /// Decodes and verifies a bundle.
 ///
@@ -18,7 +20,7 @@ use serde::Deserialize;
 /// When the bytes are not a well-formed bundle of this schema. The variants of [`BundleError`] tell a file
 /// that is something else from one that is damaged, and from one of another version.
 pub fn read(bytes: &[u8]) -> Result<Bundle, BundleError> {
-    let elf = elf::Elf::parse(bytes)?;
+    let elf = Elf::parse(bytes)?;
     let manifest = manifest(elf.manifest()?)?;
     let roles = roles::Roles::assign(&elf)?;
     signature(&elf, bytes)?;
@@ -29,7 +31,7 @@ pub fn read(bytes: &[u8]) -> Result<Bundle, BundleError> {
 
 /// A signature's section is the end of the file, where whoever checks signatures looks for it; nothing else may look
 /// like one.
-fn signature(elf: &elf::Elf<'_>, bytes: &[u8]) -> Result<(), BundleError> {
+fn signature(elf: &Elf<'_>, bytes: &[u8]) -> Result<(), BundleError> {
     let sections = elf.sections.iter();
     let mut named = sections.filter(|section| section.name == format::SIGNATURE);
     let section = named.next().map(|section| section.data.as_ptr_range());
@@ -42,17 +44,14 @@ fn signature(elf: &elf::Elf<'_>, bytes: &[u8]) -> Result<(), BundleError> {
     ))
 }
 
-/// The one field that every version of the manifest has.
-#[derive(Deserialize)]
-struct Version {
-    schema: u64,
-}
-
 fn manifest(json: &[u8]) -> Result<Manifest, BundleError> {
     let failed = |error: serde_json::Error| BundleError::Manifest {
         source: error.into(),
     };
-    let version: Version = serde_json::from_slice(json).map_err(failed)?;
+    let version: Head = serde_json::from_slice(json).map_err(failed)?;
+    if version.kind.as_deref() == Some(KERNEL_KIND) {
+        return Err(BundleError::ForKernel);
+    }
     if version.schema != u64::from(SCHEMA) {
         return Err(BundleError::UnsupportedSchema {
             found: version.schema,

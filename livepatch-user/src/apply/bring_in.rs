@@ -1,7 +1,8 @@
 //! Placing a patch and switching to it, or leaving nothing behind.
 
+use super::vigil::{Vigil, told};
 use super::{Options, fits};
-use crate::commit::{Standing, StopTheWorld, Strategy};
+use crate::commit::{Standing, StopTheWorld, Strategy, space_of};
 use crate::error::Error;
 use crate::exchange::{Exchange, gather};
 use crate::fit::{Fit, overwritten};
@@ -22,16 +23,67 @@ use crate::session::Session;
 use crate::stack::stack_check;
 use crate::status::Status;
 use crate::supersede::Ground;
+use crate::unwind::ForbiddenRange;
 use livepatch_bundle::{Phase, RunAddr};
+use std::time::Instant;
 
 /// Places the patch and makes the switch, or leaves nothing behind.
 pub(super) fn bring_in(context: &Context<'_>, fit: &Fit<'_>) -> Result<Applied, Error> {
+    let deadline = Instant::now() + context.options.timeout;
+    match attempt(context, fit, false, deadline) {
+        Err(Failure::Entered(held)) if Instant::now() < deadline => {
+            tracing::debug!("the switch was taken back: {held}");
+            attempt(context, fit, true, deadline)
+        }
+        outcome => outcome,
+    }
+    .map_err(Error::from)
+}
+
+/// Why an attempt failed.
+enum Failure {
+    /// A stack that was suspended meanwhile held old code at the switch, which was taken back.
+    Entered(Error),
+    /// Anything else.
+    Other(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Entered(error) | Failure::Other(error) => error,
+        }
+    }
+}
+
+/// `in_stop`: suspended stacks are searched for in the stop.
+fn attempt(
+    context: &Context<'_>,
+    fit: &Fit<'_>,
+    in_stop: bool,
+    deadline: Instant,
+) -> Result<Applied, Failure> {
     let Context {
         session, images, ..
     } = *context;
-    let mapped = place(session, fit)?;
-    match switch(context, fit, mapped) {
-        Ok((applied, runs)) => settle(context, fit, applied, &runs),
+    let (mapped, thread_pointer) = place(session, fit).map_err(Failure::Other)?;
+    let space = space_of(&session.memory);
+    let watched = |forbidden: Vec<ForbiddenRange>| {
+        let vigil = Vigil::begin(context, &space, &forbidden, thread_pointer, in_stop)?;
+        Ok((vigil, forbidden))
+    };
+    let ready = forbidden(context, fit, mapped).and_then(watched);
+    let switched = ready
+        .map_err(|error| (error, Vec::new()))
+        .and_then(|(mut vigil, forbidden)| {
+            let (applied, runs) = switch(context, fit, mapped, forbidden, &mut vigil, deadline)?;
+            Ok((applied, runs, vigil))
+        });
+    match switched {
+        Ok((applied, runs, mut vigil)) => match vigil.after() {
+            Ok(()) => settle(context, fit, applied, &runs).map_err(Failure::Other),
+            Err(held) => Err(take_back(context, fit, &applied, &runs, held)),
+        },
         Err((error, runs)) => {
             let kept = match (error.status(), fit.plan.record(mapped.base)) {
                 (Status::Broken, _) | (_, Err(_)) => Ok(()),
@@ -43,10 +95,45 @@ pub(super) fn bring_in(context: &Context<'_>, fit: &Fit<'_>) -> Result<Applied, 
                 tracing::warn!(
                     "the patch's memory at {base} stays mapped: {known}; nothing leads there"
                 );
-                return Err(error);
+                return Err(Failure::Other(error));
             }
-            Err(take_out(session, images, mapped, &runs, error))
+            let error = take_out(session, images, mapped, &runs, told(error));
+            Err(Failure::Other(error))
         }
+    }
+}
+
+/// Code that may be on no stack at the switch.
+fn forbidden(
+    context: &Context<'_>,
+    fit: &Fit<'_>,
+    mapped: Mapped,
+) -> Result<Vec<ForbiddenRange>, Error> {
+    if context.options.bytes_only {
+        return Ok(overwritten(&fit.plan.record(mapped.base)?));
+    }
+    let own = fit.forbidden.iter().cloned();
+    Ok(own.chain(context.ground.forbidden()).collect())
+}
+
+/// Takes the switch back, since a suspended stack held old code when it was made.
+fn take_back(
+    context: &Context<'_>,
+    fit: &Fit<'_>,
+    applied: &Applied,
+    runs: &[Exchange],
+    held: Error,
+) -> Failure {
+    let pid = context.session.pid();
+    match undo(pid, applied.base, runs, context.options) {
+        Ok(()) => Failure::Entered(held),
+        Err(why) => Failure::Other(Error::Broken {
+            state: format!(
+                "`{}` is in force in process {pid} although old code is suspended: it could not be taken back: {why}",
+                fit.plan.name()
+            ),
+            source: Box::new(held),
+        }),
     }
 }
 
@@ -75,8 +162,10 @@ fn settle(
     }
 }
 
-fn place(session: &Session, fit: &Fit<'_>) -> Result<Mapped, Error> {
+/// Also tells where the thread that helped keeps its own data.
+fn place(session: &Session, fit: &Fit<'_>) -> Result<(Mapped, RunAddr), Error> {
     let mut hands = borrow(session)?;
+    let thread_pointer = hands.thread_pointer();
     let link = |base: RunAddr| -> Result<Image, Error> { Ok(fit.plan.image(base)?) };
     let mapped = install(
         &mut hands,
@@ -88,7 +177,7 @@ fn place(session: &Session, fit: &Fit<'_>) -> Result<Mapped, Error> {
     let returned = hands.give_back();
     let mapped = mapped?;
     returned?;
-    Ok(mapped)
+    Ok((mapped, thread_pointer))
 }
 
 /// What the switch needs to know about the process.
@@ -129,14 +218,17 @@ fn switch(
     context: &Context<'_>,
     fit: &Fit<'_>,
     mapped: Mapped,
+    forbidden: Vec<ForbiddenRange>,
+    vigil: &mut Vigil<'_>,
+    deadline: Instant,
 ) -> Result<(Applied, Vec<Exchange>), (Error, Vec<Exchange>)> {
     let Context {
         session,
         images,
         patches,
         ground,
-        options,
         unwinders,
+        ..
     } = *context;
     let early = |error: Error| (error, Vec::new());
     let record = fit
@@ -150,15 +242,6 @@ fn switch(
             source,
         })
     })?;
-    let forbidden = match options.bytes_only {
-        true => overwritten(&record),
-        false => fit
-            .forbidden
-            .iter()
-            .cloned()
-            .chain(ground.forbidden())
-            .collect(),
-    };
     prepare_pages(session, &runs);
     let symbolize = |address| {
         images
@@ -171,7 +254,7 @@ fn switch(
         memory: &session.memory,
         check: stack_check(images, patches, forbidden),
         symbolize: &symbolize,
-        timeout: options.timeout,
+        timeout: deadline.saturating_duration_since(Instant::now()),
     };
     let placed = context.placed(mapped.base, &record);
     Frames(placed)
@@ -184,7 +267,10 @@ fn switch(
         }
         return Err((aborted.error, runs));
     }
-    let in_stop = &mut |standing: &[Standing]| hooks.run_in_stop(Phase::AtApply, standing);
+    let in_stop = &mut |standing: &[Standing]| {
+        vigil.in_stop(standing)?;
+        hooks.run_in_stop(Phase::AtApply, standing)
+    };
     match strategy.switch(&runs, in_stop) {
         Ok(stop) => {
             let applied = Applied {

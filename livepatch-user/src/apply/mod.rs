@@ -1,6 +1,7 @@
 //! `livepatch apply` and `livepatch check`.
 
 mod bring_in;
+mod vigil;
 
 use crate::arena;
 use crate::error::Error;
@@ -19,6 +20,7 @@ use crate::session::Session;
 use crate::status::Status;
 use crate::supersede::Ground;
 use bring_in::{Context, bring_in};
+use livepatch_bundle::RunAddr;
 use livepatch_match::{Code, text_branches_into};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +34,8 @@ pub struct Options {
     pub timeout: Duration,
     /// Whether only the overwritten bytes must be on no stack.
     pub bytes_only: bool,
+    /// Words at these addresses hold no return address of a suspended stack.
+    pub ignored: Vec<RunAddr>,
     /// Whether nothing is to be written.
     pub dry_run: bool,
     /// How long a hook may take.
@@ -84,6 +88,9 @@ fn apply_in(
     }
     let ground = Ground::divide(pid, &patch.bundle.manifest.supersedes, patches)?;
     refuse_taken_name(pid, &ground.kept, name)?;
+    if !options.bytes_only {
+        refuse_goroutines(pid, images)?;
+    }
     let mut fit = fit(session, images, &ground, patch)?;
     let likely = fit.places.first().copied().ok_or(InstallError::NoPlace)?;
     let record = fit.plan.record(likely)?;
@@ -158,6 +165,17 @@ fn refuse_taken_name(pid: Pid, kept: &[Installed], name: &str) -> Result<(), Err
         true => Err(Error::NameTaken {
             pid,
             name: name.to_owned(),
+        }),
+    }
+}
+
+/// Goroutines' stacks move, and are laid out by rules of their own.
+fn refuse_goroutines(pid: Pid, images: &Images<'_>) -> Result<(), Error> {
+    match images.iter().find(|image| image.is_go()) {
+        None => Ok(()),
+        Some(image) => Err(Error::Goroutines {
+            pid,
+            module: image.label(),
         }),
     }
 }

@@ -34,6 +34,7 @@ pub(super) fn check_all(check: &Check) -> Status {
         debug_dirs: check.debug_dirs.clone(),
         timeout: Duration::ZERO,
         bytes_only: false,
+        ignored: Vec::new(),
         dry_run: true,
         hook_time: Duration::ZERO,
     };

@@ -3,6 +3,7 @@
 use super::options::Output;
 use super::told::{Told, say};
 use crate::crew::{self, CrewError};
+use crate::guardian::is_guardian;
 use crate::printable;
 use crate::report::Count;
 use crate::select::Selected;
@@ -32,7 +33,7 @@ impl Many<'_> {
         let job = |index: usize| work(self.targets[index]);
         let mut done = |index: usize, result: Result<Told, CrewError>| {
             let target = self.targets[index];
-            let told = result.unwrap_or_else(|error| lost(target, &error));
+            let told = result.unwrap_or_else(|error| lost(target, &error, !quiet && is_guardian()));
             if !quiet && !self.output.json {
                 let pid = target.pid;
                 bar.suspend(|| line(pid.0, &told));
@@ -60,11 +61,13 @@ impl Many<'_> {
     }
 }
 
-/// A worker that brought no result; what it did to its process is not known.
-fn lost(target: Selected, error: &CrewError) -> Told {
+/// A worker that brought no result; what it did to its process, if it `writes`, is not known.
+fn lost(target: Selected, error: &CrewError, writes: bool) -> Told {
     let status = match error {
-        CrewError::Start(_) => Status::Error,
-        CrewError::Killed(_) | CrewError::Ended(_) => Status::Broken,
+        CrewError::Killed(_) | CrewError::Ended(_) | CrewError::StuckInside(_) if writes => {
+            Status::Broken
+        }
+        _ => Status::Error,
     };
     let help = format!("`livepatch list --pid {}` tells its state", target.pid);
     Told::failure(Some(target.pid), status, error, Some(help))

@@ -2,12 +2,14 @@
 
 mod apply;
 mod component;
+mod kernel;
 mod many;
 mod options;
 mod told;
 
 pub use options::Options;
 
+use crate::crew::{self, CrewError};
 use crate::error::Error;
 use crate::guardian::{self, GuardianError};
 use crate::list::{list, patched_processes};
@@ -20,7 +22,9 @@ use crate::stop::on_tracer_thread;
 use crate::symbols::symbols;
 use crate::trust::Sources;
 use crate::watch;
-use clap::{CommandFactory, Parser};
+use crate::watchdog::{self, Stuck};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use many::{Many, Results};
 use options::{Command, Consistency, List, Output, Revert, Switch, Symbols, Targets, Trust};
 use std::io;
@@ -31,12 +35,25 @@ use told::{Told, say};
 /// Reads the command line; ends the process with status 2 when it is wrong.
 #[must_use]
 pub fn parse() -> Options {
-    let options = Options::parse();
+    let matches = Options::command().get_matches();
+    let mut options = Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if let Command::Revert(revert) = &mut options.command
+        && revert.kernel
+    {
+        if !names_timeout(&matches) {
+            revert.switch.timeout = kernel::TIMEOUT;
+        }
+        return options;
+    }
     let targets = match &options.command {
         Command::Apply(apply) => &apply.check.targets,
         Command::Check(check) => &check.targets,
         Command::Revert(revert) => &revert.targets,
-        Command::List(_) | Command::Watch(_) | Command::Symbols(_) | Command::Component(_) => {
+        Command::List(_)
+        | Command::Watch(_)
+        | Command::Symbols(_)
+        | Command::Kernel(_)
+        | Command::Component(_) => {
             return options;
         }
     };
@@ -48,16 +65,25 @@ pub fn parse() -> Options {
     options
 }
 
+/// Whether the command line of a verb says `--timeout`.
+fn names_timeout(matches: &ArgMatches) -> bool {
+    let verb = matches.subcommand().map(|(_, verb)| verb);
+    let source = verb.and_then(|verb| verb.value_source("timeout"));
+    source == Some(ValueSource::CommandLine)
+}
+
 /// Runs a command and returns its exit status.
 #[must_use]
 pub fn run(options: &Options) -> Status {
     match &options.command {
         Command::Apply(apply) => apply::apply_all(apply),
         Command::Check(check) => apply::check_all(check),
+        Command::Revert(options) if options.kernel => kernel::revert(options),
         Command::Revert(options) => revert_all(options),
         Command::List(options) => list_all(options),
         Command::Watch(options) => keep_watch(options),
         Command::Symbols(options) => write_symbols(options),
+        Command::Kernel(options) => kernel::run(options),
         Command::Component(options) => component::run(options),
     }
 }
@@ -67,11 +93,12 @@ pub fn run(options: &Options) -> Status {
 pub fn writes(options: &Options) -> bool {
     match &options.command {
         Command::Apply(apply) => !apply.dry_run,
-        Command::Revert(_) => true,
+        Command::Revert(revert) => !revert.kernel,
         Command::Check(_)
         | Command::List(_)
         | Command::Watch(_)
         | Command::Symbols(_)
+        | Command::Kernel(_)
         | Command::Component(_) => false,
     }
 }
@@ -99,6 +126,7 @@ pub fn output(options: &Options) -> Output {
         Command::List(list) => list.output,
         Command::Watch(watch) => watch.output,
         Command::Symbols(symbols) => symbols.output,
+        Command::Kernel(kernel) => kernel.output(),
         Command::Component(_) => Output { json: false },
     }
 }
@@ -153,6 +181,7 @@ impl Switch {
             debug_dirs: debug_dirs.to_vec(),
             timeout: self.timeout,
             bytes_only: self.consistency == Consistency::Function,
+            ignored: self.ignored.clone(),
             dry_run: false,
             hook_time: self.hook_timeout,
         }
@@ -187,6 +216,7 @@ fn each(targets: &Targets, output: Output, work: &dyn Fn(Selected) -> Told) -> S
         Err(error) => return fail(output, &error),
     };
     if let ([target], true) = (&selection.processes[..], targets.is_one()) {
+        watch_over_ourselves(target.pid, output);
         let told = work(*target);
         told.tell(output);
         return told.status;
@@ -198,6 +228,18 @@ fn each(targets: &Targets, output: Output, work: &dyn Fn(Selected) -> Told) -> S
     };
     let results = many.run(false, work);
     conclude(&results, &selection, output, &[])
+}
+
+/// From now on this process works on `pid` alone; should that make it wait for ever, it says so and ends.
+fn watch_over_ourselves(pid: Pid, output: Output) {
+    watchdog::start(move || {
+        let status = match watchdog::has_changed() {
+            true => Status::Broken,
+            false => Status::Error,
+        };
+        Told::failure(Some(pid), status, &Stuck, None).tell(output);
+        status.code()
+    });
 }
 
 /// Tells the summary, or all at once to machines.
@@ -268,6 +310,7 @@ fn keep_watch(options: &options::Watch) -> Status {
 
 fn write_symbols(options: &Symbols) -> Status {
     let pid = Pid(options.pid);
+    watch_over_ourselves(pid, options.output);
     let told = match symbols(pid, &options.directory) {
         Ok(files) if files.is_empty() => {
             Told::nothing(pid, "no-patch", format!("process {pid} has no patch"))
@@ -288,11 +331,18 @@ fn list_all(options: &List) -> Status {
         };
         return each(&options.targets, options.output, &tell);
     }
-    for pid in patched_processes() {
-        // A process that ends while all are listed is no failure.
-        if let Ok(patches) = list(pid) {
-            Told::list(&patches).tell(options.output);
-        }
-    }
+    kernel::list(options.output);
+    let pids = patched_processes();
+    // A process that ends while all are listed, or hides, is no failure.
+    let work = |index: usize| list(pids[index]).ok().map(|patches| Told::list(&patches));
+    let mut told = vec![None; pids.len()];
+    let mut done = |index: usize, result: Result<Option<Told>, CrewError>| match result {
+        Ok(patches) => told[index] = patches,
+        Err(error) => tracing::warn!("process {}: {error}", pids[index]),
+    };
+    crew::run(pids.len(), at_once(None), &work, &mut done);
+    told.iter()
+        .flatten()
+        .for_each(|told: &Told| told.tell(options.output));
     Status::Done
 }

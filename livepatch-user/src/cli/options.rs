@@ -1,6 +1,8 @@
 //! The command line of `livepatch`.
 
+use super::kernel::Kernel;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use livepatch_bundle::RunAddr;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,9 +56,12 @@ pub enum Command {
         after_help = "Example:\n  livepatch component upgrade rip 0.0.2"
     )]
     Component(Component),
-    /// List the patches of processes.
+    /// List the patches of processes and of the kernel.
     #[command(after_help = "Example:\n  livepatch list --pid 1234")]
     List(List),
+    /// Patch the running kernel.
+    #[command(after_help = "Example:\n  livepatch kernel load fix.kpatch")]
+    Kernel(Kernel),
 }
 
 /// What `livepatch-component` is given.
@@ -144,6 +149,10 @@ pub struct Switch {
     /// are checked; RISK: a thread may return into old code after it has called new code.
     #[arg(long, value_enum, default_value_t = Consistency::Stack)]
     pub consistency: Consistency,
+    /// The word at this address is left over from a coroutine that has ended, and holds nothing back; may be repeated. RISK: if
+    /// the coroutine goes on, old code runs among new code.
+    #[arg(long = "ignore-holder", value_name = "ADDRESS", value_parser = address)]
+    pub ignored: Vec<RunAddr>,
     /// How long each hook of the patch may run before it is given up; with a unit: ms, s, m.
     #[arg(long, default_value = "5s", value_parser = duration, value_name = "TIME")]
     pub hook_timeout: Duration,
@@ -166,6 +175,10 @@ pub struct Revert {
     pub targets: Targets,
     /// The patch; may be left out when there is only one.
     pub name: Option<String>,
+    /// Take back a patch of the running kernel, which NAME names, as `livepatch kernel revert` does. Default of
+    /// `--timeout`: 60s.
+    #[arg(long, requires = "name", conflicts_with_all = ["pids", "executables", "libraries"])]
+    pub kernel: bool,
     #[command(flatten)]
     /// How to switch.
     pub switch: Switch,
@@ -237,7 +250,15 @@ pub struct Output {
     pub json: bool,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// As messages write it: `0x` and hexadecimal digits.
+fn address(text: &str) -> Result<RunAddr, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    u64::from_str_radix(digits, 16)
+        .map(RunAddr)
+        .map_err(|_| "use an address as the message has it, as in 0x7f0012345678".to_string())
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len());
@@ -272,5 +293,12 @@ mod tests {
         assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
         assert!(duration("1h").is_err());
         assert!(duration("").is_err());
+    }
+
+    #[test]
+    fn addresses_are_hexadecimal() {
+        assert_eq!(address("0x7f00"), Ok(RunAddr(0x7f00)));
+        assert_eq!(address("7f00"), Ok(RunAddr(0x7f00)));
+        assert!(address("main").is_err() && address("0x").is_err());
     }
 }

@@ -42,6 +42,17 @@ impl Told {
         }
     }
 
+    /// A fact of the kernel.
+    pub(super) fn kernel<T: Serialize + ToString>(result: &str, fact: &T) -> Self {
+        Self {
+            status: Status::Done,
+            result: result.into(),
+            text: vec![fact.to_string()],
+            help: None,
+            facts: vec![to_json(fact)],
+        }
+    }
+
     /// The patches of a process.
     pub(super) fn list(patches: &[Listed]) -> Self {
         Self {

@@ -10,6 +10,7 @@ use crate::process::{
 use crate::report::Stop;
 use crate::stop::{Roster, Stopped, StoppedThread, stop};
 use crate::unwind::{AddressSpace, NoRegions, Region, RegionKind, StackCheck, Verdict};
+use crate::watchdog;
 use livepatch_bundle::RunAddr;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -42,6 +43,7 @@ impl Strategy for StopTheWorld<'_> {
         runs: &[Exchange],
         in_stop: &mut dyn FnMut(&[Standing]) -> Result<(), Veto>,
     ) -> Result<Stop, CommitError> {
+        watchdog::begin_changes();
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {

@@ -217,13 +217,21 @@ fn executable(segments: &[Segment], bias: u64, mappings: &[Mapping]) -> Vec<Rang
 }
 
 fn build_id(image: &Image<'_>) -> Option<BuildId> {
-    let mut notes = image.segments.iter().filter(|s| s.kind == PT_NOTE);
-    notes.find_map(|segment| {
-        let bytes = image.table(
-            image.run(segment.address),
-            segment.memory_size.min(MAX_NOTES),
-        );
-        notes::build_id(&bytes?, segment.align)
+    notes_of(image).find_map(|(notes, align)| notes::build_id(&notes, align))
+}
+
+/// Whether the Go linker made it.
+pub(super) fn is_go(image: &Image<'_>) -> bool {
+    notes_of(image).any(|(notes, align)| notes::is_go(&notes, align))
+}
+
+/// The notes and their alignment.
+fn notes_of(image: &Image<'_>) -> impl Iterator<Item = (Vec<u8>, u64)> {
+    let segments = image.segments.iter().filter(|s| s.kind == PT_NOTE);
+    segments.filter_map(|segment| {
+        let len = segment.memory_size.min(MAX_NOTES);
+        let notes = image.table(image.run(segment.address), len)?;
+        Some((notes.to_vec(), segment.align))
     })
 }
 

@@ -67,7 +67,8 @@ impl Images<'_> {
         if let Some(bound) = defining.bound_by_resolver(resolved.value) {
             return Some(bound);
         }
-        let importing = self.scope_order().iter().map(|&id| self.get(id));
+        let around = self.scope_around(resolved.image);
+        let importing = around.iter().map(|&id| self.get(id));
         let values = importing.flat_map(|image| {
             let slots = image.import_slots(name).into_iter();
             let fitting = slots.filter(|slot| holds_address(slot) && fits(slot, resolved));

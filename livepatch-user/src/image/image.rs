@@ -39,10 +39,20 @@ pub enum Role {
 pub enum Namespace {
     /// `LM_ID_BASE`, or the process has no dynamic loader and this is its executable.
     Base,
-    /// Another one: its symbols are not seen by the rest of the process.
-    Other,
+    /// Another one, by its number: its symbols are not seen by the rest of the process.
+    Other(usize),
     /// None: the vDSO, the loader of a static program, or something mapped by hand.
     Unlisted,
+}
+
+impl Namespace {
+    /// Which list its names are looked up in.
+    pub(super) fn number(self) -> usize {
+        match self {
+            Self::Base | Self::Unlisted => 0,
+            Self::Other(number) => number,
+        }
+    }
 }
 
 /// An ELF image that a process maps.
@@ -158,6 +168,12 @@ impl Image<'_> {
     #[must_use]
     pub fn namespace(&self) -> Namespace {
         self.namespace
+    }
+
+    /// Whether the Go linker made it: then it has goroutines.
+    #[must_use]
+    pub fn is_go(&self) -> bool {
+        super::discover::is_go(self)
     }
 
     /// The build ID in its memory.

@@ -20,8 +20,9 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug)]
 pub struct Images<'m> {
     images: Vec<Image<'m>>,
-    pub(super) scope: Vec<ImageId>,
-    pub(super) startup: OnceLock<Startup>,
+    /// The loader's lists, the base namespace's first.
+    pub(super) scopes: Vec<Vec<ImageId>>,
+    pub(super) startup: OnceLock<Vec<Startup>>,
     consistent: bool,
     /// Whether the loader's list has entries.
     linked: bool,
@@ -42,7 +43,7 @@ impl<'m> Images<'m> {
         let images = candidates.filter_map(|header| search.image_at(header));
         let mut this = Self {
             images: images.collect(),
-            scope: Vec::new(),
+            scopes: Vec::new(),
             startup: OnceLock::new(),
             consistent: true,
             linked: false,
@@ -165,18 +166,19 @@ impl<'m> Images<'m> {
             .filter_map(|image| Some((entry_of(image)?, image.id)))
             .collect();
         for (number, entries) in maps.namespaces.iter().enumerate() {
-            for id in entries.iter().filter_map(|entry| by_entry.get(entry)) {
-                let image = &mut self.images[id.0];
-                if image.namespace == Namespace::Unlisted && number == 0 {
-                    self.scope.push(*id);
-                }
-                if image.namespace == Namespace::Unlisted {
-                    image.namespace = match number {
+            let listed = entries.iter().filter_map(|entry| by_entry.get(entry));
+            let scope: Vec<ImageId> = listed.copied().collect();
+            for id in &scope {
+                let namespace = &mut self.images[id.0].namespace;
+                // The loader itself is in all of them.
+                if *namespace == Namespace::Unlisted {
+                    *namespace = match number {
                         0 => Namespace::Base,
-                        _ => Namespace::Other,
+                        number => Namespace::Other(number),
                     };
                 }
             }
+            self.scopes.push(scope);
         }
         let first = maps.namespaces.first().and_then(|entries| entries.first());
         self.settle_main(first.and_then(|entry| by_entry.get(entry).copied()));
@@ -193,8 +195,10 @@ impl<'m> Images<'m> {
         }
         self.images[main.0].role = Role::Main;
         self.images[main.0].namespace = Namespace::Base;
-        if self.scope.is_empty() {
-            self.scope.push(main);
+        match self.scopes.first_mut() {
+            Some(scope) if !scope.is_empty() => {}
+            Some(scope) => scope.push(main),
+            None => self.scopes.push(vec![main]),
         }
     }
 }

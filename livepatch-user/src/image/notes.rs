@@ -1,13 +1,24 @@
-//! ELF notes (gABI "Note Section"): only the GNU build ID is looked for.
+//! ELF notes (gABI "Note Section"): the build IDs of GNU and of Go are looked for.
 
 use livepatch_bundle::BuildId;
 use scroll::{LE, Pread};
 
 const NT_GNU_BUILD_ID: u32 = 3;
+const GO_BUILD_ID: u32 = 4;
 const MAX_NOTES: usize = 4096;
 
 /// The build ID among the notes, which are aligned to 4 bytes, or to 8 where `align` says so.
 pub(super) fn build_id(notes: &[u8], align: u64) -> Option<BuildId> {
+    BuildId::new(note(notes, align, b"GNU\0", NT_GNU_BUILD_ID)?)
+}
+
+/// Whether the Go linker made the file (`cmd/link/internal/ld/elf.go`: `ELF_NOTE_GOBUILDID_TAG`).
+pub(super) fn is_go(notes: &[u8], align: u64) -> bool {
+    note(notes, align, b"Go\0\0", GO_BUILD_ID).is_some()
+}
+
+/// The contents of the first note of this name and kind.
+fn note<'n>(notes: &'n [u8], align: u64, wanted: &[u8], wanted_kind: u32) -> Option<&'n [u8]> {
     let align = if align == 8 { 8 } else { 4 };
     let mut at = 0usize;
     for _ in 0..MAX_NOTES {
@@ -19,8 +30,8 @@ pub(super) fn build_id(notes: &[u8], align: u64) -> Option<BuildId> {
             .checked_add(name_len)?
             .checked_next_multiple_of(align)?;
         let end = contents.checked_add(len)?;
-        if kind == NT_GNU_BUILD_ID && notes.get(name..name + name_len) == Some(b"GNU\0") {
-            return BuildId::new(notes.get(contents..end)?);
+        if kind == wanted_kind && notes.get(name..name + name_len) == Some(wanted) {
+            return notes.get(contents..end);
         }
         at = end.checked_next_multiple_of(align)?;
     }
@@ -47,6 +58,14 @@ mod tests {
         notes.extend(note(3, b"Go\0", b"no"));
         notes.extend(note(3, b"GNU\0", &[0xab; 20]));
         assert_eq!(build_id(&notes, 4), BuildId::new(&[0xab; 20]));
+    }
+
+    #[test]
+    fn programs_of_go_are_known() {
+        let mut notes = note(3, b"GNU\0", &[0xab; 20]);
+        assert!(!is_go(&notes, 4));
+        notes.extend(note(4, b"Go\0\0", b"some/build/id"));
+        assert!(is_go(&notes, 4));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 /// `DF_SYMBOLIC` in `DT_FLAGS`.
 const DF_SYMBOLIC: u64 = 2;
 
-/// What the search orders of single images are made of.
+/// What the search orders of single images of a namespace are made of.
 #[derive(Debug)]
 pub(super) struct Startup {
     /// By soname and by file name, the first in search order.
@@ -22,46 +22,69 @@ impl Images<'_> {
     /// executable alone when there is no loader.
     #[must_use]
     pub fn scope_order(&self) -> &[ImageId] {
-        &self.scope
+        self.scopes.first().map_or(&[], Vec::as_slice)
+    }
+
+    /// The same of the namespace that the image is in (dlmopen(3)).
+    #[must_use]
+    pub fn scope_around(&self, id: ImageId) -> &[ImageId] {
+        let scope = self.scopes.get(self.get(id).namespace.number());
+        scope.map_or(&[], Vec::as_slice)
     }
 
     /// The order in which the loader searches for code of `from`: the image itself if it is linked
     /// `-Bsymbolic`; what was loaded at the start; what `from` was linked with, breadth first; the rest, which
-    /// the loader would search only if it was loaded with `RTLD_GLOBAL`.
+    /// the loader would search only if it was loaded with `RTLD_GLOBAL`. All of its own namespace.
     #[must_use]
     pub fn scope_order_of(&self, from: ImageId) -> Vec<ImageId> {
-        let scope = self.scope_order();
-        let startup = self.startup();
+        let scope = self.scope_around(from);
         let mut order = Vec::new();
         if is_symbolic(self.get(from)) {
             order.push(from);
         }
-        order.extend_from_slice(&scope[..startup.len]);
-        order.extend(self.closure(from, &startup.by_name));
+        if let Some(startup) = self.startups().get(self.get(from).namespace.number()) {
+            order.extend_from_slice(&scope[..startup.len]);
+            order.extend(self.closure(from, &startup.by_name));
+        }
         order.extend_from_slice(scope);
         let mut seen = HashSet::new();
         order.retain(|&id| seen.insert(id));
         order
     }
 
-    /// Libraries that were loaded at the start come before those loaded later: the last of them is the last
-    /// that the executable needs.
-    fn startup(&self) -> &Startup {
-        self.startup.get_or_init(|| {
-            let by_name = self.names();
-            let main = self.main().map(|main| self.closure(main.id, &by_name));
-            let needed: HashSet<ImageId> = main.into_iter().flatten().collect();
-            let last = self.scope.iter().rposition(|id| needed.contains(id));
-            Startup {
-                len: last.map_or(0, |last| last + 1),
-                by_name,
-            }
-        })
+    fn startups(&self) -> &[Startup] {
+        let startups = || {
+            self.scopes
+                .iter()
+                .map(|scope| self.startup(scope))
+                .collect()
+        };
+        self.startup.get_or_init(startups)
     }
 
-    fn names(&self) -> HashMap<String, ImageId> {
+    /// Libraries that were loaded at the start come before those loaded later: the last of them is the last
+    /// that the executable needs. In another namespace, that what was opened first needs (`_ns_main_searchlist`).
+    fn startup(&self, scope: &[ImageId]) -> Startup {
+        let by_name = self.names(scope);
+        let main = self.main().map(|main| main.id);
+        let root = main
+            .filter(|main| scope.contains(main))
+            .or(scope.first().copied());
+        let needed: HashSet<ImageId> = root
+            .map(|root| self.closure(root, &by_name))
+            .into_iter()
+            .flatten()
+            .collect();
+        let last = scope.iter().rposition(|id| needed.contains(id));
+        Startup {
+            len: last.map_or(0, |last| last + 1),
+            by_name,
+        }
+    }
+
+    fn names(&self, scope: &[ImageId]) -> HashMap<String, ImageId> {
         let mut names = HashMap::new();
-        for &id in &self.scope {
+        for &id in scope {
             let image = self.get(id);
             let file = image.file_name().and_then(|name| name.to_str());
             for name in image.soname().into_iter().chain(file) {

@@ -83,7 +83,8 @@ impl Images<'_> {
     /// From slots of any image for a symbol that this image defines.
     fn imported_tls_offsets(&self, defining: &Image<'_>) -> Vec<i64> {
         let mut offsets = Vec::new();
-        for importing in self.scope_order().iter().map(|&id| self.get(id)) {
+        let around = self.scope_around(defining.id);
+        for importing in around.iter().map(|&id| self.get(id)) {
             let relocations = importing.relocations().all().iter();
             let mut slots = relocations
                 .filter(|slot| slot.kind == SlotKind::TpOff && slot.symbol != 0)

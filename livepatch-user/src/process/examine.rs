@@ -133,6 +133,20 @@ impl Target {
 /// # Errors
 /// One error for each reason why it cannot.
 pub fn examine(pid: Pid) -> Result<Target, TargetError> {
+    let (target, status) = examine_status(pid)?;
+    refuse_traced(pid, &target.name, &status)?;
+    Ok(target)
+}
+
+/// The same for one that is only to be looked into: a tracer is in nobody's way.
+///
+/// # Errors
+/// As [`examine`].
+pub fn examine_to_read(pid: Pid) -> Result<Target, TargetError> {
+    examine_status(pid).map(|(target, _)| target)
+}
+
+fn examine_status(pid: Pid) -> Result<(Target, Status), TargetError> {
     if pid.0 == std::process::id().cast_signed() {
         return Err(TargetError::Ourselves(pid));
     }
@@ -141,7 +155,6 @@ pub fn examine(pid: Pid) -> Result<Target, TargetError> {
     let (status, stat) = facts(pid)?;
     let name = stat.comm.clone();
     refuse_by_kind(pid, &status, &stat)?;
-    refuse_traced(pid, &name, &status)?;
     refuse_forbidden(pid, &name, &status)?;
     refuse_architecture(pid, &name)?;
     let executable =
@@ -157,7 +170,7 @@ pub fn examine(pid: Pid) -> Result<Target, TargetError> {
         handle,
     };
     if target.is_running() {
-        Ok(target)
+        Ok((target, status))
     } else {
         Err(TargetError::NoSuchProcess(pid))
     }

@@ -16,7 +16,7 @@ mod sharing;
 mod threads;
 
 pub use confinement::Confinement;
-pub use examine::{Target, TargetError, examine};
+pub use examine::{Target, TargetError, examine, examine_to_read};
 pub use fields::{Stat, Status};
 pub use forced::{WriteError, Written};
 pub use id::{Pid, Tid};

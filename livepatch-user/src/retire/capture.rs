@@ -3,7 +3,8 @@
 use super::areas::Areas;
 use super::needles::Found;
 use super::pages::Which;
-use super::search::{Search, maps, total};
+use super::search::Search;
+use super::source::{maps, total};
 use super::{AddressRange, Incomplete};
 use crate::memory::Registers;
 use crate::process::{Mapping, Range, Tid, find_mapping};
@@ -67,21 +68,25 @@ impl<'a> Search<'a> {
 
 impl Capture<'_, '_> {
     fn fill(&mut self) -> Result<(), Incomplete> {
-        if !self.search.pages.scans() {
-            let maps = maps(self.search.memory)?;
-            self.search.areas = Areas::new(maps, &self.search.patch.ranges);
+        if !self.search.source.pages.scans() {
+            let maps = maps(self.search.source.memory)?;
+            self.search.source.areas = Areas::new(maps, &self.search.patch.ranges);
         }
         let is_known = |thread: &ThreadState| {
-            find_mapping(self.search.areas.maps(), RunAddr(thread.registers.rsp)).is_some()
+            find_mapping(
+                self.search.source.areas.maps(),
+                RunAddr(thread.registers.rsp),
+            )
+            .is_some()
         };
         if !self.threads.iter().all(is_known) {
-            self.newer = Some(maps(self.search.memory)?);
+            self.newer = Some(maps(self.search.source.memory)?);
         }
         let which = match self.search.has_looked {
             true => self.search.tracking.written(),
             false => Which::Populated,
         };
-        self.runs = self.search.select(which)?;
+        self.runs = self.search.source.select(which)?;
         // What could not be read before is tried once more, now that nobody moves it.
         self.runs.append(&mut self.search.unread);
         let (bytes, limit) = (total(&self.runs), self.search.limits.in_stop);
@@ -101,7 +106,7 @@ impl Capture<'_, '_> {
             ranges.push(Range::new(RunAddr(run.start), bytes));
             room = rest;
         }
-        self.search.memory.read_bulk(&mut ranges);
+        self.search.source.memory.read_bulk(&mut ranges);
         for range in &mut ranges {
             if !range.is_complete() {
                 self.unread.push(range.address.offset(range.filled as i64));
@@ -121,7 +126,7 @@ impl Capture<'_, '_> {
             .zip(&mut words)
             .map(|(found, word): (&Found, _)| Range::new(found.at, word))
             .collect();
-        self.search.memory.read_bulk(&mut ranges);
+        self.search.source.memory.read_bulk(&mut ranges);
         let complete: Vec<bool> = ranges.iter().map(Range::is_complete).collect();
         self.known = known
             .iter()

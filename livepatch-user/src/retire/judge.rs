@@ -3,7 +3,7 @@
 use super::capture::Capture;
 use super::needles::Found;
 use super::outcome::MAX_REPORTED;
-use super::search::maps;
+use super::source::maps;
 use super::tracking::RemoteSyscall;
 use super::{Holder, Incomplete, Outcome, Place, areas, kernel, registers, stacks};
 use crate::printable::one_line;
@@ -24,7 +24,7 @@ impl Capture<'_, '_> {
     /// `scratch` be 32 bytes of the target's memory that may be overwritten.
     #[must_use]
     pub fn judge_with(mut self, remote: &mut dyn RemoteSyscall, scratch: RunAddr) -> Outcome {
-        let (memory, needles) = (self.search.memory, &self.search.needles);
+        let (memory, needles) = (self.search.source.memory, &self.search.needles);
         let handlers = kernel::handlers(memory, remote, scratch, needles);
         let holders = self.holders().and_then(|mut holders| {
             holders.append(&mut handlers?);
@@ -37,14 +37,17 @@ impl Capture<'_, '_> {
         if let Some(failure) = self.failure.take() {
             return Err(failure);
         }
-        let after = maps(self.search.memory)?;
-        if let Some(address) = self.search.areas.changed(&after) {
+        let after = maps(self.search.source.memory)?;
+        if let Some(address) = self.search.source.areas.changed(&after) {
             return Err(Incomplete::MapChanged { address });
         }
         self.all_read(&after)?;
-        let before = self.newer.as_deref().unwrap_or(self.search.areas.maps());
+        let before = self
+            .newer
+            .as_deref()
+            .unwrap_or(self.search.source.areas.maps());
         let stacks = stacks::stacks(&self.threads, before, &after);
-        let (patch, memory) = (&self.search.patch, self.search.memory);
+        let (patch, memory) = (&self.search.patch, self.search.source.memory);
         let mut words = self.words();
         words.retain(|word| !stacks::is_left_over(word, &stacks, patch, memory));
         let mut holders = self.in_registers();

@@ -35,12 +35,16 @@ mod outcome;
 mod pages;
 mod registers;
 mod search;
+mod source;
 mod stacks;
 mod tracking;
 
 pub use capture::{Capture, ThreadState};
+pub(crate) use needles::{Found, Needles, reveal};
 pub use outcome::{Holder, Incomplete, Outcome, Place};
+pub(crate) use search::guard;
 pub use search::{Limits, PatchAddresses, Search, Summary};
+pub(crate) use source::{Source, total};
 pub use tracking::{RemoteSyscall, Tracking};
 
 use livepatch_bundle::RunAddr;

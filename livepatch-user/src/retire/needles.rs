@@ -16,11 +16,11 @@ const ROTATION: u32 = 2 * 8 + 1;
 
 /// A word that points into the patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Where it lies.
-    pub(super) at: RunAddr,
+    pub(crate) at: RunAddr,
     /// Where it points, undisguised.
-    pub(super) value: RunAddr,
+    pub(crate) value: RunAddr,
 }
 
 /// One substring to search for.
@@ -35,14 +35,14 @@ struct Needle {
 
 /// What to search for.
 #[derive(Debug)]
-pub(super) struct Needles {
+pub(crate) struct Needles {
     ranges: Vec<AddressRange>,
     needles: Vec<Needle>,
 }
 
 impl Needles {
     /// Searches for pointers into any of the ranges, plain or disguised with any of the guards.
-    pub(super) fn new(ranges: &[AddressRange], guards: &[u64]) -> Self {
+    pub(crate) fn new(ranges: &[AddressRange], guards: &[u64]) -> Self {
         let windows = windows(ranges);
         let plain = windows.iter().map(|&window| plain(window));
         let disguised = guards
@@ -71,7 +71,7 @@ impl Needles {
     }
 
     /// Appends every word in `bytes`, which lie at `base`, that points into the patch.
-    pub(super) fn find(&self, bytes: &[u8], base: RunAddr, found: &mut Vec<Found>) {
+    pub(crate) fn find(&self, bytes: &[u8], base: RunAddr, found: &mut Vec<Found>) {
         for needle in &self.needles {
             self.find_one(needle, bytes, base, found);
         }
@@ -104,7 +104,7 @@ fn word(bytes: &[u8], start: usize) -> Option<u64> {
 }
 
 /// `PTR_DEMANGLE`.
-fn reveal(word: u64, guard: u64) -> u64 {
+pub(crate) fn reveal(word: u64, guard: u64) -> u64 {
     word.rotate_right(ROTATION) ^ guard
 }
 

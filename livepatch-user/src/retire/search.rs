@@ -2,14 +2,15 @@
 
 use super::areas::Areas;
 use super::needles::{Found, Needles};
-use super::pages::{Pages, Which};
+use super::pages::Which;
+use super::source::{Source, maps, total};
 use super::tracking::{RemoteSyscall, Tracking};
 use super::{AddressRange, Incomplete};
 use crate::memory::Memory;
-use crate::process::{self, Mapping, ProcessMemory, Range};
+use crate::process::ProcessMemory;
 use crate::sys::pagescan::PageRun;
 use livepatch_bundle::RunAddr;
-use std::io;
+use std::ops::ControlFlow;
 
 /// Where the patch is.
 #[derive(Clone, Debug, Default)]
@@ -55,13 +56,11 @@ pub struct Summary {
 /// A search for pointers into a patch, see [the module](super).
 #[derive(Debug)]
 pub struct Search<'a> {
-    pub(super) memory: &'a ProcessMemory,
+    pub(super) source: Source<'a>,
     pub(super) patch: PatchAddresses,
     pub(super) limits: Limits,
     pub(super) needles: Needles,
-    pub(super) pages: Pages,
     pub(super) tracking: Tracking,
-    pub(super) areas: Areas,
     /// Whether everything was looked at once.
     pub(super) has_looked: bool,
     /// Words that pointed into the patch when they were seen.
@@ -72,8 +71,6 @@ pub struct Search<'a> {
     pub(super) room: Vec<u8>,
 }
 
-/// How much is read at once.
-const CHUNK: usize = 1 << 20;
 /// Pointers into the patch that are remembered at most.
 const MOST_KNOWN: usize = 1 << 20;
 
@@ -114,21 +111,14 @@ impl<'a> Search<'a> {
             .and_then(|pointer| guard(memory, pointer))
             .into_iter()
             .collect();
-        let failed = |source| Incomplete::Proc {
-            what: "`pagemap`",
-            source,
-        };
-        let pages = Pages::open(pid).map_err(failed)?;
-        let maps = maps(memory)?;
-        let tracking = Tracking::start(pid, &pages, &maps, remote);
+        let source = Source::open(memory, &patch.ranges)?;
+        let tracking = Tracking::start(pid, &source.pages, source.maps(), remote);
         let room = usize::try_from(limits.in_stop).unwrap_or(usize::MAX);
         Ok(Self {
-            memory,
+            source,
             needles: Needles::new(&without(&patch.ranges, &patch.unwind), &guards),
-            areas: Areas::new(maps, &patch.ranges),
             patch,
             limits,
-            pages,
             tracking,
             has_looked: false,
             known: Vec::new(),
@@ -150,9 +140,9 @@ impl<'a> Search<'a> {
             }
             return self.look(Which::Populated);
         }
-        let maps = maps(self.memory)?;
+        let maps = maps(self.source.memory)?;
         self.tracking.extend(&maps);
-        self.areas = Areas::new(maps, &self.patch.ranges);
+        self.source.areas = Areas::new(maps, &self.patch.ranges);
         self.look(Which::Protect)
     }
 
@@ -170,111 +160,34 @@ impl<'a> Search<'a> {
     }
 
     fn look(&mut self, which: Which) -> Result<Summary, Incomplete> {
-        let selected = self.select(which)?;
+        let selected = self.source.select(which)?;
         let bytes = total(&selected);
         if bytes > self.limits.running {
             let limit = self.limits.running;
             return Err(Incomplete::TooMuch { bytes, limit });
         }
-        let mut buffer = vec![0; CHUNK];
-        for run in &selected {
-            self.read_run(*run, &mut buffer);
-            if self.known.len() > MOST_KNOWN {
-                return Err(Incomplete::TooManyHolders { limit: MOST_KNOWN });
+        let (needles, known) = (&self.needles, &mut self.known);
+        let mut unread = self.source.read(&selected, &mut |bytes, base| {
+            needles.find(bytes, base, known);
+            match known.len() > MOST_KNOWN {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
             }
+        });
+        if self.known.len() > MOST_KNOWN {
+            return Err(Incomplete::TooManyHolders { limit: MOST_KNOWN });
         }
+        self.unread.append(&mut unread);
         self.known.sort_unstable_by_key(|found| found.at);
         self.known.dedup_by_key(|found| found.at);
         self.has_looked = true;
         Ok(self.summary(bytes))
     }
-
-    /// The pages to read, adjacent ones joined: a word may straddle them.
-    pub(super) fn select(&self, which: Which) -> Result<Vec<PageRun>, Incomplete> {
-        let mut selected: Vec<PageRun> = Vec::new();
-        let mut parts = Vec::new();
-        for run in self.pages.runs(which, self.areas.maps())? {
-            let detail = |part: &PageRun| self.pages.detail(part);
-            self.areas.select(&run, detail, &mut parts)?;
-            for part in parts.drain(..) {
-                match selected.last_mut() {
-                    Some(last) if last.end == part.start => last.end = part.end,
-                    _ => selected.push(part),
-                }
-            }
-        }
-        Ok(selected)
-    }
-
-    /// Reads a run piece by piece; pieces overlap by a word less one byte.
-    fn read_run(&mut self, run: PageRun, buffer: &mut [u8]) {
-        let mut start = run.start;
-        while start < run.end && self.known.len() <= MOST_KNOWN {
-            let len = (run.end - start).min(buffer.len() as u64);
-            let bytes = &mut buffer[..len as usize];
-            let filled = self.read_piece(start, bytes);
-            self.needles
-                .find(&bytes[..filled], RunAddr(start), &mut self.known);
-            if filled < bytes.len() {
-                let at = start + filled as u64;
-                self.read_pages(
-                    PageRun {
-                        start: at & !4095,
-                        end: start + len,
-                        ..run
-                    },
-                    buffer,
-                );
-            }
-            start += len;
-            if start < run.end {
-                start -= size_of::<u64>() as u64 - 1;
-            }
-        }
-    }
-
-    /// Reads page by page where reading at once failed: pages may be gone, others not.
-    fn read_pages(&mut self, run: PageRun, buffer: &mut [u8]) {
-        for start in (run.start..run.end).step_by(4096) {
-            let end = (start + 4096).min(run.end);
-            let bytes = &mut buffer[..(end - start) as usize];
-            let filled = self.read_piece(start, bytes);
-            if filled == bytes.len() {
-                self.needles.find(bytes, RunAddr(start), &mut self.known);
-            } else {
-                self.unread.push(PageRun { start, end, ..run });
-            }
-        }
-    }
-
-    fn read_piece(&self, start: u64, bytes: &mut [u8]) -> usize {
-        let mut range = [Range::new(RunAddr(start), bytes)];
-        self.memory.read_bulk(&mut range);
-        range[0].filled
-    }
-}
-
-/// How many bytes the runs have.
-pub(super) fn total(runs: &[PageRun]) -> u64 {
-    runs.iter().map(|run| run.end - run.start).sum()
-}
-
-/// The target's mappings.
-pub(super) fn maps(memory: &ProcessMemory) -> Result<Vec<Mapping>, Incomplete> {
-    let failed = |source| Incomplete::Proc {
-        what: "`maps`",
-        source,
-    };
-    let maps = process::maps(memory.pid()).map_err(failed)?;
-    if maps.is_empty() {
-        return Err(failed(io::Error::other("the process has ended")));
-    }
-    Ok(maps)
 }
 
 /// glibc's pointer guard (`tcbhead_t::pointer_guard`, `sysdeps/x86_64/nptl/tls.h`). With another C library it is some
 /// other word, which does no harm: no word of the program is disguised with it.
-fn guard(memory: &ProcessMemory, thread_pointer: RunAddr) -> Option<u64> {
+pub(crate) fn guard(memory: &ProcessMemory, thread_pointer: RunAddr) -> Option<u64> {
     const POINTER_GUARD: i64 = 0x30;
     memory.read_u64(thread_pointer.offset(POINTER_GUARD)).ok()
 }

@@ -34,7 +34,7 @@ struct Function {
 /// # Errors
 /// When the process cannot be read, or a file not be written.
 pub fn symbols(pid: Pid, directory: &Path) -> Result<Vec<PathBuf>, Error> {
-    let session = Session::open(pid)?;
+    let session = Session::open_to_read(pid)?;
     let images = session.images(&[]);
     let patches = session.patches(&images).patches;
     let mut written = Vec::new();

@@ -19,7 +19,7 @@ const USER_CODE: u64 = 0x33;
 /// Judges the threads of one process against a set of forbidden ranges.
 pub struct StackCheck {
     pub(super) unwinder: Unwinder,
-    forbidden: ForbiddenSet,
+    pub(super) forbidden: ForbiddenSet,
     /// Of all threads in this stop, where they are known.
     pub(super) stack_pointers: Vec<RunAddr>,
     /// Mappings seen in this stop.
@@ -210,7 +210,7 @@ impl StackCheck {
     }
 }
 
-fn hit_at(forbidden: &ForbiddenSet, pc: Pc) -> Option<&str> {
+pub(super) fn hit_at(forbidden: &ForbiddenSet, pc: Pc) -> Option<&str> {
     let range = if pc.exact {
         forbidden.at_pc(pc.address)
     } else {

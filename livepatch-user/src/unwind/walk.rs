@@ -64,17 +64,28 @@ impl Unwinder {
         stack: &mut StackSnapshot<'_>,
         mut visit: impl FnMut(Pc) -> ControlFlow<()>,
     ) -> WalkEnd {
-        let mut walk = Walk {
-            registers,
-            exact: true,
-            frames: 0,
-            switches: 0,
-            interrupted: false,
-            other: registers,
-            other_exact: true,
-        };
+        self.walk_from(Walk::new(registers, true), stack, |_, pc| visit(pc))
+    }
+
+    /// The same from registers that were saved by a call, whose return address is the instruction pointer; shows the registers
+    /// of each frame, too.
+    pub(crate) fn walk_call(
+        &mut self,
+        registers: RegisterFile,
+        stack: &mut StackSnapshot<'_>,
+        visit: impl FnMut(&RegisterFile, Pc) -> ControlFlow<()>,
+    ) -> WalkEnd {
+        self.walk_from(Walk::new(registers, false), stack, visit)
+    }
+
+    fn walk_from(
+        &mut self,
+        mut walk: Walk,
+        stack: &mut StackSnapshot<'_>,
+        mut visit: impl FnMut(&RegisterFile, Pc) -> ControlFlow<()>,
+    ) -> WalkEnd {
         loop {
-            if visit(walk.pc()).is_break() {
+            if visit(&walk.registers, walk.pc()).is_break() {
                 return WalkEnd::Stopped;
             }
             match walk.advance(self, stack) {
@@ -87,6 +98,18 @@ impl Unwinder {
 }
 
 impl Walk {
+    fn new(registers: RegisterFile, exact: bool) -> Self {
+        Self {
+            registers,
+            exact,
+            frames: 0,
+            switches: 0,
+            interrupted: false,
+            other: registers,
+            other_exact: exact,
+        }
+    }
+
     fn pc(&self) -> Pc {
         Pc {
             address: self.registers.pc(),

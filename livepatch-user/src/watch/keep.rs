@@ -72,14 +72,15 @@ impl Watch {
             );
             return;
         }
-        let has = |pid: &Pid| {
-            list(*pid).is_ok_and(|patches| patches.iter().any(|one| one.patch == patch))
+        let has =
+            |pid: Pid| list(pid).is_ok_and(|patches| patches.iter().any(|one| one.patch == patch));
+        let pids = patched_processes();
+        let work = |index: usize| {
+            has(pids[index]).then(|| take_back(pids[index], patch, &self.options.apply))
         };
-        let pids: Vec<Pid> = patched_processes().into_iter().filter(has).collect();
-        let work = |index: usize| take_back(pids[index], patch, &self.options.apply);
         let mut all = Vec::new();
-        let mut done = |_, result: Result<Tried, CrewError>| match result {
-            Ok(tried) => all.push(tried),
+        let mut done = |_, result: Result<Option<Tried>, CrewError>| match result {
+            Ok(tried) => all.extend(tried),
             Err(error) => log(Level::Error, &error.to_string()),
         };
         crew::run(pids.len(), self.options.at_once, &work, &mut done);

@@ -23,6 +23,7 @@ mod trace;
 mod tree;
 
 pub use error::BuildError;
+pub(crate) use tree::patch as patch_tree;
 
 use crate::generate::{Options, Outcome, generate};
 use crate::input::PairBytes;

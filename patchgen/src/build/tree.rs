@@ -27,7 +27,7 @@ pub(super) fn copy(source: &Path, copy: &Path) -> Result<(), BuildError> {
 const LEVELS: [&str; 3] = ["-p1", "-p0", "-p2"];
 
 /// Applies a patch in `tree`; nothing is changed when it does not apply as a whole.
-pub(super) fn patch(tree: &Path, patch: &Path) -> Result<(), BuildError> {
+pub(crate) fn patch(tree: &Path, patch: &Path) -> Result<(), BuildError> {
     let mut said = String::new();
     for level in LEVELS {
         let dry = run_patch(tree, patch, &[level, "--dry-run"])?;

@@ -110,6 +110,9 @@ fn is_ordinary_section(name: &str) -> bool {
         ".sdata",
         ".tm_clone_table",
         ".livepatch.shadow",
+        // Descriptors of `pr_debug`, which the kernel knows in modules, too.
+        "__dyndbg",
+        "__verbose",
         ".gcc_except_table",
     ];
     families.iter().any(|family| {

@@ -130,7 +130,7 @@ impl UnitCheck<'_, '_> {
     fn constructors(&self) -> Vec<Refusal> {
         let mut found = Vec::new();
         let (pair, correlation) = (&self.unit.pair, &self.unit.correlation);
-        if pair.old.sections.is_empty() || pair.new.sections.is_empty() {
+        if pair.old.sections.is_empty() || pair.new.sections.is_empty() || pair.new.is_kernel {
             return found;
         }
         for (id, _) in pair.new.enumerate() {

@@ -4,7 +4,7 @@
 mod neighbours;
 
 use crate::hooks::{self, MarkedHook};
-use crate::object::{AtomId, AtomKind, FunctionId, Link, Role, Site};
+use crate::object::{AtomId, AtomKind, FunctionId, Link, Role, Site, tables};
 use crate::program::{Fate, NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
 use livepatch_bundle::RelocKind;
@@ -45,6 +45,9 @@ pub struct Closure<'d> {
     pub personalities: BTreeMap<NewAtom, Destination<'d>>,
     /// What runs in the target when the patch comes and goes.
     pub hooks: Vec<MarkedHook>,
+    /// Changed functions of the kernel that ran when it started and need not be replaced, since only constants of theirs
+    /// changed.
+    pub past: Vec<OldAtom>,
     /// Why it may not be.
     pub refusals: Vec<Refusal>,
 }
@@ -60,6 +63,10 @@ impl<'d> Closure<'d> {
                 unit,
                 atom: program.units[unit].pair.new.function(function).entry(),
             };
+            if is_past(program, old, new) {
+                closure.past.push(old);
+                continue;
+            }
             closure.replaced.push(Replacement { old, new, reason });
             queue.push(new);
         }
@@ -67,23 +74,43 @@ impl<'d> Closure<'d> {
         closure.refusals.extend(marked.refusals);
         queue.extend(marked.hooks.iter().map(|hook| hook.function));
         closure.hooks = marked.hooks;
-        while let Some(atom) = queue.pop() {
-            if closure.carried.contains(&atom) {
-                continue;
-            }
-            for member in whole(program, atom) {
-                if closure.carried.insert(member) {
-                    closure.follow(program, member, &mut queue);
+        closure.collect(program, queue);
+        closure
+    }
+
+    /// Adds new functions that nothing refers to.
+    pub fn add_new(&mut self, program: &Program<'d>) {
+        let mut queue = Vec::new();
+        for (unit, analysed) in program.units.iter().enumerate() {
+            let object = &analysed.pair.new;
+            for (function, pieces) in object.enumerate_functions() {
+                let atom = pieces.entry();
+                let passing = tables::is_initial(object.section_name(atom));
+                if !passing && program.fate(unit, function) == Fate::New {
+                    queue.push(NewAtom { unit, atom });
                 }
             }
         }
-        closure
+        self.collect(program, queue);
+    }
+
+    fn collect(&mut self, program: &Program<'d>, mut queue: Vec<NewAtom>) {
+        while let Some(atom) = queue.pop() {
+            if self.carried.contains(&atom) {
+                continue;
+            }
+            for member in whole(program, atom) {
+                if self.carried.insert(member) {
+                    self.follow(program, member, &mut queue);
+                }
+            }
+        }
     }
 
     fn follow(&mut self, program: &Program<'d>, from: NewAtom, queue: &mut Vec<NewAtom>) {
         let object = &program.units[from.unit].pair.new;
         let mut destinations = Vec::new();
-        for link in object.atom(from.atom).references() {
+        for link in object.references(from.atom) {
             match destination(program, from, link) {
                 Ok(destination) => {
                     if let Destination::Carried(atom) = destination {
@@ -130,6 +157,18 @@ impl<'d> Closure<'d> {
     }
 }
 
+/// Whether a function of the kernel has run when the kernel started, and has the same instructions.
+fn is_past(program: &Program<'_>, old: OldAtom, new: NewAtom) -> bool {
+    let (before, after) = (
+        &program.units[old.unit].pair.old,
+        &program.units[new.unit].pair.new,
+    );
+    after.is_kernel
+        && tables::is_initial(before.section_name(old.atom))
+        && tables::is_initial(after.section_name(new.atom))
+        && before.atom(old.atom).bytes == after.atom(new.atom).bytes
+}
+
 /// The atoms that travel together with one: all pieces of a function, all literals that lie together.
 fn whole(program: &Program<'_>, new: NewAtom) -> Vec<NewAtom> {
     let object = &program.units[new.unit].pair.new;
@@ -137,7 +176,8 @@ fn whole(program: &Program<'_>, new: NewAtom) -> Vec<NewAtom> {
         unit: new.unit,
         atom,
     };
-    if let Some(function) = object.owner(new.atom) {
+    // Pieces of kernel functions travel only if something leads there.
+    if let Some(function) = object.owner(new.atom).filter(|_| !object.is_kernel) {
         return object.function(function).pieces().map(member).collect();
     }
     match object.atom(new.atom).run {
@@ -217,7 +257,7 @@ fn defined<'d>(
     let old = program.old_of(new);
     // Nobody but the compiler indexes its own tables, and it takes their start.
     let own_table = target.is_private() && link.at == 0 && link.site.role == Role::Address;
-    let firm = !link.loose || own_table || target.kind.is_anonymous();
+    let firm = !link.loose || own_table || target.kind.is_anonymous() || target.fleeting;
     if !firm && !neighbours::are_firm(program, from, new) {
         let section = unit.pair.new.section_name(new.atom);
         let reason = format!(
@@ -240,13 +280,14 @@ fn defined<'d>(
             into_function(program, from, (new, function), link)
         }
         AtomKind::Data => match (old, program.moved_from(new)) {
+            (Some(_), _) if target.fleeting => Ok(Destination::Carried(new)),
             (Some(old), _) => Ok(Destination::Running(old)),
             (None, Some(_)) => Err(Refusal::new(
                 program,
                 new,
                 "it was defined in another object".into(),
             )),
-            (None, None) if unit.correlation.ambiguous.contains(&new.atom) => {
+            (None, None) if unit.correlation.ambiguous.contains(&new.atom) && !target.fleeting => {
                 let reason =
                     "it cannot be told which existing variable it is, or whether it is new";
                 Err(Refusal::new(program, new, reason.into()))
@@ -303,7 +344,9 @@ fn into_function<'d>(
         Fate::Changed(old, _) if !inside && !branch => Ok(Destination::Running(old)),
         Fate::Changed(..) | Fate::New => {
             // From code of another function only to the entry; tables may lead anywhere.
-            if inside && branch && !own {
+            let aside =
+                program.units[from.unit].pair.new.atom(from.atom).kind == AtomKind::Outlined;
+            if inside && branch && !own && !aside {
                 let name = object.label(new.atom);
                 return Err(Refusal::new(
                     program,

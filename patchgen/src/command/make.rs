@@ -6,20 +6,14 @@ use livepatch_bundle::{Bundle, PrivateKey, is_patch_name, write_file, write_sign
 use patchgen::emit::Labels;
 use patchgen::generate::{Options, Outcome, generate};
 use patchgen::input;
+use patchgen::refusal::Refusal;
 use patchgen::target::Image;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 pub(super) fn run(make: &Make, choices: &Choices) -> anyhow::Result<u8> {
-    for input in [&make.old, &make.new].into_iter().chain(&make.target) {
-        if is_same_file(input, &make.output) {
-            bail!(
-                "the output `{}` is one of the inputs",
-                make.output.display()
-            );
-        }
-    }
+    check_output(make)?;
     let key = sign::key(choices.sign_key.as_deref())?;
     let options = Options {
         labels: labels(choices, &make.output)?,
@@ -33,6 +27,19 @@ pub(super) fn run(make: &Make, choices: &Choices) -> anyhow::Result<u8> {
     };
     let pairs = input::read(&make.old, &make.new)?;
     conclude(generate(&pairs, &options)?, &make.output, key.as_ref())
+}
+
+/// Refuses to write over what is read.
+pub(super) fn check_output(make: &Make) -> anyhow::Result<()> {
+    for input in [&make.old, &make.new].into_iter().chain(&make.target) {
+        if is_same_file(input, &make.output) {
+            bail!(
+                "the output `{}` is one of the inputs",
+                make.output.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Writes the bundle, or tells why there is none; returns the exit status.
@@ -51,20 +58,28 @@ pub(super) fn conclude(
             report(&bundle, output);
             Ok(DONE)
         }
-        Outcome::Unchanged => {
-            remove_stale(output)?;
-            eprintln!("patchgen: no functional change: nothing to patch");
-            Ok(UNCHANGED)
-        }
+        Outcome::Unchanged => unchanged(output),
         Outcome::Refused(refusals) => {
             remove_stale(output)?;
-            eprintln!("patchgen: refused, for {} reason(s):", refusals.len());
-            for refusal in refusals {
-                eprintln!("  {refusal}");
-            }
-            Ok(REFUSED)
+            Ok(refused(&refusals))
         }
     }
+}
+
+/// Says that there is nothing to patch; returns the exit status.
+pub(super) fn unchanged(output: &Path) -> anyhow::Result<u8> {
+    remove_stale(output)?;
+    eprintln!("patchgen: no functional change: nothing to patch");
+    Ok(UNCHANGED)
+}
+
+/// Tells every reason; returns the exit status.
+pub(super) fn refused(refusals: &[Refusal]) -> u8 {
+    eprintln!("patchgen: refused, for {} reason(s):", refusals.len());
+    for refusal in refusals {
+        eprintln!("  {refusal}");
+    }
+    REFUSED
 }
 
 fn report(bundle: &Bundle, output: &Path) {

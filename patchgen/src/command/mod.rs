@@ -2,6 +2,7 @@
 
 mod build;
 mod inspect;
+mod kernel;
 mod make;
 mod sign;
 mod signature;
@@ -32,6 +33,7 @@ const HEADER: &str = include_str!("../../include/livepatch.h");
                   4 refused (all reasons on standard error).\n\nExample:\n  \
                   patchgen build.old/ build.new/ -o fix.lpatch --target /usr/sbin/daemon\n  \
                   patchgen build --source daemon-1.2 --patch fix.diff -- make -j2\n  \
+                  patchgen --kernel 6.1.0-56-amd64 old.o new.o -o fix.kpatch\n  \
                   patchgen inspect fix.lpatch\n  \
                   patchgen sign --key release.key fix.lpatch"
 )]
@@ -40,6 +42,8 @@ pub(crate) struct Command {
     verb: Option<Verb>,
     #[command(flatten)]
     make: Option<Make>,
+    #[command(flatten)]
+    kernel: KernelChoices,
     #[command(flatten)]
     choices: Choices,
 }
@@ -50,6 +54,11 @@ enum Verb {
     Build(Box<Build>),
     /// Show what a bundle changes.
     Inspect(Inspect),
+    /// Make old and new objects of a running kernel: from its headers package, its sources and a patch of them.
+    #[command(after_help = "Example:\n  \
+                            patchgen kernel-objects --kernel 6.1.0-56-amd64 --source linux-source-6.1 --patch fix.diff -o objects\n  \
+                            patchgen --kernel 6.1.0-56-amd64 objects/vmlinux/old objects/vmlinux/new -o fix.kpatch")]
+    KernelObjects(KernelObjects),
     /// Work in a copy of a source tree; for `patchgen build`.
     #[command(hide = true)]
     Inside(Inside),
@@ -79,6 +88,33 @@ struct Make {
     /// Repeat for several. Default: all is found when the patch is applied.
     #[arg(long, value_name = "FILE")]
     target: Vec<PathBuf>,
+}
+
+/// Patches for the kernel.
+#[derive(Debug, Args)]
+struct KernelChoices {
+    /// Make a livepatch module for the kernel of this release (`uname -r`). Its image (`vmlinuz`) and `Module.symvers`
+    /// are read; it need not run here.
+    #[arg(long, value_name = "RELEASE", conflicts_with = "target")]
+    kernel: Option<String>,
+    /// The objects are of the kernel; show what a patch would hold. It is checked against no kernel and cannot be loaded.
+    #[arg(long, conflicts_with_all = ["kernel", "target"])]
+    kernel_object: bool,
+    /// The objects are of this module. Default: of the kernel itself.
+    #[arg(long, value_name = "NAME", requires = "kernel")]
+    module: Option<String>,
+    /// Where packages of the kernel are unpacked. Default: `/`.
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    root: Option<PathBuf>,
+    /// The kernel's image. Default: `boot/vmlinuz-RELEASE`, or `lib/modules/RELEASE/vmlinuz`.
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    image: Option<PathBuf>,
+    /// Default: `usr/src/linux-headers-RELEASE/Module.symvers`, or that of `lib/modules/RELEASE/build`.
+    #[arg(long, value_name = "FILE", requires = "kernel")]
+    symvers: Option<PathBuf>,
+    /// The livepatch takes the place of all that are in force in the kernel when it is loaded.
+    #[arg(long, requires = "kernel")]
+    replace: bool,
 }
 
 /// What the author of a patch decides.
@@ -152,6 +188,25 @@ struct Build {
 }
 
 #[derive(Debug, Args)]
+struct KernelObjects {
+    /// The kernel's release (`uname -r`).
+    #[arg(long, value_name = "RELEASE")]
+    kernel: String,
+    /// The kernel's source tree, unpacked; of it the directories that the patch names are copied.
+    #[arg(long, value_name = "DIR")]
+    source: PathBuf,
+    /// The patch, with paths from the root of the tree.
+    #[arg(long, value_name = "FILE")]
+    patch: PathBuf,
+    /// Where objects go: `vmlinux/old` and `vmlinux/new`, or `MODULE/old` and `MODULE/new`.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// The kernel's headers. Default: `/usr/src/linux-headers-RELEASE`, or `/lib/modules/RELEASE/build`.
+    #[arg(long, value_name = "DIR")]
+    headers: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct Keygen {
     /// Where the private key goes (mode 0600); the public one goes to KEY.pub. Existing files are not overwritten.
     key: PathBuf,
@@ -204,6 +259,7 @@ struct Inspect {
 pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
     match (&command.verb, &command.make) {
         (Some(Verb::Build(arguments)), _) => build::run(arguments),
+        (Some(Verb::KernelObjects(arguments)), _) => kernel::objects(arguments),
         (Some(Verb::Inspect(inspect)), _) => inspect::run(inspect),
         (Some(Verb::Inside(arguments)), _) => build::run_inside(arguments),
         (Some(Verb::Keygen(arguments)), _) => sign::keygen(arguments),
@@ -211,6 +267,9 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
         (Some(Verb::Header), _) => {
             print!("{HEADER}");
             Ok(DONE)
+        }
+        (None, Some(make)) if command.kernel.is_meant() => {
+            kernel::run(make, &command.kernel, &command.choices)
         }
         (None, Some(make)) => make::run(make, &command.choices),
         (None, None) => anyhow::bail!("nothing to do: see `patchgen --help`"),

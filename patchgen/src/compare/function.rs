@@ -224,8 +224,8 @@ impl Aligner<'_, '_> {
     ) -> Option<Alignment> {
         let (old, new) = (&self.pair.old, &self.pair.new);
         let [old_lines, new_lines] = self.lines.get_or_init(|| [Lines::of(old), Lines::of(new)]);
-        let one = blanked(left, old_lines, |link| old.label(link.target))?;
-        let other = blanked(right, new_lines, |link| new.label(link.target))?;
+        let one = blanked(left, old_lines, old)?;
+        let other = blanked(right, new_lines, new)?;
         align(&code(&one, &fields[0]), &code(&other, &fields[1])).ok()
     }
 }

@@ -8,24 +8,66 @@
 //! Nothing else is good enough: a number that might mean something else makes the function a changed one.
 
 use crate::object::lines::Lines;
-use crate::object::{Atom, Link};
+use crate::object::{Atom, AtomKind, Link, Object};
 use iced_x86::{Code, Decoder, DecoderOptions, FlowControl, Instruction, Register};
 
-/// Functions that take a line number, and the register that it is in (psABI 3.2.3).
+/// A function that takes a line number.
+struct Known {
+    name: &'static str,
+    /// The register that it is in (psABI 3.2.3).
+    register: Register,
+    /// How its other argument, a string, begins; empty when it takes one in any case.
+    text: &'static str,
+}
+
+const fn known(name: &'static str, register: Register) -> Known {
+    Known {
+        name,
+        register,
+        text: "",
+    }
+}
+
+const fn with_text(name: &'static str, register: Register, text: &'static str) -> Known {
+    Known {
+        name,
+        register,
+        text,
+    }
+}
+
+/// `ASSERT_RTNL()` of the kernel, which prints the line; with a level before it or without.
+const RTNL: &str = "RTNL: assertion failed at %s (";
+
 #[rustfmt::skip]
-const KNOWN: [(&str, Register); 12] = [
-    ("__assert_fail",            Register::EDX),
-    ("__assert",                 Register::EDX),
-    ("__assert_perror_fail",     Register::EDX),
-    ("_serverAssert",            Register::EDX),
-    ("_serverAssertWithInfo",    Register::R8D),
-    ("_serverPanic",             Register::ESI),
-    ("g_assertion_message",      Register::EDX),
-    ("g_assertion_message_expr", Register::EDX),
-    ("OPENSSL_die",              Register::EDX),
-    ("ERR_set_debug",            Register::ESI),
-    ("ERR_put_error",            Register::R8D),
-    ("log_assert_failed",        Register::EDX),
+const KNOWN: [Known; 26] = [
+    known("__assert_fail",            Register::EDX),
+    known("__assert",                 Register::EDX),
+    known("__assert_perror_fail",     Register::EDX),
+    known("_serverAssert",            Register::EDX),
+    known("_serverAssertWithInfo",    Register::R8D),
+    known("_serverPanic",             Register::ESI),
+    known("g_assertion_message",      Register::EDX),
+    known("g_assertion_message_expr", Register::EDX),
+    known("OPENSSL_die",              Register::EDX),
+    known("ERR_set_debug",            Register::ESI),
+    known("ERR_put_error",            Register::R8D),
+    known("log_assert_failed",        Register::EDX),
+    // Of the kernel.
+    known("__might_sleep",             Register::ESI),
+    known("__might_resched",           Register::ESI),
+    known("___might_sleep",            Register::ESI),
+    known("__might_fault",             Register::ESI),
+    known("warn_slowpath_fmt",         Register::ESI),
+    known("warn_slowpath_null",        Register::ESI),
+    known("lockdep_rcu_suspicious",    Register::ESI),
+    known("__btrfs_abort_transaction", Register::EDX),
+    known("__btrfs_handle_fs_error",   Register::EDX),
+    known("__btrfs_panic",             Register::EDX),
+    known("btrfs_assertfail",          Register::EDX),
+    with_text("printk",                Register::EDX, RTNL),
+    with_text("_printk",               Register::EDX, RTNL),
+    with_text("__warn_printk",         Register::EDX, RTNL),
 ];
 
 /// Registers of integer arguments.
@@ -42,11 +84,7 @@ const ARGUMENTS: [Register; 6] = [
 const NEAR: usize = 16;
 
 /// The atom's code with its line numbers blanked; `None` when it has none.
-pub(super) fn blanked(
-    atom: &Atom<'_>,
-    lines: &Lines,
-    name_of: impl Fn(&Link) -> String,
-) -> Option<Vec<u8>> {
+pub(super) fn blanked(atom: &Atom<'_>, lines: &Lines, object: &Object<'_>) -> Option<Vec<u8>> {
     let mut bytes = atom.bytes.to_vec();
     let mut found = false;
     let mut pending: Vec<Number> = Vec::new();
@@ -63,7 +101,7 @@ pub(super) fn blanked(
                 continue;
             }
             FlowControl::Call | FlowControl::UnconditionalBranch => {
-                let taker = taker(atom, &instruction, &name_of);
+                let taker = taker(atom, &instruction, object);
                 let recent = pending.iter().rev().take(NEAR);
                 for number in recent.filter(|number| number.is_line(atom, lines, taker)) {
                     bytes[number.field..number.field + 4].fill(0);
@@ -118,18 +156,30 @@ fn number(instruction: &Instruction, field: usize) -> Option<Number> {
 }
 
 /// The register in which the function called takes a line number.
-fn taker(
-    atom: &Atom<'_>,
-    call: &Instruction,
-    name_of: impl Fn(&Link) -> String,
-) -> Option<Register> {
+fn taker(atom: &Atom<'_>, call: &Instruction, object: &Object<'_>) -> Option<Register> {
     let links = &atom.links;
     let index = links
         .binary_search_by_key(&call.ip(), Link::site_start)
         .ok()?;
-    let name = name_of(&links[index]);
-    KNOWN
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, register)| *register)
+    let name = object.atom(links[index].target).name;
+    let before = &links[..index];
+    let takes = |known: &&Known| known.name == name && has_text(before, object, known.text);
+    KNOWN.iter().find(takes).map(|known| known.register)
+}
+
+/// Whether the last string before a call begins so, apart from the level of a message (`\x013`).
+fn has_text(before: &[Link], object: &Object<'_>, text: &str) -> bool {
+    if text.is_empty() {
+        return true;
+    }
+    let strings = before.iter().rev().take(ARGUMENTS.len());
+    let contents = strings.filter_map(|link| {
+        let atom = object.atom(link.target);
+        (atom.kind == AtomKind::String).then_some(atom.bytes)
+    });
+    let mut contents = contents.map(|bytes| match bytes {
+        [1, _, rest @ ..] => rest,
+        all => all,
+    });
+    contents.any(|bytes| bytes.starts_with(text.as_bytes()))
 }

@@ -4,6 +4,7 @@
 //! too. Constants are compared by contents and drag along the functions that use them. All is taken for unchanged
 //! until something contradicts, round after round until a round finds nothing new.
 
+mod attached;
 mod contents;
 mod function;
 mod lines;
@@ -168,7 +169,8 @@ impl<'c, 'd> Judge<'c, 'd> {
         function.try_references(self.pair, |reference| {
             self.same_target(reference.old, reference.new, reference.size)
                 .map_err(|difference| format!("at +{:#x} {difference}", reference.at))
-        })
+        })?;
+        self.attached(function)
     }
 
     /// Variables whose initial contents changed, and code outside functions that did.
@@ -179,7 +181,7 @@ impl<'c, 'd> Judge<'c, 'd> {
             let Some(new) = self.correlation.new_of(old) else {
                 continue;
             };
-            if INSTRUMENTATION.contains(&self.pair.old.section_name(old)) {
+            if atom.fleeting || INSTRUMENTATION.contains(&self.pair.old.section_name(old)) {
                 continue;
             }
             let kind = self.pair.new.atom(new).kind;

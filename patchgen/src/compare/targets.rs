@@ -9,6 +9,9 @@ impl Judge<'_, '_> {
     /// the difference otherwise.
     pub(super) fn same_target(&self, old: Spot, new: Spot, size: u64) -> Result<(), String> {
         let (a, b) = (self.pair.old.atom(old.0), self.pair.new.atom(new.0));
+        if a.fleeting && old.1 == new.1 && a.fleeting_name() == b.fleeting_name() {
+            return Ok(());
+        }
         if a.is_private() && b.is_private() {
             return self.same_private(old, new, size);
         }

@@ -12,10 +12,10 @@ use super::literals::{Part, cut, has_literals, starts};
 use super::model::{Atom, AtomId, AtomKind, Object};
 use super::order::Order;
 use super::raw::{ObjectError, Place, Section, Symbol, Tables};
-use super::{code, exceptions, functions, strings, unwind};
+use super::{attached, code, exceptions, functions, strings, tables, unwind};
 use livepatch_bundle::{Scope, SymbolKind};
 use object::elf;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Reads an object file.
@@ -23,11 +23,28 @@ use std::ops::Range;
 /// # Errors
 /// When it is not a well-formed ELF64 x86-64 relocatable file.
 pub fn read(data: &[u8]) -> Result<Object<'_>, ObjectError> {
-    carve(super::raw::read(data)?)
+    carve(super::raw::read(data)?, None)
 }
 
-fn carve(tables: Tables<'_>) -> Result<Object<'_>, ObjectError> {
+/// Reads an object file of the kernel or of a module: tables about code are no data of their own.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_kernel(data: &[u8]) -> Result<Object<'_>, ObjectError> {
+    let mut tables = super::raw::read(data)?;
+    let taken = tables::take(&mut tables);
+    carve(tables, Some(&taken))
+}
+
+fn carve<'d>(
+    tables: Tables<'d>,
+    kernel: Option<&[(usize, &'static tables::Table)]>,
+) -> Result<Object<'d>, ObjectError> {
     let mut carver = Carver {
+        outlined: match kernel {
+            Some(_) => attached::outlined(&tables),
+            None => BTreeMap::new(),
+        },
         tables: &tables,
         atoms: Vec::new(),
     };
@@ -49,12 +66,22 @@ fn carve(tables: Tables<'_>) -> Result<Object<'_>, ObjectError> {
         externals,
     };
     linker.link_all(&mut atoms, &decoded.escapes);
+    if kernel.is_some() {
+        for atom in &mut atoms {
+            let section = linker.resolver.tables.sections[atom.section()].name;
+            atom.fleeting = tables::is_fleeting(atom, section);
+        }
+    }
     exceptions::through_slots(&mut atoms);
-    let (frames, flaws) = unwind::frames(&linker, &atoms);
+    let (frames, mut flaws) = unwind::frames(&linker, &atoms);
+    let (attached, not_understood) = attached::collect(&linker, &atoms, kernel.unwrap_or_default());
+    flaws.extend(not_understood);
     let mut object = Object {
         order,
         atoms,
         frames,
+        attached,
+        is_kernel: kernel.is_some(),
         flaws,
         ..Object::default()
     };
@@ -92,6 +119,8 @@ fn suspicious(tables: &Tables<'_>) -> Vec<String> {
 
 struct Carver<'t, 'd> {
     tables: &'t Tables<'d>,
+    /// Where pieces of outlined code begin, by section.
+    outlined: BTreeMap<usize, BTreeSet<u64>>,
     atoms: Vec<Atom<'d>>,
 }
 
@@ -155,6 +184,15 @@ impl<'d> Carver<'_, 'd> {
     /// Nameless code and variables: what assembly code defines, or padding.
     fn gap(&mut self, index: usize, start: u64, end: u64, labels: &[usize]) {
         let section = &self.tables.sections[index];
+        if let Some(starts) = self.outlined.get(&index) {
+            let own: Vec<u64> = starts.range(start..end).copied().collect();
+            let ends = own.iter().skip(1).copied().chain([end]);
+            for (start, end) in own.iter().zip(ends) {
+                let atom = self.atom(index, AtomKind::Outlined, *start, end);
+                self.atoms.push(atom);
+            }
+            return;
+        }
         let kind = if section.is_code() {
             AtomKind::Code
         } else {

@@ -239,6 +239,17 @@ fn own_memory(instruction: &Instruction, field: Option<u64>) -> Option<(u64, usi
         .then_some((field?, 4, target))
 }
 
+/// The length of the first instruction; 0 when there is none.
+#[must_use]
+pub(super) fn length(bytes: &[u8]) -> u64 {
+    let mut decoder = Decoder::new(64, bytes, DecoderOptions::NONE);
+    let instruction = decoder.decode();
+    if instruction.is_invalid() {
+        return 0;
+    }
+    instruction.len() as u64
+}
+
 /// Whether the bytes are nothing but padding: no-operations, `int3` or zeros.
 #[must_use]
 pub(super) fn is_padding(bytes: &[u8]) -> bool {

@@ -181,7 +181,13 @@ impl<'d> Linker<'_, 'd> {
         (links, flaws)
     }
 
-    fn one(&self, atoms: &[Atom<'d>], atom: &Atom<'d>, index: usize) -> Result<Link, String> {
+    /// The link of relocation `index` of the section in which `atom` lies.
+    pub(super) fn one(
+        &self,
+        atoms: &[Atom<'d>],
+        atom: &Atom<'d>,
+        index: usize,
+    ) -> Result<Link, String> {
         let tables = self.resolver.tables;
         let entry = &tables.sections[atom.section()].relocations[index];
         let offset = entry.offset - atom.start;

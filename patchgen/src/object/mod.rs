@@ -4,6 +4,7 @@
 //! difference whether the compiler gave each function a section of its own. Where no symbol tells (string
 //! constants, jump tables, anonymous literals), contents and references do, see [`carve`].
 
+mod attached;
 mod carve;
 mod code;
 pub mod code_view;
@@ -21,9 +22,11 @@ mod order;
 pub mod raw;
 pub mod rust;
 mod strings;
+pub mod tables;
 mod unwind;
 
-pub use carve::read;
+pub use attached::{Attached, traced_at};
+pub use carve::{read, read_kernel};
 pub use code::{Role, Site};
 pub use model::{Atom, AtomId, AtomKind, Function, FunctionId, Link, Object};
 pub use raw::ObjectError;

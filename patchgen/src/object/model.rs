@@ -1,5 +1,6 @@
 //! The model of an object file.
 
+use super::attached::{Attached, ByAtom};
 use super::mapping::Mapping;
 use super::raw::{Section, SourceId, Symbol};
 use super::unwind::{Frame, Frames};
@@ -23,6 +24,8 @@ pub enum AtomKind {
     Function,
     /// Code that no function symbol names.
     Code,
+    /// Code elsewhere that belongs to the functions which lead there: alternatives of the kernel.
+    Outlined,
     /// A variable.
     Data,
     /// A named constant, also one that the loader relocates (`.data.rel.ro`).
@@ -53,14 +56,19 @@ impl AtomKind {
     pub fn is_anonymous(self) -> bool {
         matches!(
             self,
-            Self::String | Self::Constant | Self::Literal | Self::JumpTable | Self::ExceptionTable
+            Self::String
+                | Self::Constant
+                | Self::Literal
+                | Self::JumpTable
+                | Self::ExceptionTable
+                | Self::Outlined
         )
     }
 
     /// Whether it is code.
     #[must_use]
     pub fn is_code(self) -> bool {
-        matches!(self, Self::Function | Self::Code)
+        matches!(self, Self::Function | Self::Code | Self::Outlined)
     }
 
     /// Whether it is a variable.
@@ -135,6 +143,8 @@ pub struct Atom<'d> {
     pub run: Option<AtomId>,
     /// Whether it may be the middle of the literal before it.
     pub continues: bool,
+    /// Whether it is a variable of a kernel's macros in whose state nobody trusts: new code has its own.
+    pub fleeting: bool,
     /// Whether it has relocations that are not among its links.
     pub unlinked: bool,
     rare: Option<Box<Rare<'d>>>,
@@ -173,6 +183,7 @@ impl<'d> Atom<'d> {
             links: Box::default(),
             run: None,
             continues: false,
+            fleeting: false,
             unlinked: false,
             rare: None,
         }
@@ -258,6 +269,12 @@ impl<'d> Atom<'d> {
         self.links.iter().chain(self.shorts())
     }
 
+    /// What it is called without numbers, for variables that are each like the others of that name.
+    #[must_use]
+    pub fn fleeting_name(&self) -> Option<String> {
+        self.fleeting.then(|| names::base(self.name))
+    }
+
     /// Whether only its contents matter: it has no name, or one that the compiler made up.
     #[must_use]
     pub fn is_private(&self) -> bool {
@@ -326,6 +343,10 @@ pub struct Object<'d> {
     pub(super) owner: Mapping,
     /// Records of `.eh_frame` by the piece of code that they describe.
     pub(super) frames: Frames<'d>,
+    /// Whether it is of a kernel.
+    pub is_kernel: bool,
+    /// Entries of tables by the code that they are about.
+    pub(super) attached: ByAtom<'d>,
     /// What is wrong with the object as a whole.
     pub flaws: Vec<String>,
     /// Atoms by section and start.
@@ -355,6 +376,18 @@ impl<'d> Object<'d> {
     #[must_use]
     pub fn frame(&self, id: AtomId) -> Option<&Frame<'d>> {
         self.frames.get(id)
+    }
+
+    /// What lies in tables about a piece of code, in the order of tables and entries.
+    #[must_use]
+    pub fn attached(&self, id: AtomId) -> &[Attached<'d>] {
+        self.attached.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Where an atom leads: the links of its own, then those of what is attached to it.
+    pub fn references(&self, id: AtomId) -> impl Iterator<Item = &Link> {
+        let attached = self.attached(id).iter().flat_map(|one| &one.links);
+        self.atom(id).references().chain(attached)
     }
 
     /// The `STT_FILE` name before the atom's symbol, if that is local.
@@ -435,6 +468,7 @@ impl fmt::Display for AtomKind {
         f.write_str(match self {
             Self::Function => "function",
             Self::Code => "code",
+            Self::Outlined => "outlined code",
             Self::Data => "variable",
             Self::ReadOnly => "constant",
             Self::Tls => "thread-local variable",

@@ -7,15 +7,23 @@
 #[must_use]
 pub fn base(name: &str) -> String {
     let mut parts = name.split('.');
-    let mut base = parts.next().unwrap_or_default().to_owned();
+    let mut base = without_unique_number(parts.next().unwrap_or_default()).to_owned();
     for part in parts {
         let number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         if !number && part != "lto_priv" && part != "llvm" {
             base.push('.');
-            base.push_str(part);
+            base.push_str(without_unique_number(part));
         }
     }
     base
+}
+
+/// The kernel's macros make names by `__COUNTER__`: `__UNIQUE_ID_license256`.
+fn without_unique_number(name: &str) -> &str {
+    match name.strip_prefix("__UNIQUE_ID_") {
+        Some(_) => name.trim_end_matches(|c: char| c.is_ascii_digit()),
+        None => name,
+    }
 }
 
 /// Whether numbers, or marks of the link-time optimiser, were left out of the base.
@@ -50,6 +58,26 @@ pub fn is_clone(name: &str) -> bool {
         .any(|kind| name.split('.').skip(1).any(|part| part == *kind))
 }
 
+/// Whether it is a variable of a kernel's macros in whose state nobody trusts: whether a warning was printed, how often a
+/// message was, the class of a lock, what tools show of a message. New code has its own.
+#[must_use]
+pub fn is_fleeting(name: &str) -> bool {
+    let base = base(name);
+    let known = [
+        "__key",
+        "__warned",
+        "__already_done",
+        "__print_once",
+        "_rs",
+        "descriptor",
+        "_entry",
+        "_entry_ptr",
+        "__UNIQUE_ID_ddebug",
+    ];
+    // clang puts the function's name before it.
+    base.split('.').any(|part| known.contains(&part))
+}
+
 /// Whether the compiler made this constant for itself, so that only its contents matter.
 #[must_use]
 pub fn is_generated(name: &str) -> bool {
@@ -57,7 +85,7 @@ pub fn is_generated(name: &str) -> bool {
     let stem = base.split('.').next().unwrap_or_default();
     matches!(
         stem,
-        "CSWTCH" | "__func__" | "__FUNCTION__" | "__PRETTY_FUNCTION__"
+        "CSWTCH" | "__func__" | "__FUNCTION__" | "__PRETTY_FUNCTION__" | "__msg"
     ) || base == "C" && is_numbered(name)
         || base.starts_with("switch.table")
         || base.starts_with("__const.")
@@ -73,6 +101,8 @@ mod tests {
         assert_eq!(base("a.constprop.0.isra.12.cold"), "a.constprop.isra.cold");
         assert_eq!(base("table.lto_priv.3"), "table");
         assert_eq!(base("plain"), "plain");
+        assert_eq!(base("__UNIQUE_ID_ddebug256.1"), "__UNIQUE_ID_ddebug");
+        assert!(is_fleeting("__UNIQUE_ID_ddebug256.1") && is_fleeting("_rs.3"));
         assert_eq!(base(".LC3"), ".LC3");
         assert!(is_numbered("counter.0") && !is_numbered("counter"));
     }

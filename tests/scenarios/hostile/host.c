@@ -2,12 +2,15 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <link.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 long answer(long x);
 enum { PAGE = 4096, RECORDS = 5000, COPIES = 12000 };
@@ -69,6 +72,17 @@ static void lie(void) {
     mprotect(elf, PAGE, PROT_READ);
 }
 
+/* Whoever reads the ELF header waits for ever. Behind it lies what the loader needs to bind other functions than `syscall`. */
+static void withhold(void) {
+    struct uffdio_api api = {.api = UFFD_API};
+    struct uffdio_register page = {{(unsigned long)header(), PAGE}, UFFDIO_REGISTER_MODE_MISSING, 0};
+    long fault = syscall(SYS_userfaultfd, O_CLOEXEC);
+    long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    syscall(SYS_mmap, header(), PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (syscall(SYS_ioctl, fault, UFFDIO_API, &api) || syscall(SYS_ioctl, fault, UFFDIO_REGISTER, &page))
+        __builtin_trap();
+}
+
 /* Thousands of images, each of which claims all of the address space. */
 static void crowd(void) {
     int file = memfd_create("crowd", 0);
@@ -117,6 +131,8 @@ void ask(const char *line, char *out, size_t size) {
         loop();
     else if (!strcmp(line, "lie"))
         lie();
+    else if (!strcmp(line, "withhold"))
+        withhold();
     else if (!strcmp(line, "crowd"))
         crowd();
     else if (sscanf(line, "substitute %255s", victim) == 1)

@@ -39,11 +39,23 @@ int main(int argc, char **argv)
     };
     assert_eq!(value(at("first")), Some(RunAddr(live.told("first"))));
     assert_eq!(value(at("second")), Some(RunAddr(live.told("second"))));
+    assert_eq!(value(at("fresh")), Some(RunAddr(live.told("fresh"))));
+    let allocator = |name: &'static str| {
+        images
+            .lookup_from(at(name).id(), "malloc", None)
+            .map(|found| found.image)
+    };
+    assert_eq!(allocator("first"), allocator("second"));
+    assert_ne!(
+        allocator("first"),
+        allocator("fresh"),
+        "it has a C library of its own"
+    );
     let whole = images.lookup_global("plugin_value", None).expect("defined");
     assert_eq!(whole.image, at("first").id(), "the first that was loaded");
 
     assert_eq!(at("second").namespace(), Namespace::Base);
-    assert_eq!(at("fresh").namespace(), Namespace::Other);
+    assert_eq!(at("fresh").namespace(), Namespace::Other(1));
     assert!(!images.scope_order().contains(&at("fresh").id()));
     let id = at("second").build_id().expect("one");
     assert_eq!(images.with_build_id(id).count(), 2, "mapped twice");

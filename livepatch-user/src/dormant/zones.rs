@@ -1,0 +1,174 @@
+//! Which parts of the memory belong to stacks that threads run on, or ran on.
+
+use crate::memory::Memory;
+use crate::process::{Mapping, find_mapping};
+use livepatch_bundle::RunAddr;
+use std::collections::HashMap;
+
+/// Below the stack pointer a function may use these bytes (psABI 3.2.2).
+const RED_ZONE: i64 = 128;
+/// How far below the end of its mapping a thread's control block is at most.
+const CONTROL_BLOCK: u64 = 16 << 10;
+/// `tcbhead_t::self` of glibc; `tcbhead_t::tcb`, at 0, has the same value.
+const SELF: i64 = 16;
+/// Control blocks are aligned so.
+const ALIGNMENT: usize = 16;
+
+/// Where a thread stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Position {
+    /// Its stack pointer.
+    pub(crate) stack: RunAddr,
+    /// Where its outermost frame begins, if that is known.
+    pub(crate) top: Option<RunAddr>,
+    /// Its `fs_base`.
+    pub(crate) thread_pointer: RunAddr,
+}
+
+/// What a mapping is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A thread's stack and nothing else, and some thread runs on it, as far as is known.
+    InUse,
+    /// The stack of a thread that has ended, which the C library keeps for the next one.
+    Kept,
+    /// Anything else; also the stack of a thread that runs on another one now.
+    Other,
+}
+
+/// The stacks that threads run on, as far as they are known.
+pub(super) struct Zones<'a> {
+    maps: &'a [Mapping],
+    /// `None`: nothing is known of the threads.
+    threads: Option<&'a [Position]>,
+    memory: &'a dyn Memory,
+    /// By the start of the mapping.
+    kinds: HashMap<u64, Kind>,
+}
+
+impl<'a> Zones<'a> {
+    pub(super) fn new(
+        maps: &'a [Mapping],
+        threads: Option<&'a [Position]>,
+        memory: &'a dyn Memory,
+    ) -> Self {
+        Self {
+            maps,
+            threads,
+            memory,
+            kinds: HashMap::new(),
+        }
+    }
+
+    /// Whether a frame at this address could be of a stack that no thread runs on. Where a thread runs, the stack check has
+    /// looked at its frames, and what lies below is left over.
+    pub(super) fn may_be_dormant(&mut self, address: RunAddr) -> bool {
+        let other = self
+            .mapping(address)
+            .is_none_or(|(_, kind)| kind == Kind::Other);
+        other && !self.is_in_frames(address)
+    }
+
+    /// Whether what lies at the address is left over from finished calls of a thread, and says nothing.
+    pub(super) fn is_left_over(&mut self, address: RunAddr) -> bool {
+        let Some((mapping, kind)) = self.mapping(address) else {
+            return false;
+        };
+        let threads = self.threads.into_iter().flatten();
+        let mut here = threads
+            .filter(|thread| mapping.contains(thread.stack))
+            .peekable();
+        match kind {
+            Kind::Kept => true,
+            Kind::Other => false,
+            Kind::InUse if here.peek().is_none() => false,
+            Kind::InUse => here.all(|thread| address < thread.stack.offset(-RED_ZONE)),
+        }
+    }
+
+    fn mapping(&mut self, address: RunAddr) -> Option<(&'a Mapping, Kind)> {
+        let mapping = find_mapping(self.maps, address)?;
+        if let Some(kind) = self.kinds.get(&mapping.start.0) {
+            return Some((mapping, *kind));
+        }
+        let kind = self.kind(mapping);
+        self.kinds.insert(mapping.start.0, kind);
+        Some((mapping, kind))
+    }
+
+    /// Whether a thread's frames that were unwound lie around the address.
+    fn is_in_frames(&self, address: RunAddr) -> bool {
+        let mut threads = self.threads.into_iter().flatten();
+        threads.any(|thread| {
+            let start = thread.stack.offset(-RED_ZONE);
+            start <= address && thread.top.is_some_and(|top| address < top)
+        })
+    }
+
+    fn kind(&self, mapping: &Mapping) -> Kind {
+        let main = mapping.is_named("[stack]");
+        let block = self.control_block(mapping);
+        if !main && block.is_none() {
+            return Kind::Other;
+        }
+        let Some(threads) = self.threads else {
+            return Kind::InUse;
+        };
+        let runs_here = threads.iter().any(|one| mapping.contains(one.stack));
+        let lives = threads
+            .iter()
+            .any(|one| block.is_some_and(|block| block == one.thread_pointer));
+        match (runs_here, main || lives) {
+            (true, _) => Kind::InUse,
+            (false, true) => Kind::Other,
+            (false, false) => Kind::Kept,
+        }
+    }
+
+    /// The control block at the end of a mapping that a C library made for a thread: its stack is below, and a guard below that.
+    fn control_block(&self, mapping: &Mapping) -> Option<RunAddr> {
+        let private = mapping.write && !mapping.shared && mapping.inode == 0;
+        if !private || !self.is_guarded(mapping) {
+            return None;
+        }
+        let lowest = RunAddr(
+            mapping
+                .start
+                .0
+                .max(mapping.end.0 - CONTROL_BLOCK.min(mapping.end.0)),
+        );
+        let mut known = self.threads.into_iter().flatten();
+        let told =
+            known.find(|one| lowest <= one.thread_pointer && mapping.contains(one.thread_pointer));
+        told.map(|one| one.thread_pointer)
+            .or_else(|| self.points_to_itself(lowest, mapping.end))
+    }
+
+    fn points_to_itself(&self, start: RunAddr, end: RunAddr) -> Option<RunAddr> {
+        let bytes = self
+            .memory
+            .read_vec(start, (end.0 - start.0) as usize)
+            .ok()?;
+        let word = |at: usize| {
+            let word = bytes.get(at..)?.first_chunk()?;
+            Some(u64::from_le_bytes(*word))
+        };
+        let is_block = |at: &usize| {
+            let address = start.0 + *at as u64;
+            word(*at) == Some(address) && word(*at + SELF as usize) == Some(address)
+        };
+        let mut places = (0..bytes.len()).step_by(ALIGNMENT);
+        let at = places.find(is_block)?;
+        Some(RunAddr(start.0 + at as u64))
+    }
+
+    fn is_guarded(&self, mapping: &Mapping) -> bool {
+        let index = self
+            .maps
+            .partition_point(|other| other.start < mapping.start);
+        let below = index.checked_sub(1).and_then(|below| self.maps.get(below));
+        below.is_some_and(|below| {
+            below.end == mapping.start && !below.read && !below.write && !below.execute
+        })
+    }
+}

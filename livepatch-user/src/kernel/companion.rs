@@ -1,0 +1,184 @@
+//! The companion module (`livepatch-kmod`): asked over its device to switch functions all at once.
+
+use super::check::{Fit, Kpatch};
+use super::elf::Module;
+use super::load::with_module;
+use super::running::Running;
+use super::{KernelError, Misfit};
+use crate::plan::Problems;
+use livepatch_bundle::LinkAddr;
+use livepatch_kernel::{Kallsyms, KernelSymbol};
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+/// Where commands are written to.
+const DEVICE: &str = "/dev/livepatch_kmod";
+/// What the compiler adds to the name of a function for the part of it that it splits off.
+const SPLIT_OFF: &str = ".cold";
+/// No function is larger for the companion, in bytes.
+const MAX_SIZE: u64 = 1 << 20;
+
+/// Loads the patch's module without running anything of it, and leads the functions to its code.
+///
+/// # Errors
+/// See the variants; nothing has changed.
+pub fn apply(
+    patch: &Kpatch,
+    fit: &Fit,
+    running: &Running,
+    timeout: Duration,
+) -> Result<(), KernelError> {
+    let manifest = &patch.manifest;
+    let misfit = |why: &str| KernelError::Misfit {
+        patch: manifest.name.clone(),
+        reasons: Problems(vec![Misfit::Atomic(why.to_owned())]),
+    };
+    if running.enforcement().is_some() {
+        return Err(misfit(
+            "needs a kernel that takes unsigned modules, since it changes the module",
+        ));
+    }
+    let module = Module::parse(&patch.bytes).map_err(|_| misfit("cannot read the module"))?;
+    let late = module.late_references();
+    if !late.is_empty() {
+        let why = format!(
+            "cannot do what refers to the insides of modules, here {}",
+            late.join(", ")
+        );
+        return Err(misfit(&why));
+    }
+    let device = open()?;
+    let inert = module
+        .inert()
+        .map_err(|why| misfit(&format!("cannot make use of the module: {why}")))?;
+    with_module(&inert, &manifest.module, || {
+        let new: HashSet<&str> = fit.functions.iter().map(|one| one.new.as_str()).collect();
+        let symbols = running.symbols(&|name| new.contains(name) || name.ends_with(SPLIT_OFF))?;
+        let text = request(patch, fit, &module, &symbols, timeout)?;
+        command(device, &text)
+    })
+}
+
+/// Leads the functions back to old code.
+///
+/// # Errors
+/// See the variants.
+pub fn revert(name: &str, timeout: Duration) -> Result<(), KernelError> {
+    let deadline = timeout.as_millis();
+    command(open()?, &format!("revert {name} {deadline}\nend\n"))
+}
+
+fn open() -> Result<File, KernelError> {
+    let device = OpenOptions::new().read(true).write(true).open(DEVICE);
+    device.map_err(|error| KernelError::NoCompanion(format!("`{DEVICE}`: {error}")))
+}
+
+/// The request to apply, in the companion's words (`livepatch-kmod/src/command.rs`).
+fn request(
+    patch: &Kpatch,
+    fit: &Fit,
+    module: &Module<'_>,
+    symbols: &Kallsyms,
+    timeout: Duration,
+) -> Result<String, KernelError> {
+    let manifest = &patch.manifest;
+    let lacks = |symbol: &str| KernelError::Misfit {
+        patch: manifest.name.clone(),
+        reasons: Problems(vec![Misfit::NoNewCode(symbol.to_owned())]),
+    };
+    let mut text = format!(
+        "apply {} {} {}\n",
+        manifest.name,
+        manifest.module,
+        timeout.as_millis()
+    );
+    for function in &fit.functions {
+        let mut places = symbols.named(&function.new, Some(&manifest.module));
+        let (place, size) = (places.next(), module.function(&function.new));
+        let (Some(place), Some(size), None) = (place, size, places.next()) else {
+            return Err(lacks(&function.new));
+        };
+        let (old, new) = (function.address, place.address);
+        let _ = writeln!(
+            text,
+            "function {old:x} {:x} {new:x} {size:x} {}",
+            function.size, function.name
+        );
+        for piece in pieces(symbols, &function.name, &function.object) {
+            // At least as long as the piece is: what lies next of its kind.
+            let end = symbols.next_address(LinkAddr(piece.address));
+            let size = end.map_or(1, |end| end.0.saturating_sub(piece.address));
+            let _ = writeln!(
+                text,
+                "busy {:x} {:x} {}",
+                piece.address,
+                size.clamp(1, MAX_SIZE),
+                function.name
+            );
+        }
+    }
+    text.push_str("end\n");
+    Ok(text)
+}
+
+/// Code that the compiler split off a function. A task in it is in the function.
+fn pieces<'k>(
+    symbols: &'k Kallsyms,
+    name: &str,
+    object: &'k str,
+) -> impl Iterator<Item = &'k KernelSymbol> + use<'k> {
+    let module = (object != livepatch_bundle::VMLINUX).then_some(object);
+    symbols.named(&format!("{name}{SPLIT_OFF}"), module)
+}
+
+fn command(mut device: File, text: &str) -> Result<(), KernelError> {
+    let written = device.write(text.as_bytes());
+    let mut report = String::new();
+    let read = device.read_to_string(&mut report);
+    let report = report.trim_end();
+    match written {
+        Ok(_) => Ok(()),
+        Err(error) if report.is_empty() || read.is_err() => {
+            Err(KernelError::Companion(error.to_string()))
+        }
+        Err(error) => Err(told(report, &error)),
+    }
+}
+
+/// The error that a report means (`livepatch-kmod/src/report.rs`).
+fn told(report: &str, error: &io::Error) -> KernelError {
+    let report = crate::printable::one_line(report).into_owned();
+    match report.split_once(' ') {
+        Some(("busy", rest)) => KernelError::InTheWay(rest.to_owned()),
+        Some(("draining", rest)) => KernelError::HalfWay {
+            patch: "the patch".into(),
+            what: format!(
+                "old code is in force again, and a task is in new code still, so that its module stays ({rest}); revert it again"
+            ),
+        },
+        Some(("error", rest)) => KernelError::Companion(rest.to_owned()),
+        _ => KernelError::Companion(format!("{report} ({error})")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::Status;
+
+    #[test]
+    fn reports_become_errors_with_their_status() {
+        let error = io::Error::from_raw_os_error(16);
+        for (report, status) in [
+            ("busy pid=7 comm=\"dd\": at 0x1", Status::Busy),
+            ("draining pid=7 comm=\"dd\": at 0x1", Status::Broken),
+            ("error taken: somebody else redirects `f`", Status::Refused),
+            ("nonsense", Status::Refused),
+        ] {
+            assert_eq!(told(report, &error).status(), status, "{report}");
+        }
+    }
+}

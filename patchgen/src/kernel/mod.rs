@@ -1,0 +1,247 @@
+//! Patches for the kernel: from pairs of object files to a livepatch module.
+//!
+//! Reading, correlating, comparing and the closure are those of patches for processes; what differs is what a kernel's objects
+//! have besides ([`tables`](crate::object::tables)), where symbols are found, and what comes out: a module that the
+//! kernel's own loader takes (`docs/kernel.md`).
+
+mod checks;
+mod code;
+mod file;
+mod manifest;
+mod module;
+pub mod objects;
+mod running;
+mod symbols;
+
+use crate::checks::refusals;
+use crate::closure::Closure;
+use crate::emit::Labels;
+use crate::generate::{self, GenerateError};
+use crate::input::PairBytes;
+use crate::object::{AtomKind, read_kernel};
+use crate::program::{Program, Unit};
+use crate::refusal::Refusal;
+use crate::types;
+use code::Code;
+use file::{File, Shape};
+use livepatch_bundle::KernelManifest;
+use livepatch_kernel::{Kernel, KernelError, ModuleFile};
+use module::{Livepatch, Replaced};
+use object::elf;
+use rayon::prelude::*;
+use running::Running;
+use symbols::Host;
+use thiserror::Error;
+
+/// The longest name that a module can have, in bytes (`MODULE_NAME_LEN`, with a zero byte).
+const NAME_MAX: usize = 55;
+
+/// Why neither a patch nor a verdict came out.
+#[derive(Debug, Error)]
+pub enum KernelPatchError {
+    /// The objects cannot be read.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// The kernel does not tell what is needed.
+    #[error(transparent)]
+    Kernel(#[from] KernelError),
+    /// The kernel has no livepatch core.
+    #[error("kernel `{0}` was built without livepatch support (CONFIG_LIVEPATCH)")]
+    NoLivepatch(String),
+    /// A CRC is missing.
+    #[error("`Module.symvers` of kernel `{release}` has no CRC for `{}`", .names.join("`, `"))]
+    NoCrc {
+        /// The kernel.
+        release: String,
+        /// The symbols.
+        names: Vec<String>,
+    },
+    /// No module can have this name.
+    #[error("`{0}` cannot name a kernel module: give a shorter `--name`")]
+    Name(String),
+}
+
+/// The kernel that a patch is for.
+#[derive(Debug)]
+pub struct Target {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// The module that the objects belong to; `None` for the kernel itself.
+    pub module: Option<(String, ModuleFile)>,
+}
+
+/// What the user asks for beside the objects.
+#[derive(Clone, Debug, Default)]
+pub struct KernelOptions {
+    /// Name and description.
+    pub labels: Labels,
+    /// Variables whose changed initial value is ignored.
+    pub allow_data: Vec<String>,
+    /// Types whose changed layout is ignored.
+    pub allow_layout: Vec<String>,
+    /// Whether it takes the place of all livepatches in force.
+    pub replace: bool,
+}
+
+/// The verdict on two versions.
+#[derive(Debug)]
+pub enum KernelOutcome {
+    /// A patch: the module's bytes, and the manifest in it.
+    Patch(Vec<u8>, Box<KernelManifest>),
+    /// Nothing that matters changed.
+    Unchanged,
+    /// No patch is possible, for these reasons.
+    Refused(Vec<Refusal>),
+}
+
+/// Compares the pairs and makes the patch; without a target one that shows what would be in it and cannot be loaded.
+///
+/// # Errors
+/// When an object cannot be read, or the kernel does not tell what is needed.
+pub fn generate_kernel(
+    pairs: &[PairBytes],
+    options: &KernelOptions,
+    target: Option<&Target>,
+) -> Result<KernelOutcome, KernelPatchError> {
+    if let Some(target) = target {
+        usable(&target.kernel)?;
+    }
+    let units: Vec<Unit<'_>> = pairs
+        .par_iter()
+        .map(|pair| Ok(Unit::new(generate::read_by(pair, read_kernel)?)))
+        .collect::<Result<_, GenerateError>>()?;
+    let program = Program::new(units);
+    let mut closure = Closure::of(&program);
+    if target.is_none() {
+        closure.add_new(&program);
+    }
+    let host = host(&program, target);
+    let mut found = refusals(&program, &closure, &options.allow_data);
+    found.extend(checks::refusals(&program, &closure, &host));
+    found.extend(types::check(&program, &closure, &options.allow_layout).refusals);
+    if found.is_empty() && closure.replaced.is_empty() && closure.carried.is_empty() {
+        return Ok(KernelOutcome::Unchanged);
+    }
+    let mut file = File::default();
+    let mut code = Code::new(&program, &closure, &host);
+    if found.is_empty() {
+        code.emit(&mut file);
+        found.append(&mut code.refusals);
+    }
+    let manifest = manifest::of(&code, options, &module_name(&options.labels.name)?);
+    let manifest = match manifest {
+        Ok(manifest) if found.is_empty() => manifest,
+        Ok(_) => return Ok(refused(found)),
+        Err(more) => {
+            found.extend(more);
+            return Ok(refused(found));
+        }
+    };
+    if let Some(target) = target {
+        finish(&mut file, &code, &manifest, &target.kernel)?;
+    }
+    let shape = Shape {
+        flags: 0,
+        ..Shape::contents(elf::SHF_ALLOC, 1)
+    };
+    let section = file.section(".livepatch.manifest", shape);
+    file.append(section, 1, &manifest.encode());
+    Ok(KernelOutcome::Patch(file.encode(), Box::new(manifest)))
+}
+
+fn refused(mut refusals: Vec<Refusal>) -> KernelOutcome {
+    refusals.sort();
+    refusals.dedup();
+    KernelOutcome::Refused(refusals)
+}
+
+/// Whether livepatches can be loaded into the kernel.
+fn usable(kernel: &Kernel) -> Result<(), KernelPatchError> {
+    let known = kernel.symbols.named("klp_enable_patch", None).next();
+    match known {
+        Some(_) => Ok(()),
+        None => Err(KernelPatchError::NoLivepatch(kernel.release.clone())),
+    }
+}
+
+fn host<'t>(program: &Program<'_>, target: Option<&'t Target>) -> Host<'t> {
+    let module = target.and_then(|target| target.module.as_ref());
+    let running = match target {
+        Some(target) if module.is_none() => Running::of(program, &target.kernel),
+        _ => Running::default(),
+    };
+    Host {
+        kernel: target.map(|target| &target.kernel),
+        running,
+        module: module.map(|(name, file)| (name.as_str(), file)),
+    }
+}
+
+/// The name of the module of a patch: `livepatch_` and the patch's, with `_` for what module names cannot have.
+fn module_name(patch: &str) -> Result<String, KernelPatchError> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let name = format!("livepatch_{}", patch.chars().map(plain).collect::<String>());
+    if name.len() > NAME_MAX {
+        return Err(KernelPatchError::Name(patch.to_owned()));
+    }
+    Ok(name)
+}
+
+/// Adds what makes a livepatch of the code.
+fn finish(
+    file: &mut File,
+    code: &Code<'_, '_>,
+    manifest: &KernelManifest,
+    kernel: &Kernel,
+) -> Result<(), KernelPatchError> {
+    let functions = manifest.objects.iter().flat_map(|object| &object.functions);
+    let replaced = functions
+        .zip(&code.closure.replaced)
+        .map(|(function, one)| Replaced {
+            name: function.name.clone(),
+            position: function.sympos,
+            place: code.places[&one.new],
+        });
+    let replaced: Vec<Replaced> = replaced.collect();
+    let livepatch = Livepatch {
+        module: &manifest.module,
+        description: &manifest.description,
+        object: code.host.module.map(|(name, _)| name),
+        functions: &replaced,
+        replace: manifest.replace,
+        namespaces: symbols::namespaces(code.outside.iter())
+            .into_iter()
+            .collect(),
+        orc: orc(code),
+    };
+    module::add(file, &livepatch, kernel)?;
+    let modversions = kernel.vermagic.contains("modversions");
+    let imports = file
+        .imports()
+        .filter(|name| kernel.symvers.get(name).is_none());
+    let names: Vec<String> = imports.map(str::to_owned).collect();
+    if modversions && !names.is_empty() {
+        return Err(KernelPatchError::NoCrc {
+            release: kernel.release.clone(),
+            names,
+        });
+    }
+    Ok(())
+}
+
+/// Records of `.orc_unwind` at the start of a function, and behind its end.
+fn orc(code: &Code<'_, '_>) -> Option<(Vec<u8>, Vec<u8>)> {
+    code.closure.carried.iter().find_map(|new| {
+        let object = &code.program.units[new.unit].pair.new;
+        let atom = object.atom(new.atom);
+        let at = |place: i64| {
+            let entries = object.attached(new.atom).iter();
+            let mut entries = entries.filter(|one| one.table.companion.is_some());
+            let entry = entries.find(|entry| entry.at == place)?;
+            Some(entry.companion.to_vec())
+        };
+        let function = atom.kind == AtomKind::Function;
+        let whole = at(0).zip(at(atom.size.cast_signed()));
+        whole.filter(|_| function && object.section_name(new.atom) != ".text")
+    })
+}

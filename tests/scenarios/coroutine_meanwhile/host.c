@@ -1,0 +1,1 @@
+#include "../coroutine/host.c"

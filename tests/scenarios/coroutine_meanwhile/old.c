@@ -1,0 +1,14 @@
+// A hook suspends a coroutine inside the function that changes, just before the switch.
+//#ExpectBefore: 1
+//#ExpectOutput: 2
+void yield(void);
+void leave_own_stack(void);
+static volatile int unused;
+long work(int suspend) {
+    if (suspend == 1)
+        yield();
+    if (suspend == 2)
+        leave_own_stack();
+    unused++;
+    return 1;
+}

@@ -1,0 +1,92 @@
+//! `livepatch watch`, run by a test.
+
+use crate::target::dying;
+use crate::tools::tool;
+use anyhow::{Context, Result, bail, ensure};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// How long to wait for a line of the log. A guard against hanging, not a measurement.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running `livepatch watch`.
+#[derive(Debug)]
+pub struct Watch {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+impl Watch {
+    /// Starts it and waits until it watches.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn start(directory: &Path, options: &[&str]) -> Result<Self> {
+        let mut child = dying(tool("livepatch")?)
+            .arg("watch")
+            .arg(directory)
+            .args(options)
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let stderr = BufReader::new(child.stderr.take().context("a pipe")?);
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let watch = Self { child, lines };
+        watch.wait_for("watching;")?;
+        Ok(watch)
+    }
+
+    /// Waits until a line of the log says `text`.
+    ///
+    /// # Errors
+    /// When none does for a minute.
+    pub fn wait_for(&self, text: &str) -> Result<String> {
+        let (mut seen, end) = (Vec::new(), Instant::now() + DEADLINE);
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.contains(text) => return Ok(line),
+                Ok(line) => seen.push(line),
+                Err(_) => bail!("the log does not say `{text}`: {seen:#?}"),
+            }
+        }
+    }
+
+    /// Waits until it says that `fix` is applied to the process.
+    ///
+    /// # Errors
+    /// As [`Self::wait_for`].
+    pub fn wait_until_applied(&self, pid: u32) -> Result<()> {
+        self.wait_for(&format!("applied `fix` to process {pid} "))
+            .map(drop)
+    }
+
+    /// Ends it as systemd does.
+    ///
+    /// # Errors
+    /// When it says that something went wrong.
+    pub fn end(mut self) -> Result<()> {
+        let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        let status = self.child.wait()?;
+        ensure!(status.success(), "it ended with {status}");
+        Ok(())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,79 @@
+//! `livepatch kernel`, with patches that `patchgen --kernel` made.
+
+use super::on_each_kernel;
+use anyhow::Result;
+use livepatch_tests::qemu::{Guest, Kernel};
+
+/// A machine with `livepatch` and these patches in it.
+fn guest(kernel: &Kernel, patches: &[&str]) -> Result<Guest> {
+    let mut guest = Guest::new(kernel)?;
+    guest.livepatch()?;
+    for patch in patches {
+        guest.file(&kernel.kpatch(patch, &[])?)?;
+    }
+    Ok(guest)
+}
+
+const CLEAN: &str = "[ -z \"$(ls /sys/kernel/livepatch)\" ] && ! grep livepatch_ /proc/modules";
+
+#[test]
+fn a_patch_goes_in_and_out() -> Result<()> {
+    on_each_kernel(|kernel| {
+        let mut guest = guest(kernel, &["version"])?;
+        guest.file(&kernel.companion()?)?;
+        guest
+            .step("livepatch kernel check version.kpatch")
+            .output("patch `version` fits the running kernel: `version_proc_show`");
+        guest.step("cat /proc/version").never("patched");
+        guest
+            .step("livepatch kernel load version.kpatch")
+            .output("is in force")
+            .output("task by task");
+        guest.step("cat /proc/version").output("patched version");
+        guest
+            .step("livepatch list")
+            .output("kernel  version  active")
+            .output("version_proc_show of vmlinux");
+        guest
+            .step("livepatch kernel list --json")
+            .output(r#""state":"active","means":"transition""#);
+        guest
+            .step("livepatch kernel load version.kpatch")
+            .status(4)
+            .error("module `livepatch_version` is loaded already");
+        guest
+            .step("livepatch revert --kernel version")
+            .output("is reverted");
+        guest.step("cat /proc/version").never("patched");
+        guest.step(CLEAN);
+        guest
+            .step("livepatch revert --kernel version")
+            .status(1)
+            .error("no patch `version` of the kernel is in force");
+        // The same at once, by the companion.
+        guest
+            .step("livepatch kernel load --atomic version.kpatch")
+            .status(1)
+            .error("the companion module is not there");
+        guest.step(CLEAN);
+        guest.step("insmod livepatch_kmod.ko");
+        guest
+            .step("livepatch kernel load --atomic version.kpatch")
+            .output("all at once");
+        guest.step("cat /proc/version").output("patched version");
+        guest
+            .step("livepatch list")
+            .output("kernel  version  active  switched all at once");
+        guest
+            .step("livepatch kernel load --atomic version.kpatch")
+            .status(4)
+            .error("is loaded already");
+        guest
+            .step("livepatch kernel revert version")
+            .output("is reverted");
+        guest.step("cat /proc/version").never("patched");
+        guest.step("rmmod livepatch_kmod");
+        guest.step(CLEAN);
+        guest.run("load").map(drop)
+    })
+}
