@@ -25,11 +25,11 @@ fn other_digit(file: &[u8], after: &[u8], offset: usize) -> Result<Vec<u8>> {
     Ok(file)
 }
 
-/// Files that the manifest or the kernel must refuse, each with a word of its message and the exit status.
-fn bad_files(
-    kernel: &Kernel,
-    good: &[u8],
-) -> Result<Vec<(&'static str, Vec<u8>, i32, &'static str)>> {
+/// A file that must be refused: its name, its contents, the exit status, and what the message says.
+type Bad = (&'static str, Vec<u8>, i32, &'static str);
+
+/// Files that the manifest or the kernel must refuse.
+fn bad_files(kernel: &Kernel, good: &[u8]) -> Result<Vec<Bad>> {
     let release = format!("\"release\": \"{}\"", kernel.release);
     let other = release.replace("\"6.", "\"5.");
     // An entry of `__versions` is a CRC of 8 bytes before the name.
