@@ -2,7 +2,7 @@
 //!
 //! A `.kpatch` is a livepatch module that the kernel's own loader takes as it is. The section `.livepatch.manifest` tells our
 //! loader what the kernel does not check: which build the patch is for, and the bytes of every function that it
-//! replaces, so that they can be compared with what runs (`docs/kernel.md`).
+//! replaces, so that they can be compared with what runs (`docs/kpatch.md`).
 //!
 //! ```json
 //! { "schema": 1, "kind": "kernel", "name": "fix", "module": "livepatch_fix",

@@ -23,42 +23,10 @@ mod support;
 
 use livepatch_bundle::Bundle;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use support::directives::Directives;
 use support::{Run, compile, link_again, patchgen, read_bundle};
-
-#[derive(Default)]
-struct Directives(BTreeMap<String, Vec<String>>);
-
-impl Directives {
-    fn of(source: &str) -> Self {
-        let mut found = Self::default();
-        for line in source.lines().filter_map(|line| line.strip_prefix("//#")) {
-            let (name, rest) = line.split_once(':').expect("a directive has a colon");
-            found
-                .0
-                .entry(name.to_owned())
-                .or_default()
-                .push(rest.trim().to_owned());
-        }
-        found
-    }
-
-    fn lines(&self, name: &str) -> &[String] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
-    }
-
-    fn words(&self, name: &str) -> Vec<&str> {
-        self.lines(name)
-            .iter()
-            .flat_map(|line| line.split_whitespace())
-            .collect()
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-}
 
 #[test]
 fn every_case_is_as_its_source_says() {

@@ -1,9 +1,9 @@
 //! `patchgen inspect BUNDLE`.
 
 use super::signature::Signature;
-use super::{DONE, Inspect};
+use super::{DONE, Inspect, show};
 use anyhow::{Context, bail};
-use livepatch_bundle::{Bundle, Function, SectionKind, read, read_file};
+use livepatch_bundle::{Bundle, BundleError, Function, SectionKind, read, read_file, read_kernel};
 use patchgen::disasm::terminal::Style;
 use patchgen::disasm::{self, html, terminal};
 use serde_json::json;
@@ -14,8 +14,11 @@ use std::io::IsTerminal as _;
 pub(super) fn run(inspect: &Inspect) -> anyhow::Result<u8> {
     let path = inspect.bundle.display();
     let bytes = read_file(&inspect.bundle).with_context(|| format!("cannot read `{path}`"))?;
+    let bundle = match read(&bytes) {
+        Err(BundleError::ForKernel) => return kernel(inspect, &bytes),
+        read => read.with_context(|| format!("`{path}` is no bundle that can be used"))?,
+    };
     let signature = Signature::of(&bytes, &inspect.keys)?;
-    let bundle = read(&bytes).with_context(|| format!("`{path}` is no bundle that can be used"))?;
     if inspect.json {
         println!("{:#}", json(&bundle, &signature));
     } else if inspect.disasm || inspect.html.is_some() {
@@ -23,6 +26,25 @@ pub(super) fn run(inspect: &Inspect) -> anyhow::Result<u8> {
     } else {
         print!("{}", table(&bundle));
         println!("{signature}");
+    }
+    Ok(DONE)
+}
+
+/// Shows a patch for the kernel.
+fn kernel(inspect: &Inspect, bytes: &[u8]) -> anyhow::Result<u8> {
+    /// What `sign-file` leaves at the end of a module (`include/linux/module_signature.h`).
+    const SIGNATURE: &[u8] = b"~Module signature appended~\n";
+    let path = inspect.bundle.display();
+    if inspect.disasm || inspect.html.is_some() {
+        bail!("`{path}` is a kernel module: `objdump -dr` shows its code");
+    }
+    let manifest = read_kernel(bytes);
+    let manifest = manifest.with_context(|| format!("`{path}` is no patch that can be used"))?;
+    let signed = bytes.ends_with(SIGNATURE);
+    if inspect.json {
+        println!("{:#}", show::json(&manifest, signed));
+    } else {
+        print!("{}", show::table(&manifest, signed));
     }
     Ok(DONE)
 }

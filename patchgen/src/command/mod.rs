@@ -4,6 +4,7 @@ mod build;
 mod inspect;
 mod kernel;
 mod make;
+mod show;
 mod sign;
 mod signature;
 

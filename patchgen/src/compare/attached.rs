@@ -71,9 +71,17 @@ fn differs(entry: &Attached<'_>) -> String {
 
 /// The entries that the code does not decide, table by table in the order of places.
 fn compared<'a, 'd>(entries: &'a [Attached<'d>]) -> Vec<&'a Attached<'d>> {
-    let mut compared: Vec<_> = entries.iter().filter(|one| one.table.compared).collect();
+    let decides = |one: &&Attached<'_>| one.table.compared && !is_disabled(one);
+    let mut compared: Vec<_> = entries.iter().filter(decides).collect();
     compared.sort_by_key(|one| (one.table.name, one.at));
     compared
+}
+
+/// Whether it is a branch to itself: what tools that cannot remove an entry of `__jump_table` make of it.
+fn is_disabled(entry: &Attached<'_>) -> bool {
+    let to = entry.links.first();
+    entry.table.name == "__jump_table"
+        && to.is_some_and(|to| to.target == entry.owner && to.at == entry.at)
 }
 
 /// The entry without relocated fields and line number.

@@ -2,7 +2,7 @@
 
 use super::Judge;
 use super::function::Spot;
-use super::paths::is_same_source;
+use super::paths::{is_same_but_line, is_same_source};
 use super::times::{is_dated, is_same_but_time};
 use super::view::View;
 use crate::object::{Atom, AtomId, AtomKind};
@@ -32,10 +32,11 @@ impl Judge<'_, '_> {
         }
     }
 
-    /// Whether two strings differ only in where or when the objects were built.
+    /// Whether two strings differ only in where or when the objects were built; of the kernel, also in line numbers.
     fn same_but_build(&self, a: &Atom<'_>, b: &Atom<'_>) -> bool {
         let [old_sources, new_sources] = self.sources();
         is_same_source((old_sources, a), (new_sources, b))
+            || self.pair.new.is_kernel && is_same_but_line((old_sources, a), (new_sources, b))
             || is_same_but_time(a, b) && is_dated(&self.pair.old) && is_dated(&self.pair.new)
     }
 

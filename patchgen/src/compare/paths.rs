@@ -34,6 +34,36 @@ pub(super) fn is_same_source(
     one == other && old.0.contains(one) && new.0.contains(other)
 }
 
+/// Whether both strings differ only in the line behind the name of a source file of their object (`at net/core/dev.c:10204`).
+pub(super) fn is_same_but_line(
+    (old, a): (&Sources<'_>, &Atom<'_>),
+    (new, b): (&Sources<'_>, &Atom<'_>),
+) -> bool {
+    if a.kind != AtomKind::String || b.kind != AtomKind::String {
+        return false;
+    }
+    match (without_line(old, a.bytes), without_line(new, b.bytes)) {
+        (Some(one), Some(other)) => one == other,
+        _ => false,
+    }
+}
+
+/// What is before and behind the first line number of a source file.
+fn without_line<'d>(sources: &Sources<'_>, text: &'d [u8]) -> Option<(&'d [u8], &'d [u8])> {
+    let colons = memchr::memchr_iter(b':', text);
+    let places = colons.map(|colon| (&text[..colon], &text[colon + 1..]));
+    let mut lines = places.filter_map(|(before, behind)| {
+        let digits = behind
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        let name = before.rsplit(|byte| *byte == b' ').next()?;
+        let known = digits > 0 && sources.0.contains(base(name));
+        known.then(|| (before, &behind[digits..]))
+    });
+    lines.next()
+}
+
 fn file_name<'d>(atom: &Atom<'d>) -> Option<&'d [u8]> {
     let text = atom.bytes.strip_suffix(b"\0")?;
     (atom.kind == AtomKind::String).then(|| base(text))

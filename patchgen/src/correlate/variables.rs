@@ -156,7 +156,30 @@ impl Sides<'_, '_> {
         let (a, b) = (self.old.of_atom(old), self.new.of_atom(new));
         // A constant that nobody uses any more is nobody's state.
         let idle = pair.new.atom(new).kind == AtomKind::ReadOnly && b.is_empty();
-        idle || !a.is_disjoint(&b) || !names::is_numbered(pair.old.atom(old).name)
+        idle || !a.is_disjoint(&b)
+            || !names::is_numbered(pair.old.atom(old).name)
+            || self.went_along(pair, (old, &a), new)
+    }
+
+    /// Whether a variable of a kernel's function went into a new one that only that function calls. Kernel code is split so often
+    /// that this is taken for the same variable if its size and contents are the same; elsewhere it cannot be told.
+    fn went_along(
+        &self,
+        pair: &Pair<'_>,
+        (old, users): (AtomId, &BTreeSet<String>),
+        new: AtomId,
+    ) -> bool {
+        let (before, after) = (pair.old.atom(old), pair.new.atom(new));
+        let alike =
+            (before.kind, before.size, before.bytes) == (after.kind, after.size, after.bytes);
+        let known = |name: &str| pair.old.atoms.iter().any(|atom| atom.name == name);
+        let followed = |user: &AtomId| {
+            let callers = self.new.of_atom(*user);
+            let is_new = !known(pair.new.atom(*user).name);
+            is_new && !callers.is_empty() && callers.is_subset(users)
+        };
+        let own = self.new.users.of_atom(new);
+        pair.new.is_kernel && alike && !own.is_empty() && own.iter().all(followed)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Reading, correlating, comparing and the closure are those of patches for processes; what differs is what a kernel's objects
 //! have besides ([`tables`](crate::object::tables)), where symbols are found, and what comes out: a module that the
-//! kernel's own loader takes (`docs/kernel.md`).
+//! kernel's own loader takes (`docs/kpatch.md`).
 
 mod checks;
 mod code;
@@ -216,10 +216,10 @@ fn finish(
     };
     module::add(file, &livepatch, kernel)?;
     let modversions = kernel.vermagic.contains("modversions");
-    let imports = file
-        .imports()
-        .filter(|name| kernel.symvers.get(name).is_none());
-    let names: Vec<String> = imports.map(str::to_owned).collect();
+    // `module_layout` stands for the layout of `struct module` itself.
+    let needed = file.imports().chain(["module_layout"]);
+    let names = needed.filter(|name| kernel.symvers.get(name).is_none());
+    let names: Vec<String> = names.map(str::to_owned).collect();
     if modversions && !names.is_empty() {
         return Err(KernelPatchError::NoCrc {
             release: kernel.release.clone(),

@@ -17,6 +17,8 @@ pub struct Attached<'d> {
     pub shape: &'static Shape,
     /// Name of its section.
     pub section: &'d str,
+    /// The atom.
+    pub owner: AtomId,
     /// The place, as an offset in the atom; before 0 in the padding before a function.
     pub at: i64,
     /// How the field at offset 0 leads there.
@@ -134,6 +136,10 @@ struct Reader<'r, 'd> {
     table: &'static Table,
 }
 
+fn width(relocation: &Relocation) -> Option<usize> {
+    RelocKind::from_elf(relocation.number).map(RelocKind::width)
+}
+
 impl<'d> Reader<'_, 'd> {
     fn entries(&self, found: &mut ByAtom<'d>) -> Option<()> {
         let Treatment::Entries(shapes) = self.table.treatment else {
@@ -171,7 +177,7 @@ impl<'d> Reader<'_, 'd> {
         let (mut owners, mut known) = (0, true);
         for relocation in &self.section.relocations {
             match relocation.offset % shape.size {
-                0 => owners += 1,
+                0 if width(relocation) == Some(shape.owner) => owners += 1,
                 field => known &= shape.fields.contains(&field),
             }
         }
@@ -217,6 +223,7 @@ impl<'d> Reader<'_, 'd> {
             table: self.table,
             shape,
             section: self.section.name,
+            owner: atom,
             at,
             kind,
             bytes,

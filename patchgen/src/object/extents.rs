@@ -89,7 +89,9 @@ fn names_extent(section: &Section<'_>, symbol: &Symbol<'_>) -> bool {
     if section.is_code() {
         return matches!(symbol.kind, elf::STT_FUNC | elf::STT_GNU_IFUNC);
     }
-    !section.has(elf::SHF_MERGE) && symbol.size > 0
+    // Structures without members have sections of their own, in which nothing is: lock classes of the kernel.
+    let empty = section.size == 0 && symbol.kind == elf::STT_OBJECT;
+    !section.has(elf::SHF_MERGE) && (symbol.size > 0 || empty)
 }
 
 fn rank(symbol: &Symbol<'_>) -> u8 {

@@ -25,7 +25,9 @@ pub enum Treatment {
 pub struct Shape {
     /// Bytes per entry.
     pub size: u64,
-    /// Offsets of fields, beside the first one, that may lead somewhere.
+    /// Width of the first field, which leads to the code.
+    pub owner: usize,
+    /// Offsets of other fields that may lead somewhere.
     pub fields: &'static [u64],
     /// Bytes that hold a line number.
     pub line: Option<(usize, usize)>,
@@ -66,10 +68,16 @@ pub struct Table {
 const fn shape(size: u64, fields: &'static [u64]) -> Shape {
     Shape {
         size,
+        owner: 4,
         fields,
         line: None,
         length: None,
     }
+}
+
+/// A shape whose first field is an address, rather than a distance.
+const fn wide(shape: Shape) -> Shape {
+    Shape { owner: 8, ..shape }
 }
 
 const fn entries(name: &'static str, shapes: &'static [Shape], rewrites: Rewrites) -> Table {
@@ -131,7 +139,7 @@ const ALTERNATIVES: &[Shape] = &[
 
 const PARAVIRT: &[Shape] = &[Shape {
     length: Some(9),
-    ..shape(16, &[])
+    ..wide(shape(16, &[]))
 }];
 
 /// All that is known.
@@ -141,7 +149,7 @@ pub static TABLES: &[Table] = &[
     compared(entries(".altinstructions", ALTERNATIVES, Rewrites::Length)),
     compared(entries(".parainstructions", PARAVIRT, Rewrites::Length)),
     compared(entries("__ex_table", &[shape(12, &[4, 8])], Rewrites::Nothing)),
-    compared(entries("__jump_table", &[shape(16, &[4, 8]), shape(24, &[8, 16])], Rewrites::Instruction)),
+    compared(entries("__jump_table", &[shape(16, &[4, 8]), wide(shape(24, &[8, 16]))], Rewrites::Instruction)),
     compared(entries(".static_call_sites", &[shape(8, &[4])], Rewrites::Bytes(5))),
     entries(".smp_locks", PLACE, Rewrites::Bytes(1)),
     entries(".retpoline_sites", PLACE, Rewrites::Instruction),

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod directives;
+pub(crate) mod vmlinux;
+
 use livepatch_bundle::Bundle;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,6 +14,24 @@ pub(crate) struct Run {
     pub(crate) status: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+/// How the kernel is compiled, as far as it matters here.
+pub(crate) fn kernel_flags() -> [&'static str; 12] {
+    [
+        "-fno-pic",
+        "-mcmodel=kernel",
+        "-mno-red-zone",
+        "-mno-sse",
+        "-ffreestanding",
+        "-fcf-protection=none",
+        "-fno-asynchronous-unwind-tables",
+        "-fno-stack-protector",
+        "-fno-jump-tables",
+        "-pg",
+        "-mfentry",
+        "-mrecord-mcount",
+    ]
 }
 
 /// Where the cases are.

@@ -47,7 +47,7 @@ pub(super) fn part(makefile: &str, config: &Config, object: &str) -> Option<Part
                 let stem = list.name.strip_suffix("-y");
                 stem.or_else(|| list.name.strip_suffix("-m"))
             })?;
-            let holds = stem != "obj" && stem != whole && list.has(whole);
+            let holds = stem != "obj" && stem != whole && has(&lists, list, whole, DEPTH_MAX);
             holds.then_some(stem)
         })?;
     }
@@ -57,9 +57,8 @@ pub(super) fn part(makefile: &str, config: &Config, object: &str) -> Option<Part
 /// Whether an object is wanted for itself, and if, whether as a module.
 fn wanted(lists: &[List], object: &str) -> Option<bool> {
     let of = |name: &str| {
-        lists
-            .iter()
-            .any(|list| list.name == name && list.has(object))
+        let mut named = lists.iter().filter(|list| list.name == name);
+        named.any(|list| has(lists, list, object, DEPTH_MAX))
     };
     match (of("obj-y") || of("lib-y"), of("obj-m")) {
         (true, _) => Some(false),
@@ -75,12 +74,23 @@ struct List {
     words: Vec<String>,
 }
 
-impl List {
-    fn has(&self, object: &str) -> bool {
-        self.words
-            .iter()
-            .any(|word| word.strip_suffix(".o") == Some(object))
-    }
+/// How deep variables may refer to each other.
+const DEPTH_MAX: usize = 4;
+
+/// Whether a list has an object, itself or through `$(other-y)`.
+fn has(lists: &[List], list: &List, object: &str, depth: usize) -> bool {
+    list.words.iter().any(|word| {
+        let inner = word
+            .strip_prefix("$(")
+            .and_then(|word| word.strip_suffix(')'));
+        match inner {
+            Some(name) if depth > 0 => {
+                let mut named = lists.iter().filter(|list| list.name == name);
+                named.any(|list| has(lists, list, object, depth - 1))
+            }
+            _ => word.strip_suffix(".o") == Some(object),
+        }
+    })
 }
 
 fn lists(makefile: &str, config: &Config) -> Vec<List> {
@@ -153,7 +163,9 @@ mod tests {
                             proc-$(CONFIG_MMU) += task_mmu.o\n\
                             obj-$(CONFIG_KCORE) += kcore.o\n\
                             obj-$(CONFIG_TEST) += test.o other.o\n\
-                            test-objs := one.o\n";
+                            test-objs := one.o\n\
+                            mmu-$(CONFIG_MMU) := memory.o\n\
+                            obj-y += $(mmu-y)\n";
 
     #[test]
     fn objects_are_followed_to_what_they_become() {
@@ -162,6 +174,7 @@ mod tests {
         assert_eq!(of("version"), Some(("proc".to_owned(), false)));
         assert_eq!(of("task_mmu"), Some(("proc".to_owned(), false)));
         assert_eq!(of("one"), Some(("test".to_owned(), true)));
+        assert_eq!(of("memory"), Some(("memory".to_owned(), false)));
         assert_eq!(of("other"), Some(("other".to_owned(), true)));
         assert_eq!((of("kcore"), of("absent")), (None, None));
     }

@@ -108,6 +108,7 @@ pub fn make(job: &Job) -> Result<Vec<Made>, ObjectsError> {
     let text = fs::read(&job.patch).map_err(io_error("read", &job.patch))?;
     let changed = changed(&String::from_utf8_lossy(&text))?;
     let headers = fs::canonicalize(&job.headers).map_err(io_error("find", &job.headers))?;
+    let patch = fs::canonicalize(&job.patch).map_err(io_error("find", &job.patch))?;
     let source = fs::canonicalize(&job.source).map_err(io_error("find", &job.source))?;
     let path = headers.join(".config");
     let config = fs::read_to_string(&path).map_err(io_error("read", &path))?;
@@ -122,7 +123,7 @@ pub fn make(job: &Job) -> Result<Vec<Made>, ObjectsError> {
     overlay(&source, &work.tree, &directories)?;
     let objects = work.parts(&changed)?;
     work.version(&objects, "old")?;
-    patch_tree(&work.tree, &job.patch)?;
+    patch_tree(&work.tree, &patch)?;
     work.version(&objects, "new")?;
     Ok(work.made(&objects))
 }

@@ -1,0 +1,12 @@
+//#Changed: show
+//#Functions: show
+//#Entries: __mcount_loc 8
+#include "kernel.h"
+int show(int x)
+{
+	return value(x + CHOOSE(1, 2));
+}
+int other(int x)
+{
+	return value(x);
+}

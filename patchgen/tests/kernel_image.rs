@@ -1,0 +1,336 @@
+//! `patchgen --kernel` with a kernel of our own making: what comes out, and what is refused or an error.
+
+mod support;
+
+use livepatch_bundle::{FixupKind, KernelManifest, read_kernel};
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use support::vmlinux::{Vmlinux, compile};
+use support::{Run, run};
+
+/// A function with a static variable, and calls of what is exported and what is not.
+const SOURCE: &str = r#"
+#include "kernel.h"
+extern int hidden(int x);
+static int count;
+static noinline int same(int x) { return value(x) + 1; }
+int show(int x) { count++; use(&count); return same(x) + hidden(x + CHOOSE(1, 2)) + count; }
+"#;
+
+/// Another file with functions and variables of the same names.
+const OTHER: &str = r#"
+#include "kernel.h"
+static int count;
+static noinline int same(int x) { return value(x) + 7; }
+int other(int x) { count--; return same(x) + count; }
+"#;
+
+struct Bench {
+    directory: tempfile::TempDir,
+    old: PathBuf,
+    new: PathBuf,
+    other: PathBuf,
+}
+
+impl Bench {
+    fn of(source: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path();
+        Self {
+            old: compile(path, "old/show.o", source, false),
+            new: compile(path, "new/show.o", source, true),
+            other: compile(path, "other/other.o", OTHER, false),
+            directory,
+        }
+    }
+
+    fn output(&self) -> PathBuf {
+        self.directory.path().join("fix.kpatch")
+    }
+
+    fn objects(&self) -> [PathBuf; 2] {
+        [self.other.clone(), self.old.clone()]
+    }
+
+    /// Runs patchgen for a kernel.
+    fn make(&self, release: &str, options: &[&str]) -> Run {
+        let mut patchgen = Command::new(env!("CARGO_BIN_EXE_patchgen"));
+        patchgen.args(["--kernel", release, "--root"]);
+        patchgen.arg(self.directory.path()).args(options);
+        run(patchgen
+            .args([&self.old, &self.new])
+            .arg("-o")
+            .arg(self.output()))
+    }
+
+    fn with(&self, kernel: &Vmlinux) -> Run {
+        kernel.install(self.directory.path(), &self.objects());
+        self.make(&kernel.release, &[])
+    }
+
+    fn image(&self, kernel: &Vmlinux) -> PathBuf {
+        self.directory
+            .path()
+            .join(format!("boot/vmlinuz-{}", kernel.release))
+    }
+}
+
+fn contents(path: &Path) -> (Vec<u8>, KernelManifest) {
+    let bytes = std::fs::read(path).expect("written");
+    let manifest = read_kernel(&bytes).expect("a manifest");
+    (bytes, manifest)
+}
+
+#[test]
+fn a_module_for_the_kernel_comes_out() {
+    let bench = Bench::of(SOURCE);
+    let kernel = Vmlinux::default();
+    let run = bench.with(&kernel);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let (bytes, manifest) = contents(&bench.output());
+    assert_eq!(
+        (manifest.release.as_str(), manifest.module.as_str()),
+        ("6.1.0-test", "livepatch_fix")
+    );
+    assert_eq!(
+        manifest.build_id.map(|id| id.to_string()),
+        Some("ab".repeat(20))
+    );
+    let function = &manifest.objects[0].functions[0];
+    assert_eq!((function.name.as_str(), function.sympos), ("show", 0));
+    assert_eq!(function.fixups[0].kind, FixupKind::Fentry);
+    let file = object::File::parse(&bytes[..]).expect("an ELF file");
+    let names: Vec<&str> = file
+        .symbols()
+        .filter_map(|symbol| symbol.name().ok())
+        .collect();
+    // Of two of each name the second is meant; what is exported needs no position.
+    for name in [
+        ".klp.sym.vmlinux.count,2",
+        ".klp.sym.vmlinux.same,2",
+        ".klp.sym.vmlinux.hidden,0",
+        "use",
+    ] {
+        assert!(names.contains(&name), "{name}: {names:?}");
+    }
+    let size = |name: &str| {
+        file.section_by_name(name)
+            .map_or(0, |section| section.size())
+    };
+    // fentry, klp_enable_patch, use, module_layout
+    assert_eq!(
+        (size(".gnu.linkonce.this_module"), size("__versions")),
+        (256, 4 * 64)
+    );
+    let modinfo = file.section_by_name(".modinfo").expect("there");
+    let modinfo = String::from_utf8_lossy(modinfo.data().expect("contents")).into_owned();
+    for line in [
+        "livepatch=Y",
+        "name=livepatch_fix",
+        "import_ns=TEST",
+        "vermagic=6.1.0-test SMP mod_unload modversions ",
+    ] {
+        assert!(
+            modinfo.split('\0').any(|one| one == line),
+            "{line}: {modinfo}"
+        );
+    }
+}
+
+#[test]
+fn two_runs_write_the_same_bytes() {
+    let bench = Bench::of(SOURCE);
+    bench.with(&Vmlinux::default());
+    let first = std::fs::read(bench.output()).expect("written");
+    bench.with(&Vmlinux::default());
+    assert_eq!(first, std::fs::read(bench.output()).expect("written"));
+}
+
+#[test]
+fn what_a_kernel_lacks_is_told_and_nothing_written() {
+    let lacks = |name: &'static str| Vmlinux {
+        others: Vmlinux::default()
+            .others
+            .into_iter()
+            .filter(|one| one.0 != name)
+            .collect(),
+        ..Vmlinux::default()
+    };
+    let unexported = |name: &'static str| Vmlinux {
+        exports: Vmlinux::default()
+            .exports
+            .into_iter()
+            .filter(|one| one.0 != name)
+            .collect(),
+        ..Vmlinux::default()
+    };
+    let untyped = |name: &'static str| Vmlinux {
+        types: Vmlinux::default()
+            .types
+            .into_iter()
+            .filter(|one| one.0 != name)
+            .collect(),
+        ..Vmlinux::default()
+    };
+    let cases = [
+        (
+            lacks("klp_enable_patch"),
+            1,
+            "was built without livepatch support",
+        ),
+        (
+            lacks("hidden"),
+            4,
+            "kernel `6.1.0-test` has no symbol `hidden`",
+        ),
+        (
+            unexported("klp_enable_patch"),
+            1,
+            "has no CRC for `klp_enable_patch`",
+        ),
+        (
+            unexported("module_layout"),
+            1,
+            "has no CRC for `module_layout`",
+        ),
+        (untyped("klp_func"), 1, "BTF knows no `struct klp_func`"),
+        (untyped("module"), 1, "BTF knows no `struct module`"),
+    ];
+    let bench = Bench::of(SOURCE);
+    for (kernel, status, text) in cases {
+        std::fs::write(bench.output(), "stale").expect("writable");
+        let run = bench.with(&kernel);
+        assert!(
+            run.status == status && run.stderr.contains(text),
+            "{text}: {} {}",
+            run.status,
+            run.stderr
+        );
+        assert_eq!(
+            bench.output().exists(),
+            status == 1,
+            "only refusals remove what was there: {text}"
+        );
+    }
+}
+
+#[test]
+fn other_code_in_the_kernel_is_refused() {
+    let bench = Bench::of(SOURCE);
+    let other = compile(
+        bench.directory.path(),
+        "third/show.o",
+        &SOURCE.replace("count++", "count += 2"),
+        false,
+    );
+    let kernel = Vmlinux::default();
+    kernel.install(bench.directory.path(), &[bench.other.clone(), other]);
+    let run = bench.make(&kernel.release, &[]);
+    let text =
+        "`show` in `show.o`: the old code is not that of kernel `6.1.0-test`: it differs at +0x";
+    assert!(
+        run.status == 4 && run.stderr.contains(text),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn functions_of_one_name_and_one_code_are_refused() {
+    let source = "#include \"kernel.h\"\nstatic noinline int twin(int x) { return value(x + CHOOSE(1, 2)); }\n\
+                  int NAME(int x) { return twin(x) + 1; }\n";
+    let bench = Bench::of(&source.replace("NAME", "first"));
+    let second = compile(
+        bench.directory.path(),
+        "second/b.o",
+        &source.replace("NAME", "second"),
+        false,
+    );
+    let kernel = Vmlinux::default();
+    kernel.install(bench.directory.path(), &[bench.old.clone(), second]);
+    let run = bench.make(&kernel.release, &[]);
+    let text = "of 2 functions of this name in kernel `6.1.0-test` not one alone has the old code";
+    assert!(
+        run.status == 4 && run.stderr.contains(text),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn another_release_and_missing_files_are_told() {
+    let bench = Bench::of(SOURCE);
+    let missing = bench.make("6.1.0-test", &[]);
+    assert!(
+        missing
+            .stderr
+            .contains("no image of kernel `6.1.0-test`: looked for"),
+        "{}",
+        missing.stderr
+    );
+    let kernel = Vmlinux::default();
+    kernel.install(bench.directory.path(), &bench.objects());
+    let symvers = bench
+        .directory
+        .path()
+        .join("usr/src/linux-headers-6.1.0-test/Module.symvers");
+    let image = bench.image(&kernel);
+    let options = [
+        "--image",
+        image.to_str().expect("UTF-8"),
+        "--symvers",
+        symvers.to_str().expect("UTF-8"),
+    ];
+    let other = bench.make("6.2.0-test", &options);
+    let text = "is not of release `6.2.0-test`: it is of `6.1.0-test`";
+    assert!(
+        other.status == 1 && other.stderr.contains(text),
+        "{}",
+        other.stderr
+    );
+    let unknown = bench.make("../../etc", &[]);
+    assert!(
+        unknown.stderr.contains("is no kernel release"),
+        "{}",
+        unknown.stderr
+    );
+    let module = bench.make("6.1.0-test", &["--module", "absent"]);
+    assert_eq!(module.status, 1, "{}", module.stderr);
+    std::fs::write(&symvers, "0x1\tvalue\n").expect("writable");
+    let malformed = bench.make("6.1.0-test", &[]);
+    assert!(
+        malformed
+            .stderr
+            .contains("line 1 of `Module.symvers` is malformed"),
+        "{}",
+        malformed.stderr
+    );
+    std::fs::remove_file(&symvers).expect("there");
+    let symvers = bench.make("6.1.0-test", &[]);
+    assert!(
+        symvers
+            .stderr
+            .contains("no `Module.symvers` of kernel `6.1.0-test`"),
+        "{}",
+        symvers.stderr
+    );
+}
+
+#[test]
+fn damaged_images_are_errors() {
+    let bench = Bench::of(SOURCE);
+    let kernel = Vmlinux::default();
+    kernel.install(bench.directory.path(), &bench.objects());
+    let whole = std::fs::read(bench.image(&kernel)).expect("written");
+    for end in (0..whole.len()).step_by(whole.len() / 24) {
+        std::fs::write(bench.image(&kernel), &whole[..end]).expect("writable");
+        let run = bench.make(&kernel.release, &[]);
+        assert!(
+            run.status == 1 && run.stderr.starts_with("patchgen: "),
+            "cut off at {end:#x}: {} {}",
+            run.status,
+            run.stderr
+        );
+    }
+}
