@@ -286,8 +286,22 @@ fn udp(address: abi::Address, multicast: u32, ttl: u32) -> io::Result<Socket> {
 
 fn unix(path: &Path) -> io::Result<UnixDatagram> {
     let socket = Socket::new(Domain::UNIX, Type::DGRAM.nonblocking(), None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
+    let address = SockAddr::unix(path)?;
+    match socket.bind(&address) {
+        // Of a process that crashed, when nobody is there any more.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
+            std::fs::remove_file(path)?;
+            socket.bind(&address)?;
+        }
+        other => other?,
+    }
     Ok(socket.into())
+}
+
+/// Whether it is a socket to which nobody listens.
+fn is_stale(path: &Path) -> bool {
+    let asked = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
+    asked.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn netlink(groups: u32) -> io::Result<OwnedFd> {
