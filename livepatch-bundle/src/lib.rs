@@ -41,7 +41,7 @@ pub use problem::Problem;
 pub use reader::read;
 pub use relocation::{Class, RelocKind};
 pub use signature::{
-    KeyError, KeyId, Keyring, PrivateKey, PublicKey, SignatureError, sign, signer,
+    KeyError, KeyId, Keyring, PrivateKey, PublicKey, SignatureError, sign, sign_bytes, signer,
 };
 pub use trusted::{TrustedFileError, check_trusted, read_trusted};
 pub use verify::{is_patch_name, verify};

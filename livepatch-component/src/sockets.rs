@@ -12,7 +12,8 @@ use socket2::{Domain, InterfaceIndexOrAddress, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 
 /// The longest message, in bytes.
@@ -61,9 +62,25 @@ pub(crate) struct Source {
     /// Whether there may be something to read.
     pub(crate) is_ready: bool,
     pub(crate) traffic: Traffic,
-    socket: OwnedFd,
+    socket: Descriptor,
     /// To be removed when the socket is closed.
     path: Option<PathBuf>,
+}
+
+/// What it is to the system.
+#[derive(Debug)]
+enum Descriptor {
+    Unix(UnixDatagram),
+    Other(OwnedFd),
+}
+
+impl AsFd for Descriptor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Unix(socket) => socket.as_fd(),
+            Self::Other(socket) => socket.as_fd(),
+        }
+    }
 }
 
 /// All sockets, by number.
@@ -118,9 +135,12 @@ impl Source {
                 address,
                 multicast,
                 ttl,
-            } => (udp(*address, *multicast, *ttl)?.into(), None),
-            Kind::Unix { path } => (unix(path)?, Some(path.clone())),
-            Kind::Netlink { groups } => (netlink(*groups)?, None),
+            } => (
+                Descriptor::Other(udp(*address, *multicast, *ttl)?.into()),
+                None,
+            ),
+            Kind::Unix { path } => (Descriptor::Unix(unix(path)?), Some(path.clone())),
+            Kind::Netlink { groups } => (Descriptor::Other(netlink(*groups)?), None),
         };
         let buffer = match receive_buffer {
             0 => RECEIVE_BUFFER,
@@ -144,7 +164,7 @@ impl Source {
     }
 
     pub(crate) fn descriptor(&self) -> RawFd {
-        self.socket.as_raw_fd()
+        self.socket.as_fd().as_raw_fd()
     }
 
     /// Reads a message; `None` when there is none. Returns its length and who sent it.
@@ -152,11 +172,26 @@ impl Source {
     /// # Errors
     /// When the socket has one to tell; it can be read on.
     pub(crate) fn receive(&mut self, room: &mut Room) -> io::Result<Option<(usize, Sender)>> {
+        match &self.socket {
+            Descriptor::Unix(socket) => match socket.recv_from(&mut room.data) {
+                Ok((length, address)) => Ok(Some((length, unix_sender(&address)))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_ready = false;
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            },
+            Descriptor::Other(_) => self.receive_counted(room),
+        }
+    }
+
+    /// With the count of what the kernel had to drop; the sender of a Unix socket waits instead.
+    fn receive_counted(&mut self, room: &mut Room) -> io::Result<Option<(usize, Sender)>> {
         let mut parts = [IoSliceMut::new(&mut room.data)];
         let flags = MsgFlags::MSG_DONTWAIT;
         let control = Some(&mut room.control[..]);
         let received =
-            recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut parts, control, flags);
+            recvmsg::<SockaddrStorage>(self.socket.as_fd().as_raw_fd(), &mut parts, control, flags);
         let message = match received {
             Ok(message) => message,
             Err(Errno::EAGAIN) => {
@@ -177,7 +212,7 @@ impl Source {
         }
         Ok(Some((
             message.bytes,
-            message.address.map(sender).unwrap_or_default(),
+            message.address.map(ip_sender).unwrap_or_default(),
         )))
     }
 
@@ -210,21 +245,23 @@ pub(crate) fn to_address(address: &abi::Address) -> SockAddr {
     SocketAddrV4::new(Ipv4Addr::from(address.ip), address.port).into()
 }
 
-fn sender(address: SockaddrStorage) -> Sender {
-    if let Some(ip) = address.as_sockaddr_in() {
-        return Sender {
-            address: abi::Address {
-                ip: ip.ip().into(),
-                port: ip.port(),
-                ..abi::Address::default()
-            },
-            path: None,
-        };
-    }
-    let path = address.as_unix_addr().and_then(|unix| unix.path());
-    let path = path.and_then(Path::to_str).map(Into::into);
+fn ip_sender(address: SockaddrStorage) -> Sender {
+    let ip = address.as_sockaddr_in();
+    let address = ip.map(|ip| abi::Address {
+        ip: ip.ip().into(),
+        port: ip.port(),
+        ..abi::Address::default()
+    });
     Sender {
-        path,
+        address: address.unwrap_or_default(),
+        path: None,
+    }
+}
+
+fn unix_sender(address: &SocketAddr) -> Sender {
+    let path = address.as_pathname().and_then(Path::to_str);
+    Sender {
+        path: path.map(Into::into),
         ..Sender::default()
     }
 }
@@ -247,10 +284,24 @@ fn udp(address: abi::Address, multicast: u32, ttl: u32) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn unix(path: &Path) -> io::Result<OwnedFd> {
+fn unix(path: &Path) -> io::Result<UnixDatagram> {
     let socket = Socket::new(Domain::UNIX, Type::DGRAM.nonblocking(), None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
+    let address = SockAddr::unix(path)?;
+    match socket.bind(&address) {
+        // Of a process that crashed, when nobody is there any more.
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_stale(path) => {
+            std::fs::remove_file(path)?;
+            socket.bind(&address)?;
+        }
+        other => other?,
+    }
     Ok(socket.into())
+}
+
+/// Whether it is a socket to which nobody listens.
+fn is_stale(path: &Path) -> bool {
+    let asked = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
+    asked.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn netlink(groups: u32) -> io::Result<OwnedFd> {

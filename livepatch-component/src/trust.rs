@@ -17,8 +17,27 @@ const CONFIG_MAX: u64 = 64 << 10;
 
 /// Why a module is not trusted.
 #[derive(Debug, Error)]
-#[error("its signature does not do: {0}")]
-pub(crate) struct Untrusted(#[source] SignatureError);
+pub(crate) enum Untrusted {
+    #[error("it is not signed, and the policy asks for a signature")]
+    Unsigned,
+    #[error("it is signed with key {0}, which is not among the trusted keys")]
+    UnknownKey(KeyId),
+    #[error("it was altered after it was signed with key {0}, or the signature is forged")]
+    Altered(KeyId),
+    #[error("its signature is malformed: {0}")]
+    Malformed(&'static str),
+}
+
+impl From<SignatureError> for Untrusted {
+    fn from(error: SignatureError) -> Self {
+        match error {
+            SignatureError::Missing => Self::Unsigned,
+            SignatureError::UnknownKey(key) => Self::UnknownKey(key),
+            SignatureError::Altered(key) => Self::Altered(key),
+            SignatureError::Malformed(how) => Self::Malformed(how),
+        }
+    }
+}
 
 /// Why there is no policy to go by.
 #[derive(Debug, Error)]
@@ -98,7 +117,7 @@ impl Policy {
             {
                 Ok(None)
             }
-            Err(error) => Err(Untrusted(error)),
+            Err(error) => Err(error.into()),
         }
     }
 }

@@ -3,15 +3,18 @@
  *
  *     gcc -shared -fPIC -DVERSION='"1.0.0"' -I livepatch-module/include counter.c -o libcounter_1.0.0.so
  *
- * With -DWIDE its data has another form, to which that of the first form is migrated and back. -DFAIL_… make versions that fail,
- * for the tests. Messages are numbers, 8 bytes, little endian, from 1. Commands: `open PATH`, `show`, `tick MILLISECONDS`.
+ * With -DWIDE its data has another form, to which that of the first form is migrated and back. -DFAIL_…, -DLEAVE_… and so on make
+ * versions that fail or leave something behind, for the tests. Messages are numbers, 8 bytes, little endian, from 1. Commands: `open PATH` (or `drop
+ * PATH`: what the queue has no room for is dropped), `signal NUMBER`, `show`, `tick MILLISECONDS`.
  */
 #include <inttypes.h>
 #include <livepatch_module.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifndef VERSION
 #define VERSION "1.0.0"
@@ -51,6 +54,43 @@ static lp_result fail(const struct lp_host *host, const char *why) {
     return LP_FAILED;
 }
 
+#ifdef LEAVE_THREAD
+static void *sleeper(void *nothing) {
+    for (;;)
+        sleep(1000);
+    return nothing;
+}
+#endif
+#ifdef LEAVE_UNIQUE
+int lp_unique;
+__asm__(".type lp_unique, @gnu_unique_object");
+#endif
+#ifdef LEAVE_TLS
+extern int __cxa_thread_atexit_impl(void (*)(void *), void *, void *);
+extern void *__dso_handle;
+static void at_thread_exit(void *nothing) { (void)nothing; }
+#endif
+#ifdef LEAVE_ATEXIT
+static void at_exit(void) {}
+#endif
+
+/* Leaves something behind, for the tests. */
+static void leave(void) {
+#ifdef LEAVE_THREAD
+    pthread_t thread;
+    pthread_create(&thread, NULL, sleeper, NULL);
+#endif
+#ifdef LEAVE_TLS
+    __cxa_thread_atexit_impl(at_thread_exit, NULL, &__dso_handle);
+#endif
+#ifdef LEAVE_UNIQUE
+    lp_unique++;
+#endif
+#ifdef LEAVE_ATEXIT
+    atexit(at_exit);
+#endif
+}
+
 static lp_result init(const struct lp_host *host, void **to) {
 #ifdef FAIL_INIT
     return fail(host, "as it was made to");
@@ -82,6 +122,7 @@ static lp_result hold(const struct lp_host *host, void *data) {
 
 static lp_result restart(const struct lp_host *host, const void *data, uint32_t why) {
     (void)host, (void)data, (void)why;
+    leave();
 #ifdef FAIL_RESTART
     host->timer(host, 1, host->now(host) + 1, "tick");
     return fail(host, "as it was made to");
@@ -179,9 +220,10 @@ static lp_result command(const struct lp_host *host, void *data, const struct lp
         return reply(host, event, false, "too long");
     memcpy(words, event->data, event->len);
     const struct narrow *counted = counts(data);
-    if (!strncmp(words, "open\n", 5)) {
+    if (!strncmp(words, "open\n", 5) || !strncmp(words, "drop\n", 5)) {
         struct lp_socket socket = {
             .size = sizeof socket, .kind = LP_UNIX_DATAGRAM, .name = "numbers", .entry = "message", .path = words + 5};
+        socket.policy = *words == 'd' ? LP_DROP : LP_BACK_PRESSURE;
         uint64_t id;
         bool good = host->open(host, &socket, &id) == LP_OK;
         return reply(host, event, good, good ? "open" : "cannot open it");
@@ -195,7 +237,7 @@ static lp_result command(const struct lp_host *host, void *data, const struct lp
         return reply(host, event, host->signal(host, number, "signalled") == LP_OK, "watched");
     }
     if (strcmp(words, "show"))
-        return reply(host, event, false, "open PATH, tick MILLISECONDS, signal NUMBER or show");
+        return reply(host, event, false, "open PATH, drop PATH, tick MILLISECONDS, signal NUMBER or show");
     snprintf(text, sizeof text,
              VERSION " count %" PRIu64 " lost %" PRIu64 " late %" PRIu64 " ticks %" PRIu64 " signals %" PRIu64, counted->count,
              counted->lost, counted->late, counted->ticks, counted->signals);

@@ -80,6 +80,20 @@ impl<'a> Trailer<'a> {
     }
 }
 
+/// Signs a file that is no bundle but may end with anything, as a shared library may: the signature is added at its end. One that is
+/// there already is replaced.
+#[must_use]
+pub fn sign_bytes(mut file: Vec<u8>, key: &PrivateKey) -> Vec<u8> {
+    if Trailer::bytes_of(&file).is_some() {
+        file.truncate(file.len() - LEN);
+    }
+    file.extend(MAGIC);
+    file.extend(key.public().id().0);
+    let signature = key.sign(&file);
+    file.extend(signature);
+    file
+}
+
 /// Encodes a bundle as [`crate::write`] does and signs it; the same bundle and key give the same bytes.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 mod group;
 mod options;
 mod run;
+mod sign;
 mod text;
 
 use crate::control::client::ask;
@@ -48,6 +49,7 @@ pub fn main() -> ExitCode {
             tell(&rollback.target, &Request::Rollback { how }, text::records)
         }
         Command::History(target) => tell(&target, &Request::History {}, text::history),
+        Command::Sign(options) => sign::sign(&options),
         Command::Stop(target) => tell(&target, &Request::Stop {}, |_| Vec::new()),
         Command::Tell(command) => {
             let words = command.words.clone();

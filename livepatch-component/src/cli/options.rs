@@ -49,6 +49,11 @@ pub(super) enum Command {
     /// Show what was done to a component.
     #[command(after_help = "Example:\n  livepatch component history rip --json")]
     History(Target),
+    /// Sign a module, so that components whose policy asks for that load it.
+    #[command(
+        after_help = "Example:\n  livepatch component sign --key release.key librip_0.0.2.so"
+    )]
+    Sign(Sign),
     /// Give words to the module: what it understands is its own.
     #[command(after_help = "Example:\n  livepatch component command rip show routes")]
     #[command(name = "command")]
@@ -195,6 +200,15 @@ pub(super) struct Words {
     /// The words.
     #[arg(required = true, trailing_var_arg = true)]
     pub(super) words: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Sign {
+    /// The private key, made by `patchgen keygen`.
+    #[arg(long, value_name = "FILE")]
+    pub(super) key: PathBuf,
+    /// The module; a signature that it has is replaced.
+    pub(super) module: PathBuf,
 }
 
 /// How a switch is made.

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// An old version whose code is still there.
+/// What an old version left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Leftover {
     pub(super) version: String,
     pub(super) why: String,
+    /// Whether its code is still there.
+    pub(super) stays: bool,
 }
 
 impl std::fmt::Display for Leftover {
@@ -40,8 +42,9 @@ impl Component {
             let leftover = Leftover {
                 version: old.file.about.version.clone(),
                 why,
+                stays: true,
             };
-            self.leftovers.push(leftover.clone());
+            self.keep_leftover(leftover.clone());
             self.spawn_closing(None, chunks);
             return Some(leftover);
         }
@@ -83,6 +86,13 @@ impl Component {
             if let Some(record) = self.history.last_mut() {
                 record.leftovers.push(leftover.to_string());
             }
+            self.keep_leftover(leftover);
+        }
+    }
+
+    /// Counts what stays.
+    fn keep_leftover(&mut self, leftover: Leftover) {
+        if leftover.stays {
             self.leftovers.push(leftover);
         }
     }
@@ -90,7 +100,7 @@ impl Component {
     /// Takes note of code that was unloaded on the way, if it is still there.
     pub(super) fn note_leftover(&mut self, file: &ModuleFile) {
         if let Some(leftover) = leftover(file) {
-            self.leftovers.push(leftover);
+            self.keep_leftover(leftover);
         }
     }
 }
@@ -101,15 +111,25 @@ fn close(old: Running) -> Option<Leftover> {
         return Some(Leftover {
             version: file.about.version.clone(),
             why: format!("the dynamic linker did not unload it: {error}"),
+            stays: true,
         });
     }
     leftover(&file)
 }
 
-/// Whether code of this file is still mapped, and what may be the reason.
+/// What a module that was unloaded has left behind, as far as can be seen.
 fn leftover(file: &ModuleFile) -> Option<Leftover> {
     if !is_mapped(file.copy()) {
-        return None;
+        let handlers = file
+            .about
+            .lingering
+            .iter()
+            .find(|name| name.ends_with("_atexit"));
+        return handlers.map(|name| Leftover {
+            version: file.about.version.clone(),
+            why: format!("it may have exit handlers (`{name}`): they ran when it was unloaded"),
+            stays: false,
+        });
     }
     let why = match (file.about.is_pinned, file.about.lingering.is_empty()) {
         (true, _) => {
@@ -124,6 +144,7 @@ fn leftover(file: &ModuleFile) -> Option<Leftover> {
     Some(Leftover {
         version: file.about.version.clone(),
         why: format!("still mapped after it was unloaded: {why}"),
+        stays: true,
     })
 }
 

@@ -152,6 +152,7 @@ impl Component {
         let Some(job) = self.job.take_if(|job| job.is_done()) else {
             return;
         };
+        self.services.arena.relax();
         let (asker, wanted, begun) = (job.asker, job.wanted.clone(), job.begun_ns);
         let incoming = job.finish().and_then(|incoming| self.map(incoming));
         let from = self.running.file.about.version.clone();

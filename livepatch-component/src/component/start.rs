@@ -156,6 +156,8 @@ impl Component {
 
     /// Removes what is of no use once the component has ended.
     pub(crate) fn finish(self) {
+        // Sockets with paths remove these.
+        self.services.sockets.borrow_mut().clear();
         let _ = fs::remove_file(socket_path(&self.settings.directory, &self.settings.name));
         let _ = fs::remove_file(current_path(&self.settings));
         let _ = fs::remove_dir_all(all_copies(&self.settings));

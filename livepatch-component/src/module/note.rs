@@ -10,8 +10,8 @@ use thiserror::Error;
 const LINGERING: [&str; 4] = [
     "pthread_create",
     "__cxa_thread_atexit_impl",
-    "atexit",
     "__cxa_atexit",
+    "pthread_key_create",
 ];
 
 /// What a module says of itself, and what its symbols tell.

@@ -1,7 +1,6 @@
 //! All `unsafe` of this crate, behind functions that are safe to call.
 
 pub(crate) mod arena;
-mod arena_layout;
 pub(crate) mod fork;
 pub(crate) mod module;
 pub(crate) mod signals;

@@ -80,6 +80,16 @@ impl Place {
         module
     }
 
+    /// Puts the sample modules in Rust into the repository.
+    pub(crate) fn rust_modules(&self) {
+        let script = source("scripts/component-modules");
+        let status = Command::new(script)
+            .arg(self.repository())
+            .arg("--debug")
+            .status();
+        assert!(status.expect("the script can be run").success());
+    }
+
     /// Starts a component.
     pub(crate) fn run(&self, name: &str, version: &str, options: &[&str]) -> Running {
         let process = Command::new(env!("CARGO_BIN_EXE_livepatch-component"))

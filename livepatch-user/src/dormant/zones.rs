@@ -172,3 +172,95 @@ impl<'a> Zones<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Unreadable;
+    use crate::process::parse_maps;
+
+    const TEXT: &[u8] = b"\
+00100000-00200000 rw-p 00000000 00:00 0 [heap]
+7f0000000000-7f0000001000 ---p 00000000 00:00 0 
+7f0000001000-7f0000011000 rw-p 00000000 00:00 0 
+7f0000011000-7f0000012000 ---p 00000000 00:00 0 
+7f0000012000-7f0000022000 rw-p 00000000 00:00 0 
+7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0 [stack]
+";
+    const FIRST: u64 = 0x7f00_0001_0700;
+    const SECOND: u64 = 0x7f00_0002_1700;
+
+    /// Control blocks of glibc at these addresses, and zeroes.
+    struct Blocks(&'static [u64]);
+
+    impl Memory for Blocks {
+        fn read(&self, address: RunAddr, buffer: &mut [u8]) -> Result<(), Unreadable> {
+            buffer.fill(0);
+            for &block in self.0 {
+                for at in [block, block + 16] {
+                    let offset = at.wrapping_sub(address.0) as usize;
+                    if let Some(word) = buffer.get_mut(offset..).and_then(|rest| rest.get_mut(..8))
+                    {
+                        word.copy_from_slice(&block.to_le_bytes());
+                    }
+                }
+            }
+            Ok(())
+        }
+    }
+
+    fn position(stack: u64, top: Option<u64>, thread_pointer: u64) -> Position {
+        Position {
+            stack: RunAddr(stack),
+            top: top.map(RunAddr),
+            thread_pointer: RunAddr(thread_pointer),
+        }
+    }
+
+    /// Whether each address may be of a dormant stack.
+    fn judge(threads: Option<&[Position]>, addresses: &[u64]) -> Vec<bool> {
+        let maps = parse_maps(TEXT).expect("well-formed");
+        let memory = Blocks(&[FIRST, SECOND]);
+        let mut zones = Zones::new(&maps, threads, &memory);
+        let judged = addresses
+            .iter()
+            .map(|&at| zones.may_be_dormant(RunAddr(at)));
+        judged.collect()
+    }
+
+    #[test]
+    fn stacks_that_threads_run_on_or_have_left_for_good() {
+        let threads = [position(0x7f00_0000_8000, None, FIRST)];
+        let addresses = [0x7f00_0000_4000, 0x7f00_0000_9000, 0x7f00_0001_5000];
+        assert_eq!(judge(Some(&threads), &addresses), [false; 3]);
+        assert_eq!(judge(None, &addresses), [false; 3], "as far as is known");
+    }
+
+    #[test]
+    fn the_stack_of_a_thread_that_runs_elsewhere() {
+        let threads = [position(0x15_0000, Some(0x16_0000), FIRST)];
+        let own = [0x7f00_0000_4000, 0x7f00_0001_0000];
+        assert_eq!(judge(Some(&threads), &own), [true; 2]);
+        let main = [0x7ffc_0001_0000];
+        assert_eq!(judge(Some(&threads), &main), [true], "nobody is on it");
+        let heap = [0x14_0000, 0x15_0008, 0x15_fff8, 0x16_0000];
+        let expected = [true, false, false, true];
+        assert_eq!(
+            judge(Some(&threads), &heap),
+            expected,
+            "its frames were unwound"
+        );
+    }
+
+    #[test]
+    fn what_is_below_a_stack_pointer_is_left_over() {
+        let maps = parse_maps(TEXT).expect("well-formed");
+        let memory = Blocks(&[FIRST, SECOND]);
+        let threads = [position(0x7f00_0000_8000, None, FIRST)];
+        let mut zones = Zones::new(&maps, Some(&threads), &memory);
+        let mut left_over = |at| zones.is_left_over(RunAddr(at));
+        assert!(left_over(0x7f00_0000_7000) && left_over(0x7f00_0001_5000));
+        assert!(!left_over(0x7f00_0000_7fc0), "the red zone");
+        assert!(!left_over(0x7f00_0000_8010) && !left_over(0x15_0000));
+    }
+}

@@ -63,7 +63,7 @@ pub enum KernelError {
         log: Vec<String>,
     },
     /// Tasks would not leave old code (or new code, in a revert) in time; it was taken back.
-    #[error("{} stayed in code that changes for {} s; nothing changed{}", tasks(.blockers), timeout.as_secs(), stacks(.blockers))]
+    #[error("{} did not go over to the other code within {} s; nothing changed{}", tasks(.blockers), timeout.as_secs(), stacks(.blockers))]
     Busy {
         /// The tasks.
         blockers: Vec<Blocker>,

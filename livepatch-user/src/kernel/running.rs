@@ -115,10 +115,11 @@ impl Running {
     pub fn symbols(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Kallsyms, KernelError> {
         let text = read(&self.proc.join("kallsyms"))?;
         let text = String::from_utf8_lossy(&text);
-        // The first one is there to tell whether addresses are shown.
-        let mut lines = text.split_inclusive('\n');
-        let mut few = lines.next().unwrap_or_default().to_owned();
-        few.extend(lines.filter(|line| symbol_of(line).is_some_and(wanted)));
+        let lines = || text.split_inclusive('\n');
+        // One is kept to tell that addresses are shown at all.
+        let is_shown = |line: &&str| line.bytes().next().is_some_and(|digit| digit != b'0');
+        let mut few: String = lines().find(is_shown).unwrap_or(&text).to_owned();
+        few.extend(lines().filter(|line| symbol_of(line).is_some_and(wanted)));
         Ok(Kallsyms::parse(&few)?)
     }
 

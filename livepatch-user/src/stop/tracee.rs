@@ -11,6 +11,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// How long a tracer may take to let go that was killed: a guardian gives back the lock before its tracees.
+const LEAVING: Duration = Duration::from_millis(200);
 /// How long a killed thread may take to end.
 const END: Duration = Duration::from_secs(2);
 
@@ -84,6 +86,19 @@ pub(crate) enum Arrival {
 
 /// Attaches without stopping.
 pub(crate) fn seize(pid: Pid, tid: Tid, options: u64) -> Result<Seized, StopError> {
+    let deadline = Instant::now() + LEAVING;
+    let mut patience = Patience::new();
+    loop {
+        match seize_once(pid, tid, options) {
+            Err(StopError::Refused { .. }) if Instant::now() < deadline => {
+                patience.wait();
+            }
+            result => return result,
+        }
+    }
+}
+
+fn seize_once(pid: Pid, tid: Tid, options: u64) -> Result<Seized, StopError> {
     let Err(source) = ptrace::seize(tid, ptrace::TRACE_EXEC | options) else {
         return Ok(Seized::Yes);
     };

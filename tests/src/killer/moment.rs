@@ -120,11 +120,13 @@ fn child_of(client: Pid) -> Option<Pid> {
         .map(Pid::from_raw)
 }
 
-/// Waits for the end of a process that is not our child, whoever is to bury it.
+/// Waits for the end of a process that is not our child, whoever is to bury it: of all its threads.
 fn await_end(pid: Pid) -> Result<()> {
     let ended = || {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.is_empty() || stat.contains(") Z ") || stat.contains(") X ")
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+        let dead = stat.contains(") Z ") || stat.contains(") X ");
+        stat.is_empty() || (dead && threads <= 1)
     };
     while !ended() {
         match kill(pid, None) {

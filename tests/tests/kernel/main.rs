@@ -1,14 +1,20 @@
 //! Patches of running kernels, in virtual machines: each test boots the newest stock kernel of each series.
 
+mod bad_input;
+mod busy;
 mod companion;
+mod fixes;
+mod kinds;
 mod load;
+mod stress;
 
 use anyhow::{Context, Result};
 use livepatch_tests::qemu::{Guest, Kernel, SERIES};
 
-/// Does the same on the newest stock kernel of each series.
+/// Does the same on the newest stock kernel of each series, or of those in `LIVEPATCH_KERNELS`.
 fn on_each_kernel(check: impl Fn(&Kernel) -> Result<()>) -> Result<()> {
-    for series in SERIES {
+    let wanted = std::env::var("LIVEPATCH_KERNELS").unwrap_or_else(|_| SERIES.join(" "));
+    for series in wanted.split_whitespace() {
         let kernel = Kernel::unpacked(series)?;
         check(&kernel).with_context(|| format!("on {}", kernel.release))?;
     }

@@ -8,58 +8,19 @@
 //! sealed is only noted down. Then either [`Arena::keep`] goes on with both, [`Arena::replace`] drops all that was sealed, or
 //! [`Arena::undo`] drops all that came since: no block needs to be looked at for that.
 
-pub(crate) use super::arena_layout::CHUNK;
-use super::arena_layout::{CLASSES, Class, SLAB, SLABS};
+mod layout;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use layout::CHUNK;
+
+use layout::{CLASSES, Class, SLAB, SLABS};
+use state::{Chunk, Lists, Slab, State};
 use std::io;
 use std::ops::Range;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// What a slab is used for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Slab {
-    Free,
-    Blocks(Class),
-    /// The first of this many slabs of one block.
-    Run(u32),
-    /// One of the others.
-    Rest,
-}
-
-/// The state of a chunk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Chunk {
-    /// Not to be touched.
-    Absent,
-    /// Somebody is giving it memory, or taking it.
-    Moving,
-    /// Ready, with nothing in it.
-    Spare,
-    /// In use.
-    Used,
-    /// In use and write-protected.
-    Sealed,
-}
-
-/// Free blocks, by class: each list is linked through the blocks themselves.
-type Lists = [usize; CLASSES];
-
-#[derive(Debug)]
-struct State {
-    /// How many chunks there may be.
-    most: usize,
-    /// Those that were ever in use.
-    chunks: Vec<Chunk>,
-    slabs: Vec<Slab>,
-    /// Address of the first free block of each class.
-    free: Lists,
-    /// Further lists, of memory that was sealed.
-    more: Vec<Lists>,
-    /// The lists of sealed memory, and what was freed of it.
-    sealed: Option<(Vec<Lists>, Vec<usize>)>,
-    used: u64,
-    used_at_seal: u64,
-}
 
 /// The memory of module data.
 #[derive(Debug)]
@@ -109,16 +70,7 @@ impl Arena {
         Ok(Self {
             base,
             limit: chunks * CHUNK,
-            state: Mutex::new(State {
-                most: chunks,
-                chunks: Vec::new(),
-                slabs: Vec::new(),
-                free: [0; CLASSES],
-                more: Vec::new(),
-                sealed: None,
-                used: 0,
-                used_at_seal: 0,
-            }),
+            state: Mutex::new(State::new(chunks)),
         })
     }
 
@@ -148,11 +100,12 @@ impl Arena {
         taken.count()
     }
 
-    /// Makes sure that this many chunks are ready to be used, with all their pages there; takes time.
+    /// Makes sure that this many chunks are ready to be used, with all their pages there, until [`Self::relax`]; takes time.
     ///
     /// # Errors
     /// When there is no more memory.
     pub(crate) fn prepare(&self, count: usize) -> io::Result<()> {
+        self.state().wanted = count;
         loop {
             let index = {
                 let mut state = self.state();
@@ -362,100 +315,20 @@ impl Arena {
         self.release(chunks);
     }
 
-    /// Gives spare chunks back.
+    /// Nobody counts any more on what was prepared.
+    pub(crate) fn relax(&self) {
+        self.state().wanted = 0;
+    }
+
+    /// Gives spare chunks back, unless somebody counts on them.
     pub(crate) fn trim(&self) {
-        let spare = {
-            let mut state = self.state();
-            state.forget(Chunk::Spare)
-        };
+        let mut state = self.state();
+        if state.wanted > 0 {
+            return;
+        }
+        let spare = state.forget(Chunk::Spare);
+        drop(state);
         self.release(&spare);
-    }
-}
-
-impl State {
-    /// Takes free blocks of a class from the further lists.
-    fn take_more(&mut self, class: Class) {
-        let index = class.index();
-        let found = self.more.iter_mut().find(|lists| lists[index] != 0);
-        if let Some(lists) = found {
-            self.free[index] = std::mem::take(&mut lists[index]);
-        }
-        self.more
-            .retain(|lists| lists.iter().any(|list| *list != 0));
-    }
-
-    /// A chunk that takes no memory.
-    fn absent(&mut self) -> Option<usize> {
-        let found = self.chunks.iter().position(|chunk| *chunk == Chunk::Absent);
-        found.or_else(|| {
-            self.grow(1)?;
-            Some(self.chunks.len() - 1)
-        })
-    }
-
-    /// Adds chunks at the end.
-    fn grow(&mut self, count: usize) -> Option<()> {
-        let length = self.chunks.len() + count;
-        if length > self.most {
-            return None;
-        }
-        self.chunks.resize(length, Chunk::Absent);
-        self.slabs.resize(length * SLABS, Slab::Free);
-        Some(())
-    }
-
-    /// The first of `count` free slabs in a row, in chunks that may be used.
-    fn find(&self, count: usize, may: impl Fn(Chunk) -> bool) -> Option<usize> {
-        let mut length = 0;
-        for (chunk, state) in self.chunks.iter().enumerate() {
-            if !may(*state) {
-                length = 0;
-                continue;
-            }
-            for slab in chunk * SLABS..(chunk + 1) * SLABS {
-                length = match self.slabs[slab] {
-                    Slab::Free => length + 1,
-                    _ => 0,
-                };
-                if length == count {
-                    return Some(slab + 1 - count);
-                }
-            }
-        }
-        None
-    }
-
-    fn turn(&mut self, from: Chunk, to: Chunk) {
-        let chunks = self.chunks.iter_mut();
-        chunks
-            .filter(|chunk| **chunk == from)
-            .for_each(|chunk| *chunk = to);
-    }
-
-    /// Marks all chunks of a state as on their way out, with nothing in them; returns which.
-    fn forget(&mut self, state: Chunk) -> Vec<usize> {
-        let chunks = 0..self.chunks.len();
-        let gone: Vec<usize> = chunks
-            .filter(|&index| self.chunks[index] == state)
-            .collect();
-        for &index in &gone {
-            self.chunks[index] = Chunk::Moving;
-            self.slabs[index * SLABS..(index + 1) * SLABS].fill(Slab::Free);
-        }
-        gone
-    }
-
-    /// The chunks of a state, in as few ranges as possible.
-    fn ranges(&self, state: Chunk) -> Vec<Range<usize>> {
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        let chunks = self.chunks.iter().enumerate();
-        for (index, _) in chunks.filter(|(_, chunk)| **chunk == state) {
-            match ranges.last_mut() {
-                Some(last) if last.end == index => last.end += 1,
-                _ => ranges.push(index..index + 1),
-            }
-        }
-        ranges
     }
 }
 
@@ -471,102 +344,4 @@ fn set_link(block: usize, next: usize) {
     let place: *mut usize = ptr::with_exposed_provenance_mut(block);
     // SAFETY: as in `link`.
     unsafe { place.write(next) };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arena() -> Arena {
-        Arena::new(64 << 20).expect("addresses are plenty")
-    }
-
-    fn write(address: *mut libc::c_void, value: u64) {
-        // SAFETY: the test allocated at least eight bytes there.
-        unsafe { address.cast::<u64>().write(value) };
-    }
-
-    fn read(address: *mut libc::c_void) -> u64 {
-        // SAFETY: as in `write`.
-        unsafe { address.cast::<u64>().read() }
-    }
-
-    #[test]
-    fn blocks_are_apart_and_come_back() {
-        let arena = arena();
-        let blocks: Vec<_> = (0..10_000).map(|_| arena.alloc(24, 8)).collect();
-        for (index, block) in blocks.iter().enumerate() {
-            write(*block, index as u64);
-        }
-        for (index, block) in blocks.iter().enumerate() {
-            assert_eq!(read(*block), index as u64);
-        }
-        let chunks = arena.chunks();
-        blocks.iter().for_each(|block| arena.free(block.addr()));
-        assert_eq!(arena.used(), 0);
-        let again: Vec<_> = (0..10_000).map(|_| arena.alloc(24, 8)).collect();
-        assert_eq!(arena.chunks(), chunks, "freed blocks are used again");
-        assert!(again.iter().all(|block| arena.holds(block.addr())));
-    }
-
-    #[test]
-    fn large_blocks_take_slabs_and_give_them_back() {
-        let arena = arena();
-        let large = arena.alloc(5 << 20, 8);
-        assert!(!large.is_null());
-        write(large, 7);
-        assert_eq!(read(large), 7);
-        arena.free(large.addr());
-        assert_eq!(arena.used(), 0);
-        assert!(arena.alloc(65 << 20, 8).is_null(), "beyond the limit");
-        assert!(arena.alloc(8, 3).is_null(), "no alignment");
-    }
-
-    #[test]
-    fn what_came_since_the_sealing_can_be_undone() {
-        let arena = arena();
-        let old = arena.alloc(100, 8);
-        write(old, 1);
-        let used = arena.used();
-        arena.seal().expect("pages can be protected");
-        let new = arena.alloc(100, 8);
-        write(new, 2);
-        arena.free(old.addr());
-        assert_eq!(read(old), 1, "sealed memory stays as it is");
-        arena.undo();
-        assert_eq!((read(old), arena.used()), (1, used));
-        write(old, 3);
-    }
-
-    #[test]
-    fn what_was_sealed_can_be_dropped_or_kept() {
-        let arena = arena();
-        let old = arena.alloc(100, 8);
-        arena.seal().expect("pages can be protected");
-        let new = arena.alloc(100, 8);
-        arena.free(old.addr());
-        arena.keep();
-        write(old, 1);
-        let one = arena.used();
-        assert_eq!(one, 112, "the old block is free");
-        write(new, 5);
-        arena.seal().expect("pages can be protected");
-        let newest = arena.alloc(100, 8);
-        write(newest, 9);
-        let gone = arena.replace();
-        assert_eq!((read(newest), arena.used()), (9, one));
-        arena.give_back(&gone);
-        assert_eq!(arena.chunks(), 1);
-    }
-
-    #[test]
-    fn prepared_chunks_are_used_first() {
-        let arena = arena();
-        arena.prepare(3).expect("memory");
-        assert_eq!(arena.chunks(), 3);
-        arena.alloc(3 << 20, 8);
-        assert_eq!(arena.chunks(), 3);
-        arena.trim();
-        assert_eq!(arena.chunks(), 2);
-    }
 }

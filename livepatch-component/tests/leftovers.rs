@@ -1,0 +1,140 @@
+//! What versions leave behind: found, told, bounded; and nothing where there is nothing.
+
+mod common;
+
+use common::{Place, Running, wait_for};
+use livepatch_component::{Request, Status};
+use std::fs;
+
+/// Until what the last upgrade left is known.
+fn settled(component: &Running) -> Vec<String> {
+    // The version before is let go in a thread, which the next request may overtake.
+    let pid = component.show().pid;
+    wait_for("the helper has ended", || {
+        let threads = fs::read_dir(format!("/proc/{pid}/task"));
+        threads.expect("it runs").count() == 1
+    });
+    component.show().leftovers
+}
+
+#[test]
+fn what_stays_is_told_and_bounded() {
+    let place = Place::new();
+    place.counter("1.0.0", &[]);
+    let component = place.run("counter", "1.0.0", &["--leftovers", "2"]);
+    place.counter("atexit", &["LEAVE_ATEXIT"]);
+    place.counter("unique", &["LEAVE_UNIQUE"]);
+    place.counter("tls", &["LEAVE_TLS"]);
+    for version in ["atexit", "1.0.0"] {
+        assert_eq!(component.upgrade(version).result, Status::Done);
+    }
+    assert_eq!(settled(&component), Vec::<String>::new());
+    let history = component.ask(&Request::History {}).history;
+    let last = history.last().expect("there is a history");
+    assert!(last.leftovers[0].contains("exit handlers"), "{last:?}");
+    for (version, text) in [
+        ("unique", "STB_GNU_UNIQUE"),
+        ("tls", "__cxa_thread_atexit_impl"),
+    ] {
+        assert_eq!(component.upgrade(version).result, Status::Done);
+        assert_eq!(component.upgrade("1.0.0").result, Status::Done);
+        let leftovers = settled(&component);
+        let last = leftovers.last().expect("it stays");
+        assert!(last.contains(version) && last.contains(text), "{last}");
+    }
+    let reply = component.upgrade("1.0.0");
+    assert_eq!(reply.result, Status::Refused, "{reply:?}");
+    assert!(
+        reply.errors[0].contains("2 old versions are still mapped"),
+        "{reply:?}"
+    );
+    component.stop();
+}
+
+#[test]
+fn code_that_a_thread_may_be_in_stays() {
+    let place = Place::new();
+    place.counter("1.0.0", &[]);
+    place.counter("thread", &["LEAVE_THREAD"]);
+    let component = place.run("counter", "1.0.0", &[]);
+    assert_eq!(component.upgrade("thread").result, Status::Done);
+    let reply = component.upgrade("1.0.0");
+    assert_eq!(reply.result, Status::Done, "{reply:?}");
+    assert!(component.show().leftovers[0].contains("1 threads of it may still run"));
+    let trial = livepatch_component::How {
+        trial: true,
+        ..Default::default()
+    };
+    let reply = component.upgrade_how("1.0.0", trial);
+    assert_eq!(reply.result, Status::Error, "{reply:?}");
+    assert!(
+        reply
+            .errors
+            .iter()
+            .any(|error| error.contains("has 2 threads")),
+        "{reply:?}"
+    );
+    component.stop();
+}
+
+/// Mappings, descriptors, and kilobytes of memory of a process.
+fn holds(pid: u32) -> (usize, usize, u64) {
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("it runs");
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs");
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let resident = resident.and_then(|line| line.trim().strip_suffix(" kB"));
+    let resident = resident.and_then(|number| number.parse().ok());
+    (
+        maps.lines().count(),
+        descriptors.count(),
+        resident.expect("in kB"),
+    )
+}
+
+/// Upgrades through some versions, again and again, and checks that nothing is left of it.
+fn leave_nothing(component: &Running, versions: &[&str], upgrades: usize) {
+    let upgrade = |count: usize| {
+        for version in versions.iter().cycle().take(count) {
+            let reply = component.upgrade(version);
+            assert_eq!(reply.result, Status::Done, "{reply:?}");
+        }
+        assert_eq!(settled(component), Vec::<String>::new());
+    };
+    // What the first ones bring is kept for the others.
+    upgrade(30);
+    let (pid, data) = (component.show().pid, component.show().data_bytes);
+    let before = holds(pid);
+    upgrade(upgrades - upgrades % versions.len());
+    let after = holds(pid);
+    assert_eq!(component.show().data_bytes, data);
+    assert!(after.0 <= before.0 + 2, "mappings: {before:?} {after:?}");
+    // The connection of the last request may not be closed yet.
+    assert!(after.1 <= before.1 + 1, "descriptors: {before:?} {after:?}");
+    // The history is kept, less than a page for each.
+    let pages = 4 * upgrades as u64 + 1024;
+    assert!(after.2 < before.2 + pages, "memory: {before:?} {after:?}");
+}
+
+#[test]
+fn a_thousand_upgrades_leave_nothing() {
+    let place = Place::new();
+    place.counter("1.0.0", &[]);
+    place.counter("1.0.1", &[]);
+    place.counter("2.0.0", &["WIDE"]);
+    let component = place.run("counter", "1.0.0", &[]);
+    leave_nothing(&component, &["1.0.1", "2.0.0", "1.0.0"], 1000);
+    component.stop();
+}
+
+#[test]
+fn modules_in_rust_leave_nothing_either() {
+    let place = Place::new();
+    place.rust_modules();
+    let component = place.run("ledger", "1.0.0", &[]);
+    component.command(&["fill", "1000"]);
+    leave_nothing(&component, &["1.0.1", "2.0.0", "1.0.0"], 60);
+    component.stop();
+}

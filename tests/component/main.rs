@@ -1,0 +1,104 @@
+//! `livepatch-component-bench`: how long messages wait while a component is upgraded, beside Erlang/OTP.
+//!
+//! A sender has one message due at each of evenly spaced moments and sends it then, or as soon after as it can; its delay, from when
+//! it was due to when it was handled, is what the module measures. Windows with an upgrade in them alternate with windows
+//! without one, so that what the machine does by itself can be told apart.
+
+mod erlang;
+mod load;
+mod ours;
+mod report;
+
+use anyhow::Result;
+use clap::Parser;
+use report::Row;
+
+/// Measures upgrades under load; see `docs/component.md`.
+///
+/// Example: `livepatch-component-bench --upgrades 100`
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Upgrades of each kind.
+    #[arg(long, default_value_t = 100)]
+    upgrades: usize,
+    /// Messages a second.
+    #[arg(long, default_value_t = 100_000)]
+    rate: u64,
+    /// Milliseconds from upgrade to upgrade.
+    #[arg(long, default_value_t = 60)]
+    window: u64,
+    /// Leave Erlang out.
+    #[arg(long)]
+    no_erlang: bool,
+}
+
+/// What is upgraded, and how.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    name: &'static str,
+    records: u64,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Keep,
+    Migrate,
+    Fail,
+}
+
+const CASES: [Case; 7] = [
+    Case {
+        name: "no records",
+        records: 0,
+        kind: Kind::Keep,
+    },
+    Case {
+        name: "1,000 records, handed over",
+        records: 1_000,
+        kind: Kind::Keep,
+    },
+    Case {
+        name: "100,000 records, handed over",
+        records: 100_000,
+        kind: Kind::Keep,
+    },
+    Case {
+        name: "1,000 records, migrated",
+        records: 1_000,
+        kind: Kind::Migrate,
+    },
+    Case {
+        name: "100,000 records, migrated",
+        records: 100_000,
+        kind: Kind::Migrate,
+    },
+    Case {
+        name: "1,000 records, failed and rolled back",
+        records: 1_000,
+        kind: Kind::Fail,
+    },
+    Case {
+        name: "100,000 records, failed and rolled back",
+        records: 100_000,
+        kind: Kind::Fail,
+    },
+];
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let place = ours::Place::new()?;
+    let mut rows: Vec<Row> = Vec::new();
+    for case in CASES {
+        eprintln!("{}", case.name);
+        rows.push(ours::measure(&place, case, &arguments)?);
+    }
+    if !arguments.no_erlang {
+        for case in CASES.iter().filter(|case| case.kind != Kind::Fail) {
+            eprintln!("Erlang/OTP: {}", case.name);
+            rows.push(erlang::measure(*case, &arguments)?);
+        }
+    }
+    print!("{}", report::table(&rows, &arguments));
+    Ok(())
+}
