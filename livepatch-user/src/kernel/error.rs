@@ -201,7 +201,9 @@ impl KernelError {
         match self {
             Self::Misfit { .. } | Self::Companion(_) => Status::Refused,
             Self::Insert { errno, .. } => match errno {
-                Errno::EKEYREJECTED | Errno::ENOKEY | Errno::EPERM => Status::Refused,
+                Errno::EKEYREJECTED | Errno::ENOKEY | Errno::EBADMSG | Errno::EPERM => {
+                    Status::Refused
+                }
                 Errno::EBUSY => Status::Busy,
                 _ => Status::Error,
             },
