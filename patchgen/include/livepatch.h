@@ -46,8 +46,12 @@
 #error "livepatch.h is for gcc and clang on x86-64"
 #endif
 
+/* In a patch of the kernel hooks are `int hook(struct klp_object *)`, one for each of pre-apply, post-apply, pre-revert and
+ * post-revert; only what pre-apply returns counts. Shadow variables are the kernel's own there (`klp_shadow_get` and its kin). */
+#ifndef __KERNEL__
 #include <stddef.h>
 #include <stdint.h>
+#endif
 
 /* What a hook in the stop returns to be called again in a later stop. */
 #define LIVEPATCH_AGAIN 11
@@ -59,9 +63,18 @@
 #define LIVEPATCH_AT_REVERT(function) LIVEPATCH_HOOK_(at_revert, function)
 #define LIVEPATCH_POST_REVERT(function) LIVEPATCH_HOOK_(post_revert, function)
 
+#ifdef __KERNEL__
+struct klp_object;
+#define LIVEPATCH_HOOK_TYPE_ struct klp_object *
+#else
+#define LIVEPATCH_HOOK_TYPE_ void
+#endif
+
 #define LIVEPATCH_HOOK_(phase, function)                                                             \
-    static int (*const livepatch_hook_##phase##_##function)(void)                                    \
+    static int (*const livepatch_hook_##phase##_##function)(LIVEPATCH_HOOK_TYPE_)                    \
         __attribute__((used, section(".livepatch.hooks." #phase))) = function
+
+#ifndef __KERNEL__
 
 #ifdef __cplusplus
 #define LIVEPATCH_EXTERN_ extern "C"
@@ -303,4 +316,5 @@ LIVEPATCH_OWN_ void livepatch_detach_(const struct livepatch_variable *variable,
     __atomic_store_n(bucket, first, __ATOMIC_RELEASE);
 }
 
+#endif
 #endif

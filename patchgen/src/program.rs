@@ -24,7 +24,10 @@ impl<'d> Unit<'d> {
     #[must_use]
     pub fn new(pair: Pair<'d>) -> Self {
         let correlation = Correlation::of(&pair);
-        let comparison = Comparison::of(&pair, &correlation);
+        let mut comparison = Comparison::of(&pair, &correlation);
+        if pair.old.is_kernel {
+            comparison.spread_to_callers(&pair, &correlation);
+        }
         Self {
             pair,
             correlation,

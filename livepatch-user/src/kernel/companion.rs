@@ -50,6 +50,12 @@ pub fn apply(
         );
         return Err(misfit(&why));
     }
+    let functions = manifest.objects.iter().map(|object| object.functions.len());
+    if module.code_references() != Some(functions.sum()) {
+        return Err(misfit(
+            "cannot do what has hooks, which only the kernel's livepatch core calls",
+        ));
+    }
     let device = open()?;
     let inert = module
         .inert()

@@ -1,6 +1,8 @@
 //! The module in a `.kpatch`: where its functions are, and a copy that does nothing by itself.
 
-use object::elf::{FileHeader64, R_X86_64_NONE, SHT_RELA, Sym64};
+use object::elf::{
+    FileHeader64, R_X86_64_NONE, Rela64, SHF_EXECINSTR, SHT_RELA, SectionHeader64, Sym64,
+};
 use object::read::elf::{FileHeader, SectionHeader as _, SectionTable, Sym as _, SymbolTable};
 use object::{LittleEndian as LE, SymbolIndex};
 use std::ops::Range;
@@ -10,6 +12,8 @@ const SIGNED: &[u8] = b"~Module signature appended~\n";
 const SIGNATURE_INFO: usize = 12;
 /// The section that becomes `struct module`; its only relocations are the functions that run at loading and unloading.
 const THIS_MODULE: &str = ".rela.gnu.linkonce.this_module";
+/// Where `patchgen` puts what it tells the kernel's livepatch core: its references to code are new functions and call-backs.
+const LIVEPATCH_DATA: &str = ".rela.data.livepatch";
 /// Names of those functions, and of the sections that they alone lie in.
 const INIT_AND_EXIT: [&[u8]; 4] = [
     b"init_module",
@@ -76,6 +80,35 @@ impl<'a> Module<'a> {
         names
     }
 
+    /// How many references to code the livepatch core is given: more than new functions are call-backs. `None` when that
+    /// cannot be told.
+    #[must_use]
+    pub fn code_references(&self) -> Option<usize> {
+        let mut count = 0;
+        for relocation in self.relocations(LIVEPATCH_DATA)? {
+            let index = SymbolIndex(relocation.r_sym(LE, false) as usize);
+            let symbol = self.symbols.symbol(index).ok()?;
+            let section = self.symbols.symbol_section(LE, symbol, index).ok()??;
+            let section = self.sections.section(section).ok()?;
+            count += usize::from(section.sh_flags(LE).contains(SHF_EXECINSTR));
+        }
+        Some(count)
+    }
+
+    /// The relocations in the section of this name.
+    fn relocations(&self, name: &str) -> Option<&'a [Rela64<LE>]> {
+        Some(self.section(name)?.rela(LE, self.bytes).ok()??.0)
+    }
+
+    /// The section of relocations of this name.
+    fn section(&self, name: &str) -> Option<&'a SectionHeader64<LE>> {
+        let mut sections = self.sections.iter();
+        sections.find(|section| {
+            let found = self.sections.section_name(LE, section);
+            section.sh_type(LE) == SHT_RELA && found == Ok(name.as_bytes())
+        })
+    }
+
     /// A copy without signature that runs nothing when it is loaded or unloaded.
     ///
     /// # Errors
@@ -97,12 +130,8 @@ impl<'a> Module<'a> {
 
     /// The bytes of the relocations of `struct module`, which must be those of its two functions.
     fn init_relocations(&self) -> Option<Range<usize>> {
-        let mut sections = self.sections.iter();
-        let section = sections.find(|section| {
-            let name = self.sections.section_name(LE, section);
-            section.sh_type(LE) == SHT_RELA && name == Ok(THIS_MODULE.as_bytes())
-        })?;
-        let (relocations, _) = section.rela(LE, self.bytes).ok()??;
+        let section = self.section(THIS_MODULE)?;
+        let relocations = self.relocations(THIS_MODULE)?;
         let mut symbols = relocations
             .iter()
             .map(|relocation| SymbolIndex(relocation.r_sym(LE, false) as usize));

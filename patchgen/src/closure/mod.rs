@@ -63,6 +63,9 @@ impl<'d> Closure<'d> {
                 unit,
                 atom: program.units[unit].pair.new.function(function).entry(),
             };
+            if program.units[unit].comparison.only_travels(function) {
+                continue;
+            }
             if is_past(program, old, new) {
                 closure.past.push(old);
                 continue;

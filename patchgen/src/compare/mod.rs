@@ -5,6 +5,7 @@
 //! until something contradicts, round after round until a round finds nothing new.
 
 mod attached;
+mod callers;
 mod contents;
 mod function;
 mod lines;
@@ -29,6 +30,8 @@ const INSTRUMENTATION: [&str; 2] = ["__patchable_function_entries", "__mcount_lo
 pub struct Comparison {
     /// By new function: why it is changed, for functions that correlate and are.
     changed: HashMap<FunctionId, String>,
+    /// Changed functions that are no replacements: their callers are.
+    travelling: BTreeSet<FunctionId>,
     /// New constants that correlate and whose contents are others.
     different: BTreeSet<AtomId>,
     /// Variables and other data that must stay as they are and do not: the new atom, and how it differs.
@@ -49,6 +52,7 @@ impl Comparison {
             .map(|(index, why)| (functions[index].new, why));
         Self {
             changed: changed.collect(),
+            travelling: BTreeSet::new(),
             different: judge.different.into_iter().map(|(_, new)| new).collect(),
             altered,
         }

@@ -1,5 +1,6 @@
 //! What speaks against a patch for the kernel, beside what speaks against any.
 
+use super::callbacks;
 use super::running::differs;
 use super::symbols::Host;
 use crate::closure::{Closure, Destination};
@@ -38,10 +39,7 @@ pub(super) fn refusals(
         let destinations = closure.destinations.get(new).into_iter().flatten();
         found.extend(destinations.filter_map(|to| gone(program, *new, to)));
     }
-    for hook in &closure.hooks {
-        let reason = "hooks of `livepatch.h` are for processes; a kernel patch has none yet";
-        found.push(Refusal::new(program, hook.function, reason.to_owned()));
-    }
+    found.extend(callbacks::refusals(program, closure));
     found
 }
 

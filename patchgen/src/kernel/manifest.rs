@@ -1,6 +1,7 @@
 //! The manifest of a patch for the kernel.
 
 use super::code::Code;
+use super::running::Place;
 use super::symbols::{Outside, running};
 use super::{KernelOptions, checks};
 use crate::closure::Replacement;
@@ -71,9 +72,39 @@ fn function(code: &Code<'_, '_>, replaced: &Replacement) -> Result<KernelFunctio
         sympos,
         new: atom.name.to_owned(),
         reason: replaced.reason.clone(),
-        code: atom.bytes.to_vec(),
-        fixups: fixups(object, replaced),
+        code: running_code(code, replaced).unwrap_or_else(|| atom.bytes.to_vec()),
+        fixups: match code.host.running.places.get(&replaced.old) {
+            Some(place) => laid_out(place, fixups(object, replaced)),
+            None => fixups(object, replaced),
+        },
     })
+}
+
+/// The function's code in the kernel's image, where it is laid out otherwise than in the object.
+fn running_code(code: &Code<'_, '_>, replaced: &Replacement) -> Option<Vec<u8>> {
+    let place = code.host.running.places.get(&replaced.old)?;
+    let kernel = code.host.kernel.filter(|_| place.instructions.is_some())?;
+    let len = usize::try_from(place.size).ok()?;
+    Some(kernel.image.bytes(place.address, len)?.to_vec())
+}
+
+/// The fixups where the code runs: of instructions with other lengths the whole instruction.
+fn laid_out(place: &Place, fixups: Vec<Fixup>) -> Vec<Fixup> {
+    let Some(instructions) = &place.instructions else {
+        return fixups;
+    };
+    let index = |offset: u64| instructions.partition_point(|pair| pair.0 <= offset);
+    let moved = fixups.into_iter().filter_map(|fixup| {
+        let first = instructions.get(index(fixup.offset).checked_sub(1)?)?.1;
+        let after = instructions.get(index(fixup.offset + fixup.size - 1));
+        let end = after.map_or(place.size, |pair| pair.1);
+        Some(Fixup {
+            offset: first,
+            size: end.checked_sub(first)?,
+            ..fixup
+        })
+    });
+    merged(moved.collect())
 }
 
 fn exported_position(code: &Code<'_, '_>, name: &str) -> Result<u32, String> {

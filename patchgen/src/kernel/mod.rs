@@ -4,6 +4,7 @@
 //! have besides ([`tables`](crate::object::tables)), where symbols are found, and what comes out: a module that the
 //! kernel's own loader takes (`docs/kpatch.md`).
 
+mod callbacks;
 mod checks;
 mod code;
 mod file;
@@ -209,6 +210,7 @@ fn finish(
         object: code.host.module.map(|(name, _)| name),
         functions: &replaced,
         replace: manifest.replace,
+        callbacks: callbacks::of(code),
         namespaces: symbols::namespaces(code.outside.iter())
             .into_iter()
             .collect(),

@@ -35,6 +35,8 @@ pub(super) struct Livepatch<'l> {
     pub functions: &'l [Replaced],
     /// Whether it takes the place of all others.
     pub replace: bool,
+    /// Functions that the livepatch core calls around the switch, by member of `struct klp_callbacks`.
+    pub callbacks: Vec<(&'static str, (Sec, u64))>,
     /// Namespaces to import.
     pub namespaces: Vec<&'l str>,
     /// Records of `.orc_unwind` for code that has nothing on the stack, and for what is behind code.
@@ -47,17 +49,25 @@ struct Layouts {
     patch: Layout,
     object: Layout,
     func: Layout,
+    callbacks: Layout,
 }
 
 impl Layouts {
     fn of(kernel: &Kernel) -> Result<Self, KernelError> {
-        let names = ["module", "klp_patch", "klp_object", "klp_func"];
-        let [module, patch, object, func] = kernel.layouts(names)?;
+        let names = [
+            "module",
+            "klp_patch",
+            "klp_object",
+            "klp_func",
+            "klp_callbacks",
+        ];
+        let [module, patch, object, func, callbacks] = kernel.layouts(names)?;
         Ok(Self {
             module,
             patch,
             object,
             func,
+            callbacks,
         })
     }
 }
@@ -117,6 +127,7 @@ fn structures(
         patch,
         object,
         func,
+        callbacks,
         ..
     } = layouts;
     let objects = patch.size.next_multiple_of(8);
@@ -145,6 +156,10 @@ fn structures(
         objects + object.offset("funcs")?,
         (section, funcs),
     );
+    for (member, place) in &livepatch.callbacks {
+        let at = objects + object.offset("callbacks")? + callbacks.offset(member)?;
+        pointer(file, section, at, *place);
+    }
     if let Some(name) = livepatch.object {
         let name = string(file, strings, name);
         pointer(

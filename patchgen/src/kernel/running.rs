@@ -1,19 +1,32 @@
 //! Old functions where they run: in the kernel's image, or in a module's file.
 //!
-//! Of a function whose bytes, relocated fields apart, are those in the image each field tells an address: that of what it
-//! refers to. So symbols of one name are told apart.
+//! Of a function whose code is that in the image each field tells an address: that of what it refers to. So symbols of
+//! one name are told apart. The code is the same if the bytes are, relocated fields apart, or if its instructions are: the
+//! kernel is compiled without function sections, so that some of its jumps between functions are shorter.
 
-use crate::object::{AtomId, AtomKind, Link, Object};
+use crate::object::{AtomId, AtomKind, Link, Object, code_view};
 use crate::program::{OldAtom, Program};
 use livepatch_bundle::{Class, LinkAddr};
 use livepatch_kernel::{Kallsyms, Kernel, KernelSymbol};
+use livepatch_match::{Code, RefPair, Target, align};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Where the code of an old function is.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub address: LinkAddr,
+    /// How many bytes it has there.
+    pub size: u64,
+    /// Which instruction is which, by offsets, where the bytes are not the same.
+    pub instructions: Option<Vec<(u64, u64)>>,
+    references: Vec<RefPair>,
+}
 
 /// Where old atoms are in the kernel's image.
 #[derive(Debug, Default)]
 pub(super) struct Running {
     /// Functions whose code is there, at one place only.
-    pub places: BTreeMap<OldAtom, LinkAddr>,
+    pub places: BTreeMap<OldAtom, Place>,
     /// What their code refers to; several addresses are a contradiction.
     pub told: BTreeMap<OldAtom, BTreeSet<LinkAddr>>,
 }
@@ -26,9 +39,10 @@ impl Running {
             let object = &analysed.pair.old;
             for function in &object.functions {
                 let atom = function.entry();
-                if let [place] = places(object, atom, kernel)[..] {
+                let mut places = places(object, atom, kernel);
+                if let (Some(place), true) = (places.pop(), places.is_empty()) {
+                    running.listen(object, OldAtom { unit, atom }, &place, kernel);
                     running.places.insert(OldAtom { unit, atom }, place);
-                    running.listen(object, unit, atom, place, kernel);
                 }
             }
         }
@@ -36,21 +50,27 @@ impl Running {
     }
 
     /// Enters what the fields of a function say.
-    fn listen(
-        &mut self,
-        object: &Object<'_>,
-        unit: usize,
-        atom: AtomId,
-        place: LinkAddr,
-        kernel: &Kernel,
-    ) {
-        for link in &object.atom(atom).links {
-            if let Some(address) = told(kernel, place, link) {
-                let target = OldAtom {
-                    unit,
-                    atom: link.target,
-                };
-                self.told.entry(target).or_default().insert(address);
+    fn listen(&mut self, object: &Object<'_>, from: OldAtom, place: &Place, kernel: &Kernel) {
+        let mut hear = |atom: AtomId, address: LinkAddr| {
+            let unit = from.unit;
+            let target = OldAtom { unit, atom };
+            self.told.entry(target).or_default().insert(address);
+        };
+        if place.instructions.is_none() {
+            for link in &object.atom(from.atom).links {
+                if let Some(address) = told(kernel, place.address, link) {
+                    hear(link.target, address);
+                }
+            }
+        }
+        for reference in &place.references {
+            if let (Target::Symbol { symbol, offset }, Target::Address(address)) =
+                (reference.target, reference.other)
+            {
+                hear(
+                    AtomId(symbol),
+                    LinkAddr(address.wrapping_add_signed(offset.wrapping_neg())),
+                );
             }
         }
     }
@@ -58,7 +78,7 @@ impl Running {
     /// Where an old atom is, as far as matched code tells.
     pub(super) fn place(&self, atom: OldAtom) -> Option<LinkAddr> {
         if let Some(place) = self.places.get(&atom) {
-            return Some(*place);
+            return Some(place.address);
         }
         let told = self.told.get(&atom)?;
         told.first().copied().filter(|_| told.len() == 1)
@@ -66,7 +86,7 @@ impl Running {
 }
 
 /// The places under a function's name where its code is.
-fn places(object: &Object<'_>, atom: AtomId, kernel: &Kernel) -> Vec<LinkAddr> {
+fn places(object: &Object<'_>, atom: AtomId, kernel: &Kernel) -> Vec<Place> {
     let function = object.atom(atom);
     if function.kind != AtomKind::Function || function.size == 0 {
         return Vec::new();
@@ -74,20 +94,38 @@ fn places(object: &Object<'_>, atom: AtomId, kernel: &Kernel) -> Vec<LinkAddr> {
     let named = kernel.symbols.named(function.name, None);
     let addresses = named.map(|symbol| LinkAddr(symbol.address));
     addresses
-        .filter(|address| is_there(object, atom, *address, kernel))
+        .filter_map(|address| place(object, atom, address, kernel))
         .collect()
 }
 
-/// Whether the bytes at an address are those of a function, relocated fields apart.
-pub(super) fn is_there(
-    object: &Object<'_>,
-    atom: AtomId,
-    address: LinkAddr,
-    kernel: &Kernel,
-) -> bool {
+/// The code of a function at an address, if it is there.
+fn place(object: &Object<'_>, atom: AtomId, address: LinkAddr, kernel: &Kernel) -> Option<Place> {
     let function = object.atom(atom);
     let there = kernel.image.bytes(address, function.bytes.len());
-    there.is_some_and(|there| differs(function.bytes, there, &function.links).is_none())
+    if there.is_some_and(|there| differs(function.bytes, there, &function.links).is_none()) {
+        return Some(Place {
+            address,
+            size: function.bytes.len() as u64,
+            instructions: None,
+            references: Vec::new(),
+        });
+    }
+    let there = kernel.image.bytes_from(address)?;
+    let end = kernel.symbols.next_address(address)?;
+    let len = usize::try_from(end.0.checked_sub(address.0)?).ok()?;
+    let running = Code {
+        bytes: &there[..len.min(there.len())],
+        base: address.0,
+        fields: None,
+    };
+    let fields = code_view::fields(function, atom);
+    let alignment = align(&code_view::code(function.bytes, &fields), &running).ok()?;
+    Some(Place {
+        address,
+        size: alignment.lengths.1,
+        instructions: Some(alignment.instructions),
+        references: alignment.references,
+    })
 }
 
 /// The first byte that differs outside of relocated fields.

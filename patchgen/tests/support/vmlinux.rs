@@ -46,7 +46,21 @@ impl Default for Vmlinux {
                     64,
                     vec![("mod", 0), ("objs", 8), ("replace", 24)],
                 ),
-                ("klp_object", 48, vec![("name", 0), ("funcs", 8)]),
+                (
+                    "klp_object",
+                    80,
+                    vec![("name", 0), ("funcs", 8), ("callbacks", 16)],
+                ),
+                (
+                    "klp_callbacks",
+                    40,
+                    vec![
+                        ("pre_patch", 0),
+                        ("post_patch", 8),
+                        ("pre_unpatch", 16),
+                        ("post_unpatch", 24),
+                    ],
+                ),
                 (
                     "klp_func",
                     40,

@@ -30,9 +30,8 @@ type Bad = (&'static str, Vec<u8>, i32, &'static str);
 
 /// Files that the manifest or the kernel must refuse.
 fn bad_files(kernel: &Kernel, good: &[u8]) -> Result<Vec<Bad>> {
-    let release = kernel.release.as_bytes();
-    let mut other = release.to_vec();
-    other[0] = b'5';
+    let release = format!("\"release\": \"{}\"", kernel.release);
+    let other = release.replace("\"6.", "\"5.");
     // An entry of `__versions` is a CRC of 8 bytes before the name.
     let versioned = good
         .windows(11)
@@ -44,7 +43,7 @@ fn bad_files(kernel: &Kernel, good: &[u8]) -> Result<Vec<Bad>> {
     Ok(vec![
         (
             "release",
-            replaced(good, release, &other)?,
+            replaced(good, release.as_bytes(), other.as_bytes())?,
             4,
             "it is for release `5",
         ),
@@ -56,7 +55,7 @@ fn bad_files(kernel: &Kernel, good: &[u8]) -> Result<Vec<Bad>> {
         ),
         (
             "code",
-            other_digit(good, &field("code"), 20)?,
+            replaced(good, b"31c0", b"31c9")?,
             4,
             "is not the code that the patch was made from",
         ),

@@ -3,8 +3,10 @@
 mod bad_input;
 mod busy;
 mod companion;
+mod fixes;
 mod kinds;
 mod load;
+mod stress;
 
 use anyhow::{Context, Result};
 use livepatch_tests::qemu::{Guest, Kernel, SERIES};

@@ -1,0 +1,20 @@
+//#Refused: the kernel calls one pre-apply hook, and there is another
+//#Flags: -D__KERNEL__
+#include "kernel.h"
+#include "livepatch.h"
+int show(int x)
+{
+	return value(x + CHOOSE(1, 2));
+}
+#ifdef NEW
+static int check(struct klp_object *object)
+{
+	return value(1);
+}
+static int other(struct klp_object *object)
+{
+	return value(2);
+}
+LIVEPATCH_PRE_APPLY(check);
+LIVEPATCH_PRE_APPLY(other);
+#endif

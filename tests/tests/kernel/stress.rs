@@ -1,0 +1,62 @@
+//! Patches that come and go under load: a thousand threads, busy processors, modules that come and go.
+
+use super::load::{CLEAN, guest};
+use super::on_each_kernel;
+use anyhow::Result;
+use livepatch_tests::tools::{run, target_directory, tests_directory};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// How many rounds of loading and reverting, each way; `LIVEPATCH_STRESS` says otherwise.
+const ROUNDS: u32 = 1;
+
+/// The program that makes the load.
+fn crowd() -> Result<PathBuf> {
+    let directory = target_directory().join("qemu-programs");
+    fs::create_dir_all(&directory)?;
+    let program = directory.join("crowd");
+    let mut compiler = Command::new("gcc");
+    compiler
+        .args(["-O2", "-static", "-pthread", "-o"])
+        .arg(&program);
+    compiler.arg(tests_directory().join("kernel/programs/crowd.c"));
+    run(&mut compiler)?.expect(0)?;
+    Ok(program)
+}
+
+#[test]
+fn patches_come_and_go_under_load() -> Result<()> {
+    let rounds = std::env::var("LIVEPATCH_STRESS")
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let rounds: u32 = rounds.unwrap_or(ROUNDS);
+    on_each_kernel(|kernel| {
+        let mut guest = guest(kernel, &["version"])?;
+        guest.file(&kernel.companion()?)?;
+        guest.program(&crowd()?)?;
+        for (name, contents) in kernel.module("dummy")? {
+            guest.bytes(&format!("modules/{name}.ko"), &contents);
+        }
+        guest.deadline(Duration::from_secs(240 + 60 * u64::from(rounds)));
+        guest.step("insmod livepatch_kmod.ko");
+        guest.step("crowd 1000 >/tmp/crowd & echo $! >/tmp/pid; until grep ready /tmp/crowd; do usleep 100000; done");
+        // Ends when the file does.
+        guest.step(
+            "touch /tmp/busy; (while [ -e /tmp/busy ]; do insmod /modules/dummy.ko; rmmod dummy; usleep 50000; done) \
+             >/tmp/modules 2>&1 &",
+        );
+        for _ in 0..rounds {
+            for option in ["", "--atomic"] {
+                guest.step(&format!("livepatch kernel load {option} version.kpatch && livepatch revert --kernel version"));
+            }
+        }
+        guest.step("rm /tmp/busy; kill $(cat /tmp/pid); until grep old /tmp/crowd; do usleep 100000; done")
+            .output(" other 0");
+        guest.step("sleep 1; [ ! -s /tmp/modules ] || ! cat /tmp/modules");
+        guest.step("rmmod livepatch_kmod");
+        guest.step(CLEAN);
+        guest.run("stress").map(drop)
+    })
+}
