@@ -7,6 +7,7 @@ use livepatch_bundle::PrivateKey;
 use livepatch_component::{How, Reply, Request, Status, Upgrade, socket_path};
 use std::fs;
 use std::io::{Read, Write};
+use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -108,6 +109,47 @@ fn a_full_queue_keeps_or_counts() {
         assert!(component.command(&["show"]).starts_with(&text));
         component.stop();
     }
+}
+
+#[test]
+fn what_the_kernel_drops_is_counted() {
+    const SENT: u64 = 500;
+    let (component, _place) = counter(&[]);
+    let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    // A port that was free a moment ago.
+    let free = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let address = free.expect("a port");
+    component.command(&["udp", &address.port().to_string()]);
+    let pid = component.show().pid.to_string();
+    let signal = |name: &str| Command::new("kill").args([name, &pid]).status();
+    assert!(signal("-STOP").expect("kill is there").success());
+    for number in 1..=SENT {
+        client
+            .send_to(&number.to_le_bytes(), address)
+            .expect("loopback takes it");
+    }
+    assert!(signal("-CONT").expect("kill is there").success());
+    let traffic = || component.show().sockets.remove(0).traffic;
+    wait_for("it reads on", || {
+        traffic().received > 0 && component.show().queue.waiting == 0
+    });
+    // The kernel tells its count with the next message.
+    let last = SENT + 1;
+    client
+        .send_to(&last.to_le_bytes(), address)
+        .expect("loopback takes it");
+    wait_for("all are accounted for", || {
+        let traffic = traffic();
+        traffic.received + traffic.dropped_by_kernel == last
+    });
+    let traffic = traffic();
+    assert!(traffic.dropped_by_kernel > 0, "{traffic:?}");
+    let lost = format!(
+        "count {} lost {} late 0",
+        traffic.received, traffic.dropped_by_kernel
+    );
+    assert!(component.command(&["show"]).contains(&lost));
+    component.stop();
 }
 
 #[test]

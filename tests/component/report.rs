@@ -1,7 +1,7 @@
-//! The table.
+//! The table: each line as soon as it is known.
 
 use super::Arguments;
-use std::fmt::Write;
+use std::fmt;
 
 /// One line: nanoseconds, of each window or upgrade.
 pub(crate) struct Row {
@@ -48,25 +48,27 @@ fn spread(values: &[u64]) -> String {
     }
 }
 
-/// The table, as Markdown.
-pub(crate) fn table(rows: &[Row], arguments: &Arguments) -> String {
-    let mut text = format!(
+/// The head of the table, as Markdown.
+pub(crate) fn head(arguments: &Arguments) -> String {
+    format!(
         "{} messages a second, {} upgrades; minimum / median / maximum in µs\n\n\
          | | | longest delay with an upgrade | without | pause | messages |\n|---|---|---|---|---|---|\n",
         arguments.rate, arguments.upgrades
-    );
-    for row in rows {
-        let _ = writeln!(
-            text,
+    )
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (with, without, pause) = (&self.upgrade, &self.control, &self.pause);
+        write!(
+            f,
             "| {} | {} | {} | {} | {} | {} |",
-            row.who,
-            row.case,
-            spread(&row.upgrade),
-            spread(&row.control),
-            spread(&row.pause),
-            row.sent
-        );
+            self.who,
+            self.case,
+            spread(with),
+            spread(without),
+            spread(pause),
+            self.sent
+        )
     }
-    text.push_str("\nOf all messages 0 were lost, 0 came twice, 0 out of order.\n");
-    text
 }

@@ -2,7 +2,7 @@
 
 use super::{Component, Running};
 use crate::module::file::ModuleFile;
-use crate::sys::fork::threads;
+use crate::sys::fork::{step_back, threads};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -57,6 +57,7 @@ impl Component {
         let is_done = Arc::new(AtomicBool::new(false));
         let (done, waker) = (Arc::clone(&is_done), Arc::clone(&self.waker));
         let thread = thread::spawn(move || {
+            step_back();
             let leftover = old.and_then(close);
             arena.give_back(&chunks);
             arena.trim();

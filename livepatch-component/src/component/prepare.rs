@@ -8,6 +8,7 @@ use crate::module::file::{FileError, ModuleFile};
 use crate::module::note::About;
 use crate::module::repository::{RepositoryError, find};
 use crate::sys::arena::Arena;
+use crate::sys::fork::step_back;
 use crate::sys::module::{Calls, LoadError, Loaded};
 use crate::sys::table::Attaching;
 use crate::trust::Policy;
@@ -113,6 +114,7 @@ impl Job {
             wanted: order.wanted.clone(),
             begun_ns: crate::clock::now(),
             thread: thread::spawn(move || {
+                step_back();
                 let prepared = prepare(&order);
                 done.store(true, Ordering::Release);
                 // The loop looks again when anything happens.

@@ -1,4 +1,4 @@
-//! Copies of the main task: forked while it has one thread, so that they are whole.
+//! Copies of the main task, forked while it has one thread, so that they are whole; and its helper threads.
 
 use nix::unistd::{ForkResult, Pid, fork};
 use std::io;
@@ -45,6 +45,12 @@ pub(crate) fn copy() -> Result<Side, ForkError> {
         Ok(ForkResult::Child) => Ok(Side::Copy),
         Err(error) => Err(ForkError::System(error.into())),
     }
+}
+
+/// Has the calling thread step back: the main task is to run whenever it can.
+pub(crate) fn step_back() {
+    // SAFETY: changes the priority of this thread alone. That it may not be changed is of no harm.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
 }
 
 /// Ends this process at once: no destructors, no handlers at exit.
