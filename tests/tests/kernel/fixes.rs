@@ -21,7 +21,7 @@ const FIXES: [(&str, &str, &str); 6] = [
 const OFFSET: &str = "unshare -T sh -c 'echo monotonic 1 18446744073709551611 >/proc/self/timens_offsets && echo taken' 2>&1";
 
 /// Takes 230 MB of downloads and a minute of unpacking: `scripts/kernels --source 6.1.0-54-amd64 6.1.0-56-amd64`, and then
-/// `cargo nextest run -p livepatch-tests --run-ignored only`, as `scripts/test --full` does.
+/// `cargo nextest run -p livepatch-tests --run-ignored only`.
 #[test]
 #[ignore = "needs two more kernels with their sources"]
 fn security_fixes_of_debian() -> Result<()> {
