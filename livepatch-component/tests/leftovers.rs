@@ -113,8 +113,9 @@ fn leave_nothing(component: &Running, versions: &[&str], upgrades: usize) {
     assert!(after.0 <= before.0 + 2, "mappings: {before:?} {after:?}");
     // The connection of the last request may not be closed yet.
     assert!(after.1 <= before.1 + 1, "descriptors: {before:?} {after:?}");
-    // The history is kept, less than a page for each.
-    let pages = 4 * upgrades as u64 + 1024;
+    // The history is kept, less than a page for each. What the allocator keeps depends on when it was asked: 26 MB or 32 MB, and
+    // still that after 300 upgrades.
+    let pages = 4 * upgrades as u64 + (8 << 10);
     assert!(after.2 < before.2 + pages, "memory: {before:?} {after:?}");
 }
 
