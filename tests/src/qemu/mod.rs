@@ -221,7 +221,9 @@ impl Guest {
         let serial = |name: &str| format!("file:{}", directory.join(name).display());
         let mut command = crate::target::dying("qemu-system-x86_64");
         command
-            .args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2"])
+            // Two processors by turns: with a thread for each, one may still run code that the kernel has just replaced on the other
+            // (`text_poke_bp`), and traps.
+            .args(["-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2"])
             .args(["-m", &self.memory.to_string()])
             .args([
                 "-display",
