@@ -12,6 +12,7 @@ only() { [ "$(ls /sys/kernel/livepatch)" = "$1" ]; }
 "#;
 
 #[test]
+#[ignore = "minutes in an emulator: `scripts/test --full`"]
 fn a_task_that_stays_is_named_and_the_switch_taken_back() -> Result<()> {
     on_each_kernel(|kernel| {
         let mut guest = guest(kernel, &["slow", "version"])?;
@@ -96,6 +97,7 @@ fn a_task_that_stays_is_named_by_the_companion() -> Result<()> {
 }
 
 #[test]
+#[ignore = "minutes in an emulator: `scripts/test --full`"]
 fn tracers_of_the_same_function_stay() -> Result<()> {
     const TRACE: &str = r#"
 cd /sys/kernel/tracing

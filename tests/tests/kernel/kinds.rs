@@ -73,6 +73,7 @@ impl Kind {
 }
 
 #[test]
+#[ignore = "minutes in an emulator: `scripts/test --full`"]
 fn special_code_task_by_task() -> Result<()> {
     on_each_kernel(|kernel| {
         let patches: Vec<_> = kinds(kernel).iter().map(|kind| kind.patch).collect();
@@ -85,6 +86,7 @@ fn special_code_task_by_task() -> Result<()> {
 }
 
 #[test]
+#[ignore = "minutes in an emulator: `scripts/test --full`"]
 fn special_code_all_at_once() -> Result<()> {
     on_each_kernel(|kernel| {
         let patches: Vec<_> = kinds(kernel).iter().map(|kind| kind.patch).collect();
@@ -100,6 +102,7 @@ fn special_code_all_at_once() -> Result<()> {
 }
 
 #[test]
+#[ignore = "minutes in an emulator: `scripts/test --full`"]
 fn modules_loaded_before_and_after() -> Result<()> {
     on_each_kernel(|kernel| {
         let mut guest = guest(kernel, &["dummy"])?;

@@ -27,6 +27,7 @@ fn crowd() -> Result<PathBuf> {
 }
 
 #[test]
+#[ignore = "minutes in an emulator: `scripts/test --full`"]
 fn patches_come_and_go_under_load() -> Result<()> {
     let rounds = std::env::var("LIVEPATCH_STRESS")
         .ok()
