@@ -33,20 +33,16 @@ impl Fingerprint {
     /// Goes on with a name.
     #[must_use]
     pub const fn text(self, text: &str) -> Self {
-        let bytes = text.as_bytes();
-        let mut hash = self.number(bytes.len() as u64).0;
-        let mut index = 0;
-        while index < bytes.len() {
-            hash = step(hash, bytes[index]);
-            index += 1;
-        }
-        Self(hash)
+        self.number(text.len() as u64).bytes(text.as_bytes())
     }
 
     /// Goes on with a number.
     #[must_use]
     pub const fn number(self, number: u64) -> Self {
-        let bytes = number.to_le_bytes();
+        self.bytes(&number.to_le_bytes())
+    }
+
+    const fn bytes(self, bytes: &[u8]) -> Self {
         let mut hash = self.0;
         let mut index = 0;
         while index < bytes.len() {

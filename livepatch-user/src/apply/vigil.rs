@@ -13,6 +13,8 @@ pub(super) struct Vigil<'a> {
     search: Search<'a>,
     /// Whether suspended stacks hold the switch back while nobody runs.
     in_stop: bool,
+    /// Whether that was done at the last stop.
+    searched: bool,
     /// Where the threads were at the switch.
     positions: Vec<Position>,
 }
@@ -44,6 +46,7 @@ impl<'a> Vigil<'a> {
         Ok(Self {
             search,
             in_stop,
+            searched: false,
             positions: Vec::new(),
         })
     }
@@ -55,17 +58,20 @@ impl<'a> Vigil<'a> {
         if !self.in_stop {
             return Ok(());
         }
-        self.search
-            .run_in_stop(&self.positions)
-            .map_err(|error| Veto {
-                again: matches!(error, Error::Dormant(DormantError::Held { .. })),
-                error: Box::new(error),
-            })
+        let searched = self.search.run_in_stop(&self.positions);
+        self.searched = searched.map_err(|error| Veto {
+            again: matches!(error, Error::Dormant(DormantError::Held { .. })),
+            error: Box::new(error),
+        })?;
+        Ok(())
     }
 
     /// To be called when the switch was made and the target runs again.
     pub(super) fn after(&mut self) -> Result<(), Error> {
-        self.search.run(Some(&self.positions))
+        match self.searched {
+            true => Ok(()),
+            false => self.search.run(Some(&self.positions)),
+        }
     }
 }
 

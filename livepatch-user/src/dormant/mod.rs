@@ -23,15 +23,13 @@ mod zones;
 pub(crate) use zones::Position;
 
 use crate::error::Error;
-use crate::memory::Memory;
 use crate::process::Pid;
 use crate::retire::{AddressRange, Found, Incomplete, Source, guard, total};
 use crate::session::Session;
 use crate::sys::pagescan::PageRun;
-use crate::unwind::{AddressSpace, ForbiddenRange, LONGEST_CALL, StackCheck};
+use crate::unwind::{AddressSpace, ForbiddenRange, StackCheck};
 use contexts::{Context, Contexts};
 use livepatch_bundle::RunAddr;
-use livepatch_match::calls_at;
 use std::fmt;
 use thiserror::Error;
 use words::Words;
@@ -173,28 +171,28 @@ impl<'a> Search<'a> {
     /// # Errors
     /// [`Error::Dormant`].
     pub(crate) fn run(&mut self, threads: Option<&[Position]>) -> Result<(), Error> {
-        self.search(threads, u64::MAX)
+        self.search(threads, u64::MAX).map(drop)
     }
 
-    /// Searches within the stop, unless there is too much memory.
+    /// Searches within the stop; false if it did not, since there is too much memory.
     ///
     /// # Errors
     /// [`Error::Dormant`].
-    pub(crate) fn run_in_stop(&mut self, threads: &[Position]) -> Result<(), Error> {
+    pub(crate) fn run_in_stop(&mut self, threads: &[Position]) -> Result<bool, Error> {
         self.search(Some(threads), MOST_IN_STOP)
     }
 
-    fn search(&mut self, threads: Option<&[Position]>, most: u64) -> Result<(), Error> {
+    fn search(&mut self, threads: Option<&[Position]>, most: u64) -> Result<bool, Error> {
         let pid = self.session.pid();
         let failed = |source| Error::Dormant(DormantError::Unknown { pid, source });
         let source = Source::open(&self.session.memory, &[]).map_err(failed)?;
         let runs = source.populated().map_err(failed)?;
         if total(&runs) > most {
-            return Ok(());
+            return Ok(false);
         }
         let found = self.find(&source, &runs, threads);
         match found.is_empty() {
-            true => Ok(()),
+            true => Ok(true),
             false => Err(Error::Dormant(DormantError::Held {
                 pid,
                 holders: Holders(found),
@@ -241,14 +239,8 @@ impl<'a> Search<'a> {
 
     /// Behind a call. The first address of a function is what pointers to it hold.
     fn is_return_address(&self, value: RunAddr) -> bool {
-        let before = value.offset(-(LONGEST_CALL as i64));
         let is_entry = self.code.iter().any(|range| range.start == value);
-        !is_entry
-            && self
-                .session
-                .memory
-                .read_vec(before, LONGEST_CALL)
-                .is_ok_and(|before| calls_at(&before))
+        !is_entry && self.check.is_return_address(value, self.space)
     }
 }
 

@@ -2,13 +2,10 @@
 
 use crate::memory::Memory;
 use crate::process::{Mapping, find_mapping};
+use crate::retire::{CONTROL_BLOCK, RED_ZONE, is_guarded};
 use livepatch_bundle::RunAddr;
 use std::collections::HashMap;
 
-/// Below the stack pointer a function may use these bytes (psABI 3.2.2).
-const RED_ZONE: i64 = 128;
-/// How far below the end of its mapping a thread's control block is at most.
-const CONTROL_BLOCK: u64 = 16 << 10;
 /// `tcbhead_t::self` of glibc; `tcbhead_t::tcb`, at 0, has the same value.
 const SELF: i64 = 16;
 /// Control blocks are aligned so.
@@ -128,7 +125,7 @@ impl<'a> Zones<'a> {
     /// The control block at the end of a mapping that a C library made for a thread: its stack is below, and a guard below that.
     fn control_block(&self, mapping: &Mapping) -> Option<RunAddr> {
         let private = mapping.write && !mapping.shared && mapping.inode == 0;
-        if !private || !self.is_guarded(mapping) {
+        if !private || !is_guarded(self.maps, mapping) {
             return None;
         }
         let lowest = RunAddr(
@@ -160,16 +157,6 @@ impl<'a> Zones<'a> {
         let mut places = (0..bytes.len()).step_by(ALIGNMENT);
         let at = places.find(is_block)?;
         Some(RunAddr(start.0 + at as u64))
-    }
-
-    fn is_guarded(&self, mapping: &Mapping) -> bool {
-        let index = self
-            .maps
-            .partition_point(|other| other.start < mapping.start);
-        let below = index.checked_sub(1).and_then(|below| self.maps.get(below));
-        below.is_some_and(|below| {
-            below.end == mapping.start && !below.read && !below.write && !below.execute
-        })
     }
 }
 

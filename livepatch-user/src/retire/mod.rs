@@ -45,6 +45,7 @@ pub use outcome::{Holder, Incomplete, Outcome, Place};
 pub(crate) use search::guard;
 pub use search::{Limits, PatchAddresses, Search, Summary};
 pub(crate) use source::{Source, total};
+pub(crate) use stacks::{CONTROL_BLOCK, RED_ZONE, is_guarded};
 pub use tracking::{RemoteSyscall, Tracking};
 
 use livepatch_bundle::RunAddr;

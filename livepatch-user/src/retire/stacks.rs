@@ -29,8 +29,9 @@ use livepatch_bundle::RunAddr;
 use livepatch_match::calls_at;
 
 /// How far below the end of its mapping a thread's control block is at most.
-const CONTROL_BLOCK: u64 = 16 << 10;
-const RED_ZONE: i64 = 128;
+pub(crate) const CONTROL_BLOCK: u64 = 16 << 10;
+/// Below the stack pointer a function may use these bytes.
+pub(crate) const RED_ZONE: i64 = 128;
 
 /// What is known of a thread's stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,12 +79,15 @@ fn own_stack<'m>(thread: &ThreadState, maps: &'m [Mapping]) -> Option<&'m Mappin
     if mapping.is_named("[stack]") {
         return Some(mapping);
     }
-    let guarded =
-        below(maps, mapping).is_some_and(|guard| !guard.read && !guard.write && !guard.execute);
     let block = RunAddr(thread.registers.fs_base);
     let at_the_end = mapping.contains(block) && mapping.end.0 - block.0 <= CONTROL_BLOCK;
     let private = mapping.write && !mapping.shared && mapping.inode == 0;
-    (guarded && at_the_end && private).then_some(mapping)
+    (is_guarded(maps, mapping) && at_the_end && private).then_some(mapping)
+}
+
+/// Whether a mapping without any rights lies right below.
+pub(crate) fn is_guarded(maps: &[Mapping], mapping: &Mapping) -> bool {
+    below(maps, mapping).is_some_and(|guard| !guard.read && !guard.write && !guard.execute)
 }
 
 /// The mapping that ends where this one starts.
