@@ -139,6 +139,30 @@ fn a_module_for_the_kernel_comes_out() {
 }
 
 #[test]
+fn a_kernel_without_livepatch_gets_a_plain_module() {
+    let bench = Bench::of(SOURCE);
+    let mut kernel = Vmlinux::default();
+    kernel.others.retain(|one| one.0 != "klp_enable_patch");
+    kernel.types.retain(|one| !one.0.starts_with("klp_"));
+    let run = bench.with(&kernel);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let (bytes, _) = contents(&bench.output());
+    let file = object::File::parse(&bytes[..]).expect("an ELF file");
+    let modinfo = file.section_by_name(".modinfo").expect("there");
+    let modinfo = String::from_utf8_lossy(modinfo.data().expect("contents")).into_owned();
+    assert!(!modinfo.contains("livepatch=Y"), "{modinfo}");
+    let has = |name: &str| file.symbols().any(|symbol| symbol.name() == Ok(name));
+    assert!(has(".klp.sym.vmlinux.hidden,0") && !has("init_module"));
+    assert!(file.section_by_name(".data.livepatch").is_none());
+    std::fs::remove_file(bench.output()).expect("written");
+    let run = bench.make(&kernel.release, &["--replace"]);
+    assert_eq!(run.status, 1);
+    let text = "(CONFIG_LIVEPATCH), which `--replace` needs";
+    assert!(run.stderr.contains(text), "{}", run.stderr);
+    assert!(!bench.output().exists());
+}
+
+#[test]
 fn two_runs_write_the_same_bytes() {
     let bench = Bench::of(SOURCE);
     bench.with(&Vmlinux::default());
@@ -174,11 +198,6 @@ fn what_a_kernel_lacks_is_told_and_nothing_written() {
         ..Vmlinux::default()
     };
     let cases = [
-        (
-            lacks("klp_enable_patch"),
-            1,
-            "was built without livepatch support",
-        ),
         (
             lacks("hidden"),
             4,

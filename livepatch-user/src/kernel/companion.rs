@@ -3,6 +3,7 @@
 use super::check::{Fit, Kpatch};
 use super::elf::Module;
 use super::load::with_module;
+use super::plain::{filled_in, unexported};
 use super::running::Running;
 use super::{KernelError, Misfit};
 use crate::plan::Problems;
@@ -51,7 +52,8 @@ pub fn apply(
         return Err(misfit(&why));
     }
     let functions = manifest.objects.iter().map(|object| object.functions.len());
-    if module.code_references() != Some(functions.sum()) {
+    let told = module.code_references();
+    if told != Some(functions.sum()) && told != Some(0) {
         return Err(misfit(
             "cannot do what has hooks, which only the kernel's livepatch core calls",
         ));
@@ -60,12 +62,30 @@ pub fn apply(
     let inert = module
         .inert()
         .map_err(|why| misfit(&format!("cannot make use of the module: {why}")))?;
+    let inert = if running.has_livepatch() {
+        inert
+    } else {
+        let module = Module::parse(&inert).map_err(|_| misfit("cannot read the module"))?;
+        without_core(&module, running, &misfit)?
+    };
     with_module(&inert, &manifest.module, || {
         let new: HashSet<&str> = fit.functions.iter().map(|one| one.new.as_str()).collect();
         let symbols = running.symbols(&|name| new.contains(name) || name.ends_with(SPLIT_OFF))?;
         let text = request(patch, fit, &module, &symbols, timeout)?;
         command(device, &text)
     })
+}
+
+/// The module with what the kernel's livepatch core would fill in.
+fn without_core(
+    module: &Module<'_>,
+    running: &Running,
+    misfit: &dyn Fn(&str) -> KernelError,
+) -> Result<Vec<u8>, KernelError> {
+    let wanted = unexported(module).map_err(|why| misfit(&why))?;
+    let names: HashSet<&str> = wanted.iter().map(|one| one.name.as_str()).collect();
+    let symbols = running.symbols(&|name| names.contains(name))?;
+    filled_in(module, &wanted, &symbols).map_err(|why| misfit(&why))
 }
 
 /// Leads the functions back to old code.

@@ -30,9 +30,9 @@ const INFO: Range<usize> = 8..16;
 /// A module file.
 #[derive(Debug)]
 pub struct Module<'a> {
-    bytes: &'a [u8],
-    sections: SectionTable<'a, FileHeader64<LE>>,
-    symbols: SymbolTable<'a, FileHeader64<LE>>,
+    pub(super) bytes: &'a [u8],
+    pub(super) sections: SectionTable<'a, FileHeader64<LE>>,
+    pub(super) symbols: SymbolTable<'a, FileHeader64<LE>>,
 }
 
 impl<'a> Module<'a> {
@@ -81,10 +81,13 @@ impl<'a> Module<'a> {
     }
 
     /// How many references to code the livepatch core is given: more than new functions are call-backs. `None` when that
-    /// cannot be told.
+    /// cannot be told. A module for a kernel without that core has none.
     #[must_use]
     pub fn code_references(&self) -> Option<usize> {
         let mut count = 0;
+        if self.section(LIVEPATCH_DATA).is_none() {
+            return Some(0);
+        }
         for relocation in self.relocations(LIVEPATCH_DATA)? {
             let index = SymbolIndex(relocation.r_sym(LE, false) as usize);
             let symbol = self.symbols.symbol(index).ok()?;
@@ -114,12 +117,14 @@ impl<'a> Module<'a> {
     /// # Errors
     /// When it is not laid out as a module.
     pub fn inert(&self) -> Result<Vec<u8>, &'static str> {
-        let range = self
-            .init_relocations()
-            .ok_or("it has no init function where a module has it")?;
         let mut bytes = self.bytes.to_vec();
+        let range = match self.section(THIS_MODULE) {
+            Some(section) => self.init_relocations(section),
+            // For a kernel without livepatch core, which has nothing to call.
+            None => Some(0..0),
+        };
         let relocations = bytes
-            .get_mut(range)
+            .get_mut(range.ok_or("it has no init function where a module has it")?)
             .ok_or("its relocations are out of range")?;
         for relocation in relocations.chunks_exact_mut(RELA) {
             relocation[INFO].copy_from_slice(&u64::from(R_X86_64_NONE.0).to_le_bytes());
@@ -129,8 +134,7 @@ impl<'a> Module<'a> {
     }
 
     /// The bytes of the relocations of `struct module`, which must be those of its two functions.
-    fn init_relocations(&self) -> Option<Range<usize>> {
-        let section = self.section(THIS_MODULE)?;
+    fn init_relocations(&self, section: &SectionHeader64<LE>) -> Option<Range<usize>> {
         let relocations = self.relocations(THIS_MODULE)?;
         let mut symbols = relocations
             .iter()
@@ -141,6 +145,7 @@ impl<'a> Module<'a> {
         let end = start.checked_add(usize::try_from(size).ok()?)?;
         (all_known && !relocations.is_empty()).then_some(start..end)
     }
+
     /// Whether a symbol is a function that runs when a module is loaded or unloaded, or the section of such.
     fn leads_to_init_or_exit(&self, index: SymbolIndex) -> Option<bool> {
         let symbol = self.symbols.symbol(index).ok()?;

@@ -232,6 +232,7 @@ impl KernelError {
             ),
             Self::Misfit { reasons, .. } => reasons.0.iter().find_map(|reason| match reason {
                 Misfit::Unsigned(_) => Some("sign it with a key that the kernel trusts: `/usr/src/linux-headers-$(uname -r)/scripts/sign-file`".into()),
+                Misfit::NoLivepatch => Some("the companion module can do without: `--atomic`".into()),
                 Misfit::Release { .. } | Misfit::BuildId { .. } | Misfit::NoRelease => {
                     Some("make it for this kernel: `patchgen --kernel $(uname -r) old.o new.o -o fix.kpatch`".into())
                 }

@@ -47,9 +47,16 @@ pub enum KernelPatchError {
     /// The kernel does not tell what is needed.
     #[error(transparent)]
     Kernel(#[from] KernelError),
-    /// The kernel has no livepatch core.
-    #[error("kernel `{0}` was built without livepatch support (CONFIG_LIVEPATCH)")]
-    NoLivepatch(String),
+    /// The kernel has no livepatch core, and the patch needs it.
+    #[error(
+        "kernel `{release}` was built without livepatch support (CONFIG_LIVEPATCH), which {what}"
+    )]
+    NoLivepatch {
+        /// The kernel.
+        release: String,
+        /// What needs it.
+        what: &'static str,
+    },
     /// A CRC is missing.
     #[error("`Module.symvers` of kernel `{release}` has no CRC for `{}`", .names.join("`, `"))]
     NoCrc {
@@ -105,9 +112,6 @@ pub fn generate_kernel(
     options: &KernelOptions,
     target: Option<&Target>,
 ) -> Result<KernelOutcome, KernelPatchError> {
-    if let Some(target) = target {
-        usable(&target.kernel)?;
-    }
     let units: Vec<Unit<'_>> = pairs
         .par_iter()
         .map(|pair| Ok(Unit::new(generate::read_by(pair, read_kernel)?)))
@@ -140,6 +144,10 @@ pub fn generate_kernel(
         }
     };
     if let Some(target) = target {
+        if let Some(what) = lacks_core(&code, &manifest, &target.kernel) {
+            let release = target.kernel.release.clone();
+            return Err(KernelPatchError::NoLivepatch { release, what });
+        }
         finish(&mut file, &code, &manifest, &target.kernel)?;
     }
     let shape = Shape {
@@ -157,12 +165,29 @@ fn refused(mut refusals: Vec<Refusal>) -> KernelOutcome {
     KernelOutcome::Refused(refusals)
 }
 
-/// Whether livepatches can be loaded into the kernel.
-fn usable(kernel: &Kernel) -> Result<(), KernelPatchError> {
-    let known = kernel.symbols.named("klp_enable_patch", None).next();
-    match known {
-        Some(_) => Ok(()),
-        None => Err(KernelPatchError::NoLivepatch(kernel.release.clone())),
+/// Whether the kernel has a livepatch core. Without one a patch is a plain module, which the companion leads the kernel to.
+fn has_core(kernel: &Kernel) -> bool {
+    kernel
+        .symbols
+        .named("klp_enable_patch", None)
+        .next()
+        .is_some()
+}
+
+/// What the patch asks of a livepatch core that the kernel does not have.
+fn lacks_core(
+    code: &Code<'_, '_>,
+    manifest: &KernelManifest,
+    kernel: &Kernel,
+) -> Option<&'static str> {
+    if has_core(kernel) {
+        None
+    } else if manifest.replace {
+        Some("`--replace` needs")
+    } else if !code.closure.hooks.is_empty() {
+        Some("hooks need")
+    } else {
+        None
     }
 }
 
@@ -216,6 +241,7 @@ fn finish(
             .into_iter()
             .collect(),
         orc: orc(code),
+        has_core: has_core(kernel),
     };
     module::add(file, &livepatch, kernel)?;
     let modversions = kernel.vermagic.contains("modversions");

@@ -24,7 +24,7 @@ pub(super) struct Replaced {
     pub place: (Sec, u64),
 }
 
-/// What the livepatch core is told.
+/// What the livepatch core and the module loader are told.
 pub(super) struct Livepatch<'l> {
     /// The module's name.
     pub module: &'l str,
@@ -41,11 +41,12 @@ pub(super) struct Livepatch<'l> {
     pub namespaces: Vec<&'l str>,
     /// Records of `.orc_unwind` for code that has nothing on the stack, and for what is behind code.
     pub orc: Option<(Vec<u8>, Vec<u8>)>,
+    /// Whether the kernel has a livepatch core. Without it the module has neither its structures nor functions of its own to be called.
+    pub has_core: bool,
 }
 
-/// Layouts of the structures that are written.
+/// Layouts of the livepatch core's structures.
 struct Layouts {
-    module: Layout,
     patch: Layout,
     object: Layout,
     func: Layout,
@@ -54,16 +55,9 @@ struct Layouts {
 
 impl Layouts {
     fn of(kernel: &Kernel) -> Result<Self, KernelError> {
-        let names = [
-            "module",
-            "klp_patch",
-            "klp_object",
-            "klp_func",
-            "klp_callbacks",
-        ];
-        let [module, patch, object, func, callbacks] = kernel.layouts(names)?;
+        let names = ["klp_patch", "klp_object", "klp_func", "klp_callbacks"];
+        let [patch, object, func, callbacks] = kernel.layouts(names)?;
         Ok(Self {
-            module,
             patch,
             object,
             func,
@@ -81,19 +75,20 @@ pub(super) fn add(
     livepatch: &Livepatch<'_>,
     kernel: &Kernel,
 ) -> Result<(), KernelError> {
-    let layouts = Layouts::of(kernel)?;
-    let this = file.section(".gnu.linkonce.this_module", writable(64));
-    let patch = structures(file, livepatch, &layouts, this).map_err(|source| KernelError::Btf {
+    let [module] = kernel.layouts(["module"])?;
+    let malformed = |source| KernelError::Btf {
         release: kernel.release.clone(),
         source,
-    })?;
-    let (init, exit) = functions(file, livepatch, kernel, patch);
-    this_module(file, livepatch, &layouts.module, (this, init, exit)).map_err(|source| {
-        KernelError::Btf {
-            release: kernel.release.clone(),
-            source,
-        }
-    })?;
+    };
+    let this = file.section(".gnu.linkonce.this_module", writable(64));
+    let entries = if livepatch.has_core {
+        let layouts = Layouts::of(kernel)?;
+        let patch = structures(file, livepatch, &layouts, this).map_err(malformed)?;
+        Some(functions(file, livepatch, kernel, patch))
+    } else {
+        None
+    };
+    this_module(file, livepatch, &module, (this, entries)).map_err(malformed)?;
     information(file, livepatch, kernel);
     Ok(())
 }
@@ -179,13 +174,16 @@ fn string(file: &mut File, section: Sec, text: &str) -> u64 {
     file.append(section, 1, &bytes)
 }
 
+/// Where the functions are that the module loader calls: when the module comes, and when it goes.
+type Entries = ((Sec, u64), (Sec, u64));
+
 /// The functions that the module loader calls; returns where they are.
 fn functions(
     file: &mut File,
     livepatch: &Livepatch<'_>,
     kernel: &Kernel,
     (patch, offset): (Sec, u64),
-) -> ((Sec, u64), (Sec, u64)) {
+) -> Entries {
     #[rustfmt::skip]
     const INIT: [u8; 16] = [0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0xc7, 0xc7, 0, 0, 0, 0, 0xe9, 0, 0, 0, 0];
     const THROUGH_THUNK: [u8; 9] = [0xf3, 0x0f, 0x1e, 0xfa, 0xe9, 0, 0, 0, 0];
@@ -271,7 +269,7 @@ fn this_module(
     file: &mut File,
     livepatch: &Livepatch<'_>,
     layout: &Layout,
-    (section, init, exit): (Sec, (Sec, u64), (Sec, u64)),
+    (section, entries): (Sec, Option<Entries>),
 ) -> BtfResult<()> {
     let mut data = vec![0; layout.size as usize];
     let name = layout.offset("name")? as usize;
@@ -285,14 +283,20 @@ fn this_module(
         layout.size,
         true,
     );
-    pointer(file, section, layout.offset("init")?, init);
-    pointer(file, section, layout.offset("exit")?, exit);
+    if let Some((init, exit)) = entries {
+        pointer(file, section, layout.offset("init")?, init);
+        pointer(file, section, layout.offset("exit")?, exit);
+    }
     Ok(())
 }
 
 /// `.modinfo`, and `__versions` with the CRCs of all that is imported.
 fn information(file: &mut File, livepatch: &Livepatch<'_>, kernel: &Kernel) {
-    let mut text = String::from("license=GPL\0livepatch=Y\0retpoline=Y\0");
+    let mut text = String::from("license=GPL\0retpoline=Y\0");
+    if livepatch.has_core {
+        // Kernels without it do not take a module that says so.
+        text.push_str("livepatch=Y\0");
+    }
     if !livepatch.description.is_empty() {
         let _ = write!(text, "description={}\0", livepatch.description);
     }

@@ -17,11 +17,18 @@ impl Kernel {
         self.kpatch_of(name, &patch, arguments)
     }
 
-    /// Makes the `.kpatch` of what changed in a file of the source from this kernel to a newer one.
+    /// Makes the `.kpatch` of what changed in a file of the source from this kernel to a newer one: of the changes (the
+    /// hunks of `diff -u`) that have this text in them, or of all if it is empty.
     ///
     /// # Errors
     /// As [`Self::kpatch`].
-    pub fn kpatch_of_change(&self, name: &str, newer: &Self, file: &str) -> Result<PathBuf> {
+    pub fn kpatch_of_change(
+        &self,
+        name: &str,
+        newer: &Self,
+        file: &str,
+        text: &str,
+    ) -> Result<PathBuf> {
         let diff = Command::new("diff")
             .args([
                 "-u",
@@ -33,7 +40,8 @@ impl Kernel {
             .args([self.source()?.join(file), newer.source()?.join(file)])
             .output()?;
         let patch = tempfile::NamedTempFile::new()?;
-        fs::write(patch.path(), diff.stdout)?;
+        let all = String::from_utf8_lossy(&diff.stdout);
+        fs::write(patch.path(), with_text(&all, text))?;
         self.kpatch_of(name, patch.path(), &[])
     }
 
@@ -92,5 +100,32 @@ impl Kernel {
             self.release
         );
         Ok(source)
+    }
+}
+
+/// Those hunks of the difference of two files that have `text` in them.
+fn with_text(difference: &str, text: &str) -> String {
+    let mut hunks = Vec::new();
+    for line in difference.split_inclusive('\n') {
+        match hunks.last_mut() {
+            Some(last) if !line.starts_with("@@ ") => *last += line,
+            _ => hunks.push(line.to_owned()),
+        }
+    }
+    let (names, hunks) = hunks.split_at(hunks.len().min(1));
+    let wanted = hunks.iter().filter(|hunk| hunk.contains(text));
+    names.iter().chain(wanted).map(String::as_str).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_text;
+
+    #[test]
+    fn hunks_are_chosen_by_their_text() {
+        let difference = "--- a/f.c\n+++ b/f.c\n@@ -1 +1 @@\n-a\n+one\n@@ -9 +9 @@\n-b\n+two\n";
+        assert_eq!(with_text(difference, ""), difference);
+        let second = "--- a/f.c\n+++ b/f.c\n@@ -9 +9 @@\n-b\n+two\n";
+        assert_eq!(with_text(difference, "two"), second);
     }
 }

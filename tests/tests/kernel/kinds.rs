@@ -10,8 +10,13 @@ fn kinds(kernel: &Kernel) -> &'static [Kind] {
     &KINDS[usize::from(kernel.release.starts_with("6.12."))..]
 }
 
+/// The kind of this patch.
+pub(super) fn kind(patch: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.patch == patch)
+}
+
 /// A patch, and a question to which old and new code give different answers.
-struct Kind {
+pub(super) struct Kind {
     patch: &'static str,
     prepare: &'static str,
     ask: &'static str,
@@ -53,7 +58,8 @@ const KINDS: [Kind; 4] = [
 ];
 
 impl Kind {
-    fn add(&self, guest: &mut Guest, option: &str) {
+    /// Loads it and takes it back, with the question before, between and after.
+    pub(super) fn add(&self, guest: &mut Guest, option: &str) {
         let Self {
             patch,
             ask,

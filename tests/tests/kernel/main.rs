@@ -6,6 +6,8 @@ mod companion;
 mod fixes;
 mod kinds;
 mod load;
+mod no_livepatch;
+mod programs;
 mod stress;
 
 use anyhow::{Context, Result};

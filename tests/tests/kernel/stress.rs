@@ -2,29 +2,12 @@
 
 use super::load::{CLEAN, guest};
 use super::on_each_kernel;
+use super::programs::program;
 use anyhow::Result;
-use livepatch_tests::tools::{run, target_directory, tests_directory};
-use std::fs;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 /// How many rounds of loading and reverting, each way; `LIVEPATCH_STRESS` says otherwise.
 const ROUNDS: u32 = 1;
-
-/// The program that makes the load.
-fn crowd() -> Result<PathBuf> {
-    let directory = target_directory().join("qemu-programs");
-    fs::create_dir_all(&directory)?;
-    let program = directory.join("crowd");
-    let mut compiler = Command::new("gcc");
-    compiler
-        .args(["-O2", "-static", "-pthread", "-o"])
-        .arg(&program);
-    compiler.arg(tests_directory().join("kernel/programs/crowd.c"));
-    run(&mut compiler)?.expect(0)?;
-    Ok(program)
-}
 
 #[test]
 #[ignore = "minutes in an emulator: `scripts/test --full`"]
@@ -36,7 +19,7 @@ fn patches_come_and_go_under_load() -> Result<()> {
     on_each_kernel(|kernel| {
         let mut guest = guest(kernel, &["version"])?;
         guest.file(&kernel.companion()?)?;
-        guest.program(&crowd()?)?;
+        guest.program(&program("crowd")?)?;
         for (name, contents) in kernel.module("dummy")? {
             guest.bytes(&format!("modules/{name}.ko"), &contents);
         }
