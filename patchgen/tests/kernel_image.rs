@@ -316,6 +316,15 @@ fn another_release_and_missing_files_are_told() {
     );
     let module = bench.make("6.1.0-test", &["--module", "absent"]);
     assert_eq!(module.status, 1, "{}", module.stderr);
+    std::fs::remove_file(&symvers).expect("there");
+    let none = bench.make("6.1.0-test", &[]);
+    let text = "no `Module.symvers` of kernel `6.1.0-test`";
+    assert!(
+        none.status == 1 && none.stderr.contains(text),
+        "{}",
+        none.stderr
+    );
+    assert!(!bench.output().exists());
     std::fs::write(&symvers, "0x1\tvalue\n").expect("writable");
     let malformed = bench.make("6.1.0-test", &[]);
     assert!(
@@ -334,6 +343,28 @@ fn another_release_and_missing_files_are_told() {
         "{}",
         symvers.stderr
     );
+}
+
+#[test]
+fn an_image_without_types_is_told() {
+    let bench = Bench::of(SOURCE);
+    let kernel = Vmlinux::default();
+    kernel.install(bench.directory.path(), &bench.objects());
+    let mut image = std::fs::read(bench.image(&kernel)).expect("written");
+    let name = image
+        .windows(6)
+        .rposition(|name| name == b".BTF\0\0" || name == b"\0.BTF\0");
+    let name = name.expect("the image has types");
+    image[name + 3] = b'X';
+    std::fs::write(bench.image(&kernel), &image).expect("writable");
+    let run = bench.make(&kernel.release, &[]);
+    let text = "the image has none";
+    assert!(
+        run.status == 1 && run.stderr.contains(text),
+        "{}",
+        run.stderr
+    );
+    assert!(!bench.output().exists());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::elf::Module;
 use super::kcore::Kcore;
+use super::pieces::{Piece, SPLIT_OFF, pieces};
 use super::prove::difference;
 use super::running::Running;
 use super::{KernelError, Misfit};
@@ -64,6 +65,8 @@ pub struct Fit {
     pub functions: Vec<Proved>,
     /// Modules that are not loaded: they are patched when they come.
     pub later: Vec<String>,
+    /// Code that the compiler split off the functions: a task in it is in the function.
+    pub pieces: Vec<Piece>,
 }
 
 /// Checks a patch against the running kernel.
@@ -162,7 +165,8 @@ fn prove_all(
 ) -> Result<(Fit, Vec<Misfit>), KernelError> {
     let functions = manifest.objects.iter().flat_map(|object| &object.functions);
     let names: HashSet<&str> = functions.map(|function| function.name.as_str()).collect();
-    let symbols = running.symbols(&|name| names.contains(name))?;
+    let wanted = |name: &str| names.contains(name) || name.ends_with(SPLIT_OFF);
+    let symbols = running.symbols(&wanted)?;
     let memory = Kcore::open(&running.memory()).map_err(|source| KernelError::Read {
         path: running.memory(),
         source,
@@ -178,7 +182,11 @@ fn prove_all(
             match prove(object, function, &symbols, &|address, length| {
                 memory.read(address, length)
             }) {
-                Ok(proved) => fit.functions.push(proved),
+                Ok(proved) => {
+                    fit.pieces
+                        .extend(pieces(&symbols, &proved.object, &proved.name));
+                    fit.functions.push(proved);
+                }
                 Err(misfit) => misfits.push(misfit),
             }
         }

@@ -7,8 +7,6 @@ use super::plain::{filled_in, unexported};
 use super::running::Running;
 use super::{KernelError, Misfit};
 use crate::plan::Problems;
-use livepatch_bundle::LinkAddr;
-use livepatch_kernel::{Kallsyms, KernelSymbol};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -17,10 +15,6 @@ use std::time::Duration;
 
 /// Where commands are written to.
 const DEVICE: &str = "/dev/livepatch_kmod";
-/// What the compiler adds to the name of a function for the part of it that it splits off.
-const SPLIT_OFF: &str = ".cold";
-/// No function is larger for the companion, in bytes.
-const MAX_SIZE: u64 = 1 << 20;
 
 /// Loads the patch's module without running anything of it, and leads the functions to its code.
 ///
@@ -69,9 +63,7 @@ pub fn apply(
         without_core(&module, running, &misfit)?
     };
     with_module(&inert, &manifest.module, || {
-        let new: HashSet<&str> = fit.functions.iter().map(|one| one.new.as_str()).collect();
-        let symbols = running.symbols(&|name| new.contains(name) || name.ends_with(SPLIT_OFF))?;
-        let text = request(patch, fit, &module, &symbols, timeout)?;
+        let text = request(patch, fit, &module, running, timeout)?;
         command(device, &text)
     })
 }
@@ -107,7 +99,7 @@ fn request(
     patch: &Kpatch,
     fit: &Fit,
     module: &Module<'_>,
-    symbols: &Kallsyms,
+    running: &Running,
     timeout: Duration,
 ) -> Result<String, KernelError> {
     let manifest = &patch.manifest;
@@ -122,42 +114,27 @@ fn request(
         timeout.as_millis()
     );
     for function in &fit.functions {
-        let mut places = symbols.named(&function.new, Some(&manifest.module));
-        let (place, size) = (places.next(), module.function(&function.new));
-        let (Some(place), Some(size), None) = (place, size, places.next()) else {
-            return Err(lacks(&function.new));
-        };
-        let (old, new) = (function.address, place.address);
+        let found = module.function(&function.new);
+        let place = found.and_then(|new| {
+            let section = running.section(&manifest.module, new.section)?;
+            Some((section.checked_add(new.offset)?, new.size))
+        });
+        let (new, size) = place.ok_or_else(|| lacks(&function.new))?;
         let _ = writeln!(
             text,
-            "function {old:x} {:x} {new:x} {size:x} {}",
-            function.size, function.name
+            "function {:x} {:x} {new:x} {size:x} {}",
+            function.address, function.size, function.name
         );
-        for piece in pieces(symbols, &function.name, &function.object) {
-            // At least as long as the piece is: what lies next of its kind.
-            let end = symbols.next_address(LinkAddr(piece.address));
-            let size = end.map_or(1, |end| end.0.saturating_sub(piece.address));
-            let _ = writeln!(
-                text,
-                "busy {:x} {:x} {}",
-                piece.address,
-                size.clamp(1, MAX_SIZE),
-                function.name
-            );
-        }
+    }
+    for piece in &fit.pieces {
+        let _ = writeln!(
+            text,
+            "busy {:x} {:x} {}",
+            piece.address, piece.size, piece.name
+        );
     }
     text.push_str("end\n");
     Ok(text)
-}
-
-/// Code that the compiler split off a function. A task in it is in the function.
-fn pieces<'k>(
-    symbols: &'k Kallsyms,
-    name: &str,
-    object: &'k str,
-) -> impl Iterator<Item = &'k KernelSymbol> + use<'k> {
-    let module = (object != livepatch_bundle::VMLINUX).then_some(object);
-    symbols.named(&format!("{name}{SPLIT_OFF}"), module)
 }
 
 fn command(mut device: File, text: &str) -> Result<(), KernelError> {

@@ -35,6 +35,17 @@ pub struct Module<'a> {
     pub(super) symbols: SymbolTable<'a, FileHeader64<LE>>,
 }
 
+/// Where a function is in a module's file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Function<'a> {
+    /// The name of its section.
+    pub section: &'a [u8],
+    /// Where it is in the section, in bytes.
+    pub offset: u64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
 impl<'a> Module<'a> {
     /// Reads the headers and symbols.
     ///
@@ -51,16 +62,25 @@ impl<'a> Module<'a> {
         })
     }
 
-    /// The size of a function that the module defines, in bytes.
+    /// A function that the module defines; `None` when there is none of this name, or several.
     #[must_use]
-    pub fn function(&self, name: &str) -> Option<u64> {
-        let symbols = self.symbols.iter();
-        let mut found = symbols.filter(|symbol| {
+    pub fn function(&self, name: &str) -> Option<Function<'a>> {
+        let symbols = self.symbols.enumerate();
+        let mut found = symbols.filter(|(_, symbol)| {
             let defined = symbol.st_type() == object::elf::STT_FUNC && !symbol.is_undefined(LE);
             defined && self.symbols.symbol_name(LE, symbol) == Ok(name.as_bytes())
         });
-        let symbol: &Sym64<LE> = found.next()?;
-        found.next().is_none().then(|| symbol.st_size(LE))
+        let (index, symbol): (_, &Sym64<LE>) = found.next()?;
+        if found.next().is_some() {
+            return None;
+        }
+        let section = self.symbols.symbol_section(LE, symbol, index).ok()??;
+        let section = self.sections.section(section).ok()?;
+        Some(Function {
+            section: self.sections.section_name(LE, section).ok()?,
+            offset: symbol.st_value(LE),
+            size: symbol.st_size(LE),
+        })
     }
 
     /// The modules whose insides the code refers to: their references are filled in by the kernel's livepatch code only.

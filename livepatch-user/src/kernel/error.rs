@@ -227,6 +227,12 @@ impl KernelError {
             Self::Busy { .. } => Some(
                 "try again, wait for as long as it takes with `--wait`, or end the tasks; `--force` switches them where they stand".into(),
             ),
+            Self::Insert {
+                errno: Errno::ENOKEY | Errno::EKEYREJECTED,
+                ..
+            } => Some(
+                "sign it with a key that the kernel trusts, or have the kernel trust the key (`mokutil --import`)".into(),
+            ),
             Self::NoCompanion(_) => Some(
                 "build livepatch-kmod for this kernel (`dkms install livepatch-kmod/0.1.0`) and load it with `modprobe livepatch_kmod`".into(),
             ),

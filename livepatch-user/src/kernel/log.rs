@@ -25,7 +25,7 @@ impl Log {
         )
     }
 
-    /// The lines since then that name the module.
+    /// The lines since then that name the module, or say why one is not taken without naming it.
     pub(super) fn about(&mut self, module: &str) -> Vec<String> {
         let Some(file) = &mut self.0 else {
             return Vec::new();
@@ -35,7 +35,8 @@ impl Log {
         // Each read is one record; the end is EAGAIN.
         while let Ok(length) = file.read(&mut record) {
             let text = String::from_utf8_lossy(&record[..length]);
-            if let Some(line) = message(&text).filter(|line| line.contains(module))
+            if let Some(line) =
+                message(&text).filter(|line| line.contains(module) || is_about_a_key(line))
                 && lines.len() < MAX_LINES
             {
                 lines.push(line.to_owned());
@@ -43,6 +44,11 @@ impl Log {
         }
         lines
     }
+}
+
+/// `Loading of module with unavailable key is rejected`, in the kernel's `module_sig_check()`.
+fn is_about_a_key(line: &str) -> bool {
+    line.starts_with("Loading of ") && line.ends_with(" is rejected")
 }
 
 /// The message of a record: `4,1234,5678,-;message`, and lines with details that begin with a blank.
@@ -64,5 +70,7 @@ mod tests {
             Some("fix: disagrees about version of symbol printk")
         );
         assert_eq!(message("no record"), None);
+        assert!(is_about_a_key("Loading of unsigned module is rejected"));
+        assert!(!is_about_a_key("is rejected"));
     }
 }

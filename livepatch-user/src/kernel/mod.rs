@@ -14,6 +14,7 @@ pub mod list;
 pub mod load;
 mod log;
 pub mod persist;
+pub mod pieces;
 pub mod plain;
 pub mod prove;
 pub mod report;

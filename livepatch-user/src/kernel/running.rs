@@ -95,6 +95,20 @@ impl Running {
                 .exists()
     }
 
+    /// Where a section of a loaded module lies; `None` when the kernel does not tell.
+    #[must_use]
+    pub fn section(&self, module: &str, section: &[u8]) -> Option<u64> {
+        let name = std::str::from_utf8(section).ok()?;
+        let directory = self.sys.join("module").join(module).join("sections");
+        // A name out of a file must not lead elsewhere.
+        let plain = !name.contains('/') && name != "." && name != "..";
+        let text = fs::read_to_string(directory.join(name))
+            .ok()
+            .filter(|_| plain)?;
+        let address = u64::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok();
+        address.filter(|address| *address != 0)
+    }
+
     /// Why modules must be signed; `None` if they need not be.
     #[must_use]
     pub fn enforcement(&self) -> Option<String> {
@@ -200,6 +214,32 @@ mod tests {
         let found = running(&directory).build_id(VMLINUX).expect("readable");
         assert_eq!(found, BuildId::new(&[0xab, 0xcd]));
         assert_eq!(running(&directory).build_id("nfsd").expect("absent"), None);
+    }
+
+    #[test]
+    fn a_section_of_a_module_is_found() {
+        let directory = TempDir::new().expect("a temporary directory");
+        write(
+            &directory,
+            "sys/module/m/sections/.text.f",
+            b"0xffffffffc0001000\n",
+        );
+        write(
+            &directory,
+            "sys/module/m/sections/.hidden",
+            b"0x0000000000000000\n",
+        );
+        write(
+            &directory,
+            "sys/module/m/elsewhere",
+            b"0xffffffffc0001000\n",
+        );
+        let running = running(&directory);
+        let found = running.section("m", b".text.f");
+        assert_eq!(found, Some(0xffff_ffff_c000_1000));
+        for name in [&b".hidden"[..], b".absent", b"../elsewhere", b"..", b"\xff"] {
+            assert_eq!(running.section("m", name), None);
+        }
     }
 
     #[test]

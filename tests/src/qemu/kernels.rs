@@ -89,7 +89,8 @@ impl Kernel {
         Ok(path)
     }
 
-    /// Builds a module of the tests, a directory under `tests` with a `Kbuild`, by the kernel's headers.
+    /// Builds the modules of a directory under `tests` with a `Kbuild`, by the kernel's headers; returns the one that the
+    /// directory is named after, which the others lie beside.
     ///
     /// # Errors
     /// When the compiler complains.
@@ -112,9 +113,13 @@ impl Kernel {
         make.arg(format!("M={}", place.path().display()))
             .arg("modules");
         run(&mut make)?.expect(0)?;
-        let file = Path::new(name).with_extension("ko");
-        fs::rename(place.path().join(&file), modules.join(&file))?;
-        Ok(modules.join(file))
+        for entry in fs::read_dir(place.path())? {
+            let file = entry?.path();
+            if file.extension().is_some_and(|suffix| suffix == "ko") {
+                fs::rename(&file, modules.join(file.file_name().unwrap_or_default()))?;
+            }
+        }
+        Ok(modules.join(name).with_extension("ko"))
     }
 }
 

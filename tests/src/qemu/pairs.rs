@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 impl Kernel {
     /// Makes the `.kpatch` of a patch in `tests/kernel/patches`; `arguments` are more ones for `patchgen`.
@@ -13,7 +14,15 @@ impl Kernel {
     /// # Errors
     /// When the source is missing, a compiler complains, or `patchgen` refuses.
     pub fn kpatch(&self, name: &str, arguments: &[&str]) -> Result<PathBuf> {
-        let patch = tests_directory().join(format!("kernel/patches/{name}.patch"));
+        self.kpatch_as(name, name, arguments)
+    }
+
+    /// The same under another name.
+    ///
+    /// # Errors
+    /// As [`Self::kpatch`].
+    pub fn kpatch_as(&self, name: &str, patch: &str, arguments: &[&str]) -> Result<PathBuf> {
+        let patch = tests_directory().join(format!("kernel/patches/{patch}.patch"));
         self.kpatch_of(name, &patch, arguments)
     }
 
@@ -45,6 +54,24 @@ impl Kernel {
         self.kpatch_of(name, patch.path(), &[])
     }
 
+    /// How long `patchgen` takes from a patch's objects to its `.kpatch`: each of some runs.
+    ///
+    /// # Errors
+    /// As [`Self::kpatch`].
+    pub fn kpatch_times(&self, name: &str, runs: usize) -> Result<Vec<Duration>> {
+        let patch = tests_directory().join(format!("kernel/patches/{name}.patch"));
+        let place = tempfile::tempdir()?;
+        let objects = place.path().join("objects");
+        self.kernel_objects(&patch, &objects)?.expect(0)?;
+        let made = place.path().join("fix.kpatch");
+        let times = (0..runs).map(|_| {
+            let start = Instant::now();
+            self.kpatch_of_objects(&objects, &made, &[])?.expect(0)?;
+            Ok(start.elapsed())
+        });
+        times.collect()
+    }
+
     fn kpatch_of(&self, name: &str, patch: &Path, arguments: &[&str]) -> Result<PathBuf> {
         let directory = target_directory().join("kpatches").join(&self.release);
         fs::create_dir_all(&directory)?;
@@ -52,8 +79,22 @@ impl Kernel {
         let place = tempfile::tempdir_in(fs::canonicalize(&directory)?)?;
         let objects = place.path().join("objects");
         self.kernel_objects(patch, &objects)?.expect(0)?;
-        let owner = fs::read_dir(&objects)?.next().context("no objects")??;
         let made = place.path().join(format!("{name}.kpatch"));
+        self.kpatch_of_objects(&objects, &made, arguments)?
+            .expect(0)?;
+        let kept = directory.join(format!("{name}.kpatch"));
+        fs::rename(made, &kept)?;
+        Ok(kept)
+    }
+
+    /// Runs `patchgen` on what [`Self::kernel_objects`] built.
+    fn kpatch_of_objects(
+        &self,
+        objects: &Path,
+        made: &Path,
+        arguments: &[&str],
+    ) -> Result<Finished> {
+        let owner = fs::read_dir(objects)?.next().context("no objects")??;
         let mut command: Vec<String> = vec!["--kernel".into(), self.release.clone()];
         command.extend(["--root".into(), self.root().display().to_string()]);
         if owner.file_name() != "vmlinux" {
@@ -62,13 +103,10 @@ impl Kernel {
         }
         command.extend(arguments.iter().map(ToString::to_string));
         let (old, new) = (owner.path().join("old"), owner.path().join("new"));
-        for path in [&old, &new, Path::new("-o"), &made] {
+        for path in [&old, &new, Path::new("-o"), made] {
             command.push(path.display().to_string());
         }
-        patchgen(command)?.expect(0)?;
-        let kept = directory.join(format!("{name}.kpatch"));
-        fs::rename(made, &kept)?;
-        Ok(kept)
+        patchgen(command)
     }
 
     /// Builds the objects before and after a patch.

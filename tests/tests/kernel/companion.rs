@@ -5,7 +5,7 @@ use anyhow::Result;
 use livepatch_tests::qemu::{Guest, Kernel};
 
 /// Shell functions: `address SYMBOL`, and `command` that writes its input to the device and prints the report.
-const TOOLS: &str = r#"
+pub(super) const TOOLS: &str = r#"
 address() { awk -v name="$1" '$3 == name { print $1; exit }' /proc/kallsyms; }
 command() {
     cat >/tmp/command
@@ -16,8 +16,8 @@ command() {
 }
 # apply NAME OLD SIZE NEW SIZE [DEADLINE]
 apply() {
-    printf 'apply %s handmade %s\nfunction %s %s %s %s %s\nend\n' \
-        "$1" "${6:-2000}" "$(address "$2")" "$3" "$(address "$4")" "$5" "$2" | command
+    printf 'apply %s %s %s\nfunction %s %s %s %s %s\nend\n' \
+        "$1" "${module:-handmade}" "${6:-2000}" "$(address "$2")" "$3" "$(address "$4")" "$5" "$2" | command
 }
 revert() { printf 'revert %s %s\nend\n' "$1" "${2:-2000}" | command; }
 patches() { cat /sys/kernel/livepatch_kmod/patches; }
@@ -68,6 +68,33 @@ fn the_companion_switches_functions() -> Result<()> {
         guest.step("patches").never("patch");
         guest.step("rmmod handmade && rmmod livepatch_kmod && [ ! -e /sys/kernel/livepatch_kmod ]");
         guest.run("companion").map(drop)
+    })
+}
+
+#[test]
+fn a_kprobe_reaches_what_ftrace_does_not() -> Result<()> {
+    on_each_kernel(|kernel| {
+        let mut guest = Guest::new(kernel)?;
+        guest.file(&kernel.companion()?)?;
+        guest.file(&kernel.build_module("kernel/calls")?)?;
+        guest.prelude(TOOLS);
+        guest.prelude("module=calls; called() { cat /sys/module/calls/parameters/untraced; }\n");
+        guest.step("insmod livepatch_kmod.ko && insmod calls.ko");
+        guest.step("[ $(called) = 1 ]");
+        guest
+            .step("apply fix calls_untraced 8 calls_new 8")
+            .output("done functions=1");
+        guest.step("patches").output("kprobe calls_untraced");
+        guest.step("[ $(called) = 2 ]");
+        // An optimised probe would not look where it is led.
+        guest.step("sleep 1; [ $(called) = 2 ]");
+        guest
+            .step("apply other calls_untraced 8 calls_old 8")
+            .output("error taken: ");
+        guest.step("revert fix").output("done functions=1");
+        guest.step("[ $(called) = 1 ]");
+        guest.step("rmmod calls && rmmod livepatch_kmod");
+        guest.run("companion-kprobe").map(drop)
     })
 }
 

@@ -25,13 +25,20 @@ pub(super) struct Kind {
 }
 
 /// `hidden` is for 6.1: in 6.12 the function uses a constant that only the kernel's start fills in, which is refused.
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
     Kind {
         patch: "hidden",
         prepare: "touch /root/hidden",
         ask: "ls /root | wc -l",
         old: "1",
         new: "0",
+    },
+    Kind {
+        patch: "fault",
+        prepare: "true",
+        ask: "cat /proc/version | grep -c 'letter c, fault -14'",
+        old: "0",
+        new: "1",
     },
     Kind {
         patch: "oom",

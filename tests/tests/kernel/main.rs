@@ -3,11 +3,14 @@
 mod bad_input;
 mod busy;
 mod companion;
+mod figures;
 mod fixes;
 mod kinds;
 mod load;
 mod no_livepatch;
 mod programs;
+mod replace;
+mod signed;
 mod stress;
 
 use anyhow::{Context, Result};
