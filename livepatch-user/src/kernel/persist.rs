@@ -176,3 +176,25 @@ fn systemctl(arguments: &[&str]) -> Result<(), KernelError> {
         said,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn systemd_takes_the_unit() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join(UNIT_NAME);
+        fs::write(&path, unit()).expect("writable");
+        let analyze = Command::new("systemd-analyze")
+            .arg("verify")
+            .arg(&path)
+            .output();
+        let output = analyze.expect("`systemd-analyze` is there: run `scripts/bootstrap test`");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success() && !said.contains(UNIT_NAME),
+            "{said}"
+        );
+    }
+}

@@ -135,6 +135,19 @@ fn tell(outcomes: &[Outcome]) -> Result<()> {
             figure.name
         );
     }
+    let told = |words: &str| -> Vec<f64> {
+        let lines = outcomes.iter().flat_map(|outcome| outcome.stdout.lines());
+        let lines = lines.filter(|line| line.contains("is in force"));
+        let after =
+            lines.filter_map(|line| line.split_once(words)?.1.split(' ').next()?.parse().ok());
+        after.collect()
+    };
+    for words in ["switched task by task in ", "switched all at once in "] {
+        let time = median(told(words));
+        println!(
+            "{time:8.1} ms  of `livepatch kernel load` is `{words}`: without what is checked first"
+        );
+    }
     let calls = numbers("call ");
     for (index, (name, ..)) in CALLS.iter().enumerate() {
         let all = calls.iter().skip(index).step_by(CALLS.len());
