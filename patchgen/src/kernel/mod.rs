@@ -7,11 +7,13 @@
 mod callbacks;
 mod checks;
 mod code;
+mod constants;
 mod encode;
 mod file;
 mod manifest;
 mod module;
 pub mod objects;
+mod place;
 mod running;
 mod symbols;
 
@@ -21,7 +23,7 @@ use crate::emit::Labels;
 use crate::generate::{self, GenerateError};
 use crate::input::PairBytes;
 use crate::object::{AtomKind, read_kernel};
-use crate::program::{Program, Unit};
+use crate::program::Program;
 use crate::refusal::Refusal;
 use crate::types;
 use code::Code;
@@ -30,7 +32,6 @@ use livepatch_bundle::KernelManifest;
 use livepatch_kernel::{Kernel, KernelError, ModuleFile};
 use module::{Livepatch, Replaced};
 use object::elf;
-use rayon::prelude::*;
 use running::Running;
 use symbols::Host;
 use thiserror::Error;
@@ -108,11 +109,7 @@ pub fn generate_kernel(
     if let Some(target) = target {
         usable(&target.kernel)?;
     }
-    let units: Vec<Unit<'_>> = pairs
-        .par_iter()
-        .map(|pair| Ok(Unit::new(generate::read_by(pair, read_kernel)?)))
-        .collect::<Result<_, GenerateError>>()?;
-    let program = Program::new(units);
+    let program = Program::new(generate::units(pairs, read_kernel)?);
     let mut closure = Closure::of(&program);
     if target.is_none() {
         closure.add_new(&program);

@@ -5,6 +5,7 @@
 //! constants, jump tables, anonymous literals), contents and references do, see [`carve`].
 
 mod attached;
+pub mod btf_ids;
 mod carve;
 mod code;
 pub mod code_view;

@@ -5,8 +5,8 @@
 //! entries what the kernel's start did with its own.
 
 use super::model::{Atom, AtomKind};
-use super::names;
 use super::raw::Tables;
+use super::{btf_ids, names};
 use object::elf;
 
 /// What is done with a section.
@@ -106,7 +106,8 @@ const fn plain(name: &'static str, treatment: Treatment) -> Table {
 }
 
 const PLACE: &[Shape] = &[shape(4, &[])];
-const BOOTED: &str = "it uses a constant that only the kernel's start fills in (`runtime_*`)";
+const BOOTED: &str =
+    "it shifts by a constant that only the kernel's start fills in (`runtime_shift_*`)";
 
 const BUG: &[Shape] = &[
     Shape {
@@ -142,6 +143,9 @@ const PARAVIRT: &[Shape] = &[Shape {
     ..wide(shape(16, &[]))
 }];
 
+/// Lists functions whose change their author wants ignored (`KPATCH_IGNORE_FUNCTION` of kpatch's macros).
+pub const IGNORED: &str = ".kpatch.ignore.functions";
+
 /// All that is known.
 #[rustfmt::skip]
 pub static TABLES: &[Table] = &[
@@ -156,8 +160,10 @@ pub static TABLES: &[Table] = &[
     entries(".return_sites", PLACE, Rewrites::Bytes(5)),
     entries(".call_sites", PLACE, Rewrites::Bytes(5)),
     Table { companion: Some((".orc_unwind", 6)), ..entries(".orc_unwind_ip", PLACE, Rewrites::Nothing) },
-    Table { refused: BOOTED, ..entries("runtime_ptr_*", PLACE, Rewrites::Bytes(8)) },
-    Table { refused: BOOTED, ..entries("runtime_shift_*", PLACE, Rewrites::Bytes(1)) },
+    entries(IGNORED, &[wide(shape(8, &[]))], Rewrites::Nothing),
+    // New code reads the variables (`kernel::constants`).
+    compared(entries("runtime_ptr_*", PLACE, Rewrites::Bytes(8))),
+    compared(Table { refused: BOOTED, ..entries("runtime_shift_*", PLACE, Rewrites::Bytes(1)) }),
     plain(".altinstr_replacement", Treatment::Outlined),
     plain(".altinstr_aux", Treatment::Outlined),
     plain(".fixup", Treatment::Outlined),
@@ -200,6 +206,7 @@ pub const PADDING: &str = "__pfx_";
 
 /// Takes the tables out of what is carved into atoms; returns, by section, those with entries.
 pub(super) fn take(tables: &mut Tables<'_>) -> Vec<(usize, &'static Table)> {
+    btf_ids::take(tables);
     for symbol in &mut tables.symbols {
         if symbol.kind == elf::STT_FUNC && symbol.name.starts_with(PADDING) {
             symbol.kind = elf::STT_SECTION;
