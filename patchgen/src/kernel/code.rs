@@ -54,6 +54,7 @@ impl<'p, 'd> Code<'p, 'd> {
         for new in &self.closure.carried {
             self.fill(file, *new);
         }
+        file.part += 1;
     }
 
     fn object(&self, new: NewAtom) -> &'p Object<'d> {

@@ -109,8 +109,9 @@ fn data(
         bytes.resize(atom.size as usize, 0);
         return (section, file.append(section, align, &bytes));
     }
+    let part = file.part;
     let label = |atom: &Atom<'_>| match atom.name {
-        "" => format!("u{}.{:x}.{:x}", new.unit, atom.section(), atom.start),
+        "" => format!("u{part}.{}.{:x}.{:x}", new.unit, atom.section(), atom.start),
         name => name.to_owned(),
     };
     if let Some(run) = atom.run {
