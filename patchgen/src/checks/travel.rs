@@ -54,7 +54,7 @@ fn strange(section: &str) -> String {
 fn runs_off(object: &Object<'_>, id: AtomId) -> Option<String> {
     let atom = object.atom(id);
     let past = |link: &Link| {
-        link.target == id && link.site.role == Role::Jump && link.at == atom.size.cast_signed()
+        link.target == id && link.site.role == Role::Jump && link.at() == atom.size.cast_signed()
     };
     if atom.references().any(past) {
         return Some(RUNS_OFF.to_owned());

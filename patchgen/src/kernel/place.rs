@@ -44,7 +44,7 @@ fn contents(atom: &Atom<'_>) -> Vec<u8> {
     let fields = atom
         .links
         .iter()
-        .map(|link: &Link| (link.offset, link.kind));
+        .map(|link: &Link| (link.offset(), link.kind));
     for (offset, kind) in fields {
         blank(&mut bytes, offset, kind);
     }
