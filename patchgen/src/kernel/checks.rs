@@ -26,7 +26,13 @@ pub(super) fn warnings(program: &Program<'_>, closure: &Closure<'_>) -> Vec<Stri
             format!("`{name}` changed and stays as it is, as the new source says (`KPATCH_IGNORE_FUNCTION`)")
         })
     });
-    past.chain(ignored).collect()
+    let followed = program.units.iter().flat_map(|unit| {
+        let new = unit.correlation.followed.iter();
+        new.map(|id| unit.pair.new.atom(*id).name).map(|name| {
+            format!("`{name}` went to a new function and is taken for the variable that there was, with its value")
+        })
+    });
+    past.chain(ignored).chain(followed).collect()
 }
 
 /// Every reason.

@@ -1,5 +1,5 @@
 // The old user of a static local is another function than the one that calls the new user.
-//#Refused: it
+//#Refused: it cannot be told which existing variable it is
 #include "kernel.h"
 #ifdef NEW
 static noinline int inner(int x) { static int count = 3; use(&count); return count += x; }
