@@ -251,7 +251,7 @@ fn defined<'d>(
     let old = program.old_of(new);
     // Nobody but the compiler indexes its own tables, and it takes their start.
     let own_table = target.is_private() && link.at() == 0 && link.site.role == Role::Address;
-    let firm = !link.loose || own_table || target.kind.is_anonymous() || target.fleeting;
+    let firm = !link.is_loose() || own_table || target.kind.is_anonymous() || target.fleeting;
     if !firm && !neighbours::are_firm(program, from, new) {
         let section = unit.pair.new.section_name(new.atom);
         let reason = format!(

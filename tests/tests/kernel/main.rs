@@ -8,6 +8,7 @@ mod fixes;
 mod kinds;
 mod load;
 mod no_livepatch;
+mod parts;
 mod programs;
 mod replace;
 mod signed;
