@@ -3,6 +3,6 @@
 #include <stdlib.h>
 long answer(long x) {
     if (x < 0)
-        return labs(x);
-    return (void *)dlsym(RTLD_DEFAULT, "labs") == (void *)labs ? x + 2 : -1;
+        return rand();
+    return (void *)dlsym(RTLD_DEFAULT, "rand") == (void *)rand ? x + 2 : -1;
 }
