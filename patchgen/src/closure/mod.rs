@@ -253,7 +253,7 @@ fn defined<'d>(
     let old = program.old_of(new);
     // Nobody but the compiler indexes its own tables, and it takes their start.
     let own_table = target.is_private() && link.at() == 0 && link.site.role == Role::Address;
-    let firm = !link.loose || own_table || target.kind.is_anonymous() || target.fleeting;
+    let firm = !link.is_loose() || own_table || target.kind.is_anonymous() || target.fleeting;
     let own = &program.units[from.unit].pair.new;
     if let Some(next) = may_mean_next(own, link) {
         let (next, section) = (own.label(next), own.section_name(next));

@@ -33,7 +33,7 @@ pub(super) fn are_firm(program: &Program<'_>, from: NewAtom, new: NewAtom) -> bo
 /// that of `table - 8` as well. A text is one of its own.
 pub(crate) fn may_mean_next(object: &Object<'_>, link: &Link) -> Option<AtomId> {
     let target = object.atom(link.target);
-    if !link.loose || link.at() < 0 || target.kind != AtomKind::Literal || is_text(target) {
+    if !link.is_loose() || link.at() < 0 || target.kind != AtomKind::Literal || is_text(target) {
         return None;
     }
     let next = object.neighbours(link.target).1?;
