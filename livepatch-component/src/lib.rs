@@ -19,10 +19,10 @@ mod sockets;
 mod supervisor;
 mod sys;
 mod timers;
-mod trust;
 
 pub use control::client::{ClientError, ask, socket_path};
-pub use control::protocol::{How, Reply, Request, Shown, ShownQueue, ShownSocket, Status, Upgrade};
+pub use control::protocol::{How, Reply, Request, Shown, ShownQueue, ShownSocket, Upgrade};
 pub use history::{Phases, Record, Transfer};
+pub use livepatch_cli::Status;
 pub use module::mapper::{Symbol, Symbols};
 pub use sockets::Traffic;

@@ -15,7 +15,7 @@ use mio::{Interest, Registry, Token};
 use socket2::SockAddr;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::thread::{self, ThreadId};
@@ -164,7 +164,9 @@ impl Services {
             _ => "debug: ",
         };
         let text = text.replace(|c: char| c.is_control(), " ");
-        eprintln!("livepatch-component: {}: {level}{text}", self.component);
+        let line = format!("livepatch-component: {}: {level}{text}\n", self.component);
+        // In one piece, so that lines of several processes do not mix. Nobody may be left to read it.
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 
     /// Tells the log why something did not work.

@@ -234,14 +234,16 @@ fn probation_ends_with_the_version_that_is_well() {
     assert_eq!(reply.result, Status::Done, "{reply:?}");
     let component = &counting.component;
     wait_for("it goes back", || component.show().version == "1.0.0");
-    let history = component
-        .ask(&livepatch_component::Request::History {})
-        .history;
-    let last = history.last().expect("there is a history");
-    assert_eq!(
-        (last.action.as_str(), last.outcome.as_str()),
-        ("probation", "done")
-    );
+    let last = || {
+        let request = livepatch_component::Request::History {};
+        component.ask(&request).history.pop()
+    };
+    // It is written down when the version is gone.
+    wait_for("it is written down", || {
+        last().is_some_and(|last| last.action == "probation")
+    });
+    let last = last().expect("there is a history");
+    assert_eq!(last.outcome, "done");
     assert!(last.reasons[0].contains("health call failed"), "{last:?}");
     counting.check();
     counting.place.counter("well", &["WIDE"]);

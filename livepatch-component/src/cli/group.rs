@@ -6,7 +6,8 @@
 use super::options::{UpgradeOptions, name};
 use super::{complain, fail, say, text};
 use crate::control::client::{ClientError, ask};
-use crate::control::protocol::{How, Reply, Request, Status, Upgrade};
+use crate::control::protocol::{How, Reply, Request, Upgrade};
+use livepatch_cli::Status;
 use std::process::ExitCode;
 use thiserror::Error;
 
@@ -44,7 +45,7 @@ pub(super) fn upgrade(options: &UpgradeOptions) -> ExitCode {
 
 fn usage(error: &GroupError) -> ExitCode {
     complain(&[error.to_string()]);
-    ExitCode::from(2)
+    ExitCode::from(Status::Usage.code())
 }
 
 fn member(options: &UpgradeOptions, text: &str) -> Result<Member, GroupError> {

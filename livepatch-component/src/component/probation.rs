@@ -1,11 +1,13 @@
 //! Probation: the old version stays beside the new one until that has shown that all is well.
 
 use super::failure::{Operation, OperationError};
-use super::switch::{Incoming, Outgoing};
+use super::switch::Incoming;
 use super::{Component, Running};
 use crate::clock;
 use crate::control::protocol::How;
+use crate::control::server::Asker;
 use crate::history::Record;
+use std::sync::Arc;
 
 /// How often the new version is asked during its probation.
 const CHECKS: u64 = 10;
@@ -60,26 +62,34 @@ impl Component {
         let verdict = OperationError::of(Operation::Health, result, self.services.take_failure());
         match verdict {
             Err(error) => {
-                self.end_probation("probation", vec![error.to_string()]);
+                self.end_probation("probation", vec![error.to_string()], None);
             }
             Ok(()) if is_over => {
                 if let Some(probation) = self.probation.take() {
-                    self.retire(Outgoing::Loaded(probation.old), Vec::new());
+                    self.previous = Some(Arc::clone(&probation.old.file));
+                    self.let_go(Some(*probation.old), Vec::new(), None);
                 }
             }
             Ok(()) => {}
         }
     }
 
-    /// Ends a probation by going back; returns what came of it.
-    pub(super) fn end_probation(&mut self, action: &str, reasons: Vec<String>) -> Option<Record> {
-        let probation = self.probation.take()?;
+    /// Ends a probation by going back.
+    pub(super) fn end_probation(
+        &mut self,
+        action: &str,
+        reasons: Vec<String>,
+        asker: Option<Asker>,
+    ) {
+        let Some(probation) = self.probation.take() else {
+            return;
+        };
         let from = self.running.file.about.version.clone();
         let to = probation.old.file.about.version.clone();
         let mut record = Record::new(action, Some(&from), &to);
         record.reasons = reasons;
         let how = probation.how;
         let switched = self.switch(Incoming::Loaded(probation.old), &how, &mut record);
-        Some(self.conclude(switched, &how, record))
+        self.conclude(switched, &how, record, asker);
     }
 }

@@ -62,6 +62,8 @@ pub(super) struct Unswitched {
     pub(super) error: SwitchError,
     /// The version that was to run, if it was loaded.
     pub(super) rejected: Option<Box<Running>>,
+    /// Memory to give back.
+    pub(super) chunks: Vec<usize>,
     /// Why the old version could not go on properly.
     pub(super) broken: Option<OperationError>,
 }
@@ -315,9 +317,10 @@ impl Component {
     ) -> Unswitched {
         self.dismiss_standby();
         self.services.undo();
-        if is_sealed {
-            self.services.arena.undo();
-        }
+        let chunks = match is_sealed {
+            true => self.services.arena.undo(),
+            false => Vec::new(),
+        };
         *self.services.calls.borrow_mut() = self.running.calls.clone();
         self.services.take_failure();
         let old = &self.running.loaded;
@@ -329,6 +332,7 @@ impl Component {
         Unswitched {
             error,
             rejected,
+            chunks,
             broken: broken.err(),
         }
     }

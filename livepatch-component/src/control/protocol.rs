@@ -3,6 +3,7 @@
 use crate::history::Record;
 use crate::module::mapper::Symbols;
 use crate::sockets::Traffic;
+use livepatch_cli::Status;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -88,36 +89,6 @@ impl Default for How {
 impl How {
     pub(crate) fn deadline(&self) -> Duration {
         Duration::from_nanos(self.deadline_ns)
-    }
-}
-
-/// How something ended; the exit status of the command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// As was asked.
-    Done,
-    /// An error; the version, its data and the queue are as before.
-    Error,
-    /// The module could not be held now; as before.
-    Busy,
-    /// It could not, or must not, be done, which was known before the module was held.
-    Refused,
-    /// Something has changed and could not be undone.
-    Broken,
-}
-
-impl Status {
-    /// The exit status.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Error => 1,
-            Self::Busy => 3,
-            Self::Refused => 4,
-            Self::Broken => 5,
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The component's side: connections that never make it wait, from users who may.
 
-use super::protocol::{REQUEST_MAX, Reply, Request, Status};
+use super::protocol::{REQUEST_MAX, Reply, Request};
+use livepatch_cli::Status;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt};

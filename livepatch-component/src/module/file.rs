@@ -4,8 +4,7 @@
 //! replaces while it is mapped would change under us.
 
 use super::note::{About, NoteError};
-use crate::trust::{Policy, Untrusted};
-use livepatch_bundle::KeyId;
+use livepatch_bundle::{KeyId, Policy, SignatureError};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -24,7 +23,10 @@ pub(crate) enum FileError {
     Read { path: PathBuf, source: io::Error },
     /// The policy does not admit it.
     #[error("`{}` is not trusted", path.display())]
-    Untrusted { path: PathBuf, source: Untrusted },
+    Untrusted {
+        path: PathBuf,
+        source: SignatureError,
+    },
     /// It is not a module for this component.
     #[error("`{}` cannot be used", path.display())]
     Unfit { path: PathBuf, source: NoteError },
@@ -72,7 +74,7 @@ impl ModuleFile {
         let at = path.to_owned();
         let bytes = read(path).map_err(|source| FileError::Read { path: at, source })?;
         let at = path.to_owned();
-        let signer = policy.admit(&bytes);
+        let signer = policy.signer(&bytes);
         let signer = signer.map_err(|source| FileError::Untrusted { path: at, source })?;
         let at = path.to_owned();
         let about = About::read(&bytes);
