@@ -16,6 +16,7 @@ mod module;
 mod queue;
 mod services;
 mod sockets;
+mod streams;
 mod supervisor;
 mod sys;
 mod timers;

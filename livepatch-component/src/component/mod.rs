@@ -180,9 +180,7 @@ impl Component {
             WAKE => Ok(()),
             Token(token) if token >= FIRST_SOCKET => {
                 let id = (token - FIRST_SOCKET) as u64;
-                if let Some(source) = self.services.sockets.borrow_mut().get_mut(&id) {
-                    source.is_ready = true;
-                }
+                self.services.wake(id);
                 Ok(())
             }
             Token(token) => {
