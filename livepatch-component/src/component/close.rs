@@ -10,6 +10,7 @@ use crate::sys::arena::Arena;
 use crate::sys::fork::wait_for_threads;
 use crate::sys::helper::Helper;
 use std::path::Path;
+use std::sync::Arc;
 use std::{fs, io};
 
 /// Threads of a component that are none of a module's: the main task, and the helper that lets go.
@@ -57,6 +58,7 @@ pub(super) struct Closed {
 struct Chores {
     old: Option<Running>,
     chunks: Vec<usize>,
+    discarded: Vec<Arc<ModuleFile>>,
     arena: &'static Arena,
     current: Note,
 }
@@ -65,6 +67,7 @@ impl Chores {
     fn run(self) -> Closed {
         let noted = self.current.write();
         let leftover = self.old.and_then(close);
+        drop(self.discarded);
         self.arena.give_back(&self.chunks);
         self.arena.trim();
         Closed { leftover, noted }
@@ -83,6 +86,7 @@ impl Component {
         let chores = Chores {
             old,
             chunks,
+            discarded: std::mem::take(&mut self.discarded),
             arena: &self.services.arena,
             current: self.note_of_current(),
         };

@@ -99,6 +99,8 @@ pub(crate) struct Component {
     data: Data,
     /// The file of the version before.
     previous: Option<Arc<ModuleFile>>,
+    /// Files that a helper is to remove.
+    discarded: Vec<Arc<ModuleFile>>,
     server: Server,
     /// Who waits for the answer to which command.
     commands: BTreeMap<u64, Asker>,

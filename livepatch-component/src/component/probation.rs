@@ -66,7 +66,7 @@ impl Component {
             }
             Ok(()) if is_over => {
                 if let Some(probation) = self.probation.take() {
-                    self.previous = Some(Arc::clone(&probation.old.file));
+                    self.remember_previous(Arc::clone(&probation.old.file));
                     self.let_go(Some(*probation.old), Vec::new(), None);
                 }
             }

@@ -102,6 +102,7 @@ impl Component {
             },
             data: Data::NONE,
             previous: None,
+            discarded: Vec::new(),
             server: Server::new(&socket, poll.registry(), CONTROL)
                 .map_err(system("listen at the control socket"))?,
             commands: BTreeMap::new(),

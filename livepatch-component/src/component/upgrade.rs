@@ -10,6 +10,7 @@ use crate::clock;
 use crate::control::protocol::{How, Reply, chain};
 use crate::control::server::Asker;
 use crate::history::Record;
+use crate::module::file::ModuleFile;
 use crate::sys::fork::wait_for_threads;
 use crate::sys::module::Calls;
 use livepatch_cli::Status;
@@ -120,15 +121,21 @@ impl Component {
                 None
             }
             Outgoing::Loaded(old) => {
-                self.previous = Some(Arc::clone(&old.file));
+                self.remember_previous(Arc::clone(&old.file));
                 Some(*old)
             }
             Outgoing::Unloaded(file) => {
                 self.note_leftover(&file);
-                self.previous = Some(file);
+                self.remember_previous(file);
                 None
             }
         }
+    }
+
+    /// Keeps the file of the version before for `rollback`.
+    pub(super) fn remember_previous(&mut self, file: Arc<ModuleFile>) {
+        let before = self.previous.replace(file);
+        self.discarded.extend(before);
     }
 
     fn explain(&mut self, unswitched: &Unswitched, record: &mut Record) {
