@@ -72,7 +72,7 @@ impl<'w, 'd> Walk<'w, 'd> {
         let data = object.atoms.iter().filter(|one| !one.kind.is_code());
         let links = data.flat_map(Atom::references);
         let inside = links.filter(|link| std::ptr::eq(object.atom(link.target), atom));
-        let labels = inside.filter_map(|link| u64::try_from(link.at).ok());
+        let labels = inside.filter_map(|link| u64::try_from(link.at()).ok());
         Self {
             object,
             atom,

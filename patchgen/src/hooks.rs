@@ -3,7 +3,7 @@
 //! A mark is a pointer to the function in the section `.livepatch.hooks.PHASE`. The pointer does not travel, the
 //! function does. Marks that the old object has too were those of an earlier patch, and have had their turn.
 
-use crate::object::{Atom, AtomId, Link, Object};
+use crate::object::{Atom, AtomId, Object};
 use crate::program::{Fate, NewAtom, Program, Unit};
 use crate::refusal::Refusal;
 use livepatch_bundle::Phase;
@@ -101,17 +101,14 @@ fn follow(
 
 /// The entry that the only field of a mark holds.
 fn target(object: &Object<'_>, mark: &Atom<'_>) -> Option<AtomId> {
-    let [
-        Link {
-            offset: 0,
-            at: 0,
-            target,
-            ..
-        },
-    ] = mark.links[..]
-    else {
+    let [link] = &mark.links[..] else {
         return None;
     };
+    let target = link.target;
     let owner = object.owner(target)?;
-    (mark.size == 8 && object.function(owner).entry() == target).then_some(target)
+    (link.offset() == 0
+        && link.at() == 0
+        && mark.size == 8
+        && object.function(owner).entry() == target)
+        .then_some(target)
 }

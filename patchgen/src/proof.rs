@@ -79,7 +79,7 @@ pub fn origin<'d>(
             let entry = object.function(function).entry();
             // A table of functions holds the function's own address as anybody's.
             let by_address =
-                link.target == entry && link.at == 0 && !object.atom(from.atom).kind.is_code();
+                link.target == entry && link.at() == 0 && !object.atom(from.atom).kind.is_code();
             if own && !by_address {
                 Origin::Copy(atom)
             } else {

@@ -32,9 +32,9 @@ fn has(image: &Image, member: &[u8]) -> bool {
     let Ok(tables) = raw::read(member) else {
         return true;
     };
-    let mut names = tables.symbols.iter().filter(|symbol| is_definition(symbol));
-    let told = !image.stripped && names.clone().next().is_some();
-    !told || names.any(|symbol| !image.definitions(symbol.name).is_empty())
+    let definitions = || tables.symbols.iter().filter(is_definition);
+    let told = !image.stripped && definitions().next().is_some();
+    !told || definitions().any(|symbol| !image.definitions(symbol.name).is_empty())
 }
 
 /// Whether other objects may need the symbol.

@@ -50,7 +50,7 @@ pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
 fn runs_off(object: &Object<'_>, id: AtomId) -> Option<String> {
     let atom = object.atom(id);
     let past = |link: &Link| {
-        link.target == id && link.site.role == Role::Jump && link.at == atom.size.cast_signed()
+        link.target == id && link.site.role == Role::Jump && link.at() == atom.size.cast_signed()
     };
     if atom.references().any(past) {
         return Some(RUNS_OFF.to_owned());

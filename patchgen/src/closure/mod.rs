@@ -4,10 +4,9 @@
 mod neighbours;
 
 use crate::hooks::{self, MarkedHook};
-use crate::object::{AtomId, AtomKind, FunctionId, Link, Role, Site, tables};
+use crate::object::{AtomId, AtomKind, FunctionId, Link, Role, tables};
 use crate::program::{Fate, NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
-use livepatch_bundle::RelocKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a field of new code or data leads to.
@@ -132,22 +131,14 @@ impl<'d> Closure<'d> {
     fn follow_handler(&mut self, program: &Program<'d>, from: NewAtom, queue: &mut Vec<NewAtom>) {
         let object = &program.units[from.unit].pair.new;
         let frame = object.frame(from.atom);
-        let Some(handler) = frame.and_then(|frame| frame.handler.as_deref()) else {
+        let Some(handler) = frame.and_then(|frame| frame.handler) else {
             return;
         };
         queue.extend(handler.table.map(|(atom, _)| NewAtom {
             unit: from.unit,
             atom,
         }));
-        let link = Link {
-            offset: 0,
-            kind: RelocKind::GotPcRel,
-            target: handler.personality,
-            at: 0,
-            bias: 0,
-            loose: false,
-            site: Site::data(0),
-        };
+        let link = Link::to_slot(handler.personality);
         match destination(program, from, &link) {
             Ok(destination) => {
                 if let Destination::Carried(atom) = destination {
@@ -259,7 +250,7 @@ fn defined<'d>(
     }
     let old = program.old_of(new);
     // Nobody but the compiler indexes its own tables, and it takes their start.
-    let own_table = target.is_private() && link.at == 0 && link.site.role == Role::Address;
+    let own_table = target.is_private() && link.at() == 0 && link.site.role == Role::Address;
     let firm = !link.loose || own_table || target.kind.is_anonymous() || target.fleeting;
     if !firm && !neighbours::are_firm(program, from, new) {
         let section = unit.pair.new.section_name(new.atom);
@@ -325,7 +316,7 @@ fn into_function<'d>(
 ) -> Result<Destination<'d>, Refusal> {
     let object = &program.units[new.unit].pair.new;
     let entry = object.function(function).entry();
-    let inside = link.at != 0 || new.atom != entry;
+    let inside = link.at() != 0 || new.atom != entry;
     let branch = matches!(link.site.role, Role::Call | Role::Jump);
     let own = from.unit == new.unit
         && program.units[from.unit].pair.new.owner(from.atom) == Some(function);

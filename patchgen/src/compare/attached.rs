@@ -46,7 +46,7 @@ impl Judge<'_, '_> {
             entry
                 .links
                 .iter()
-                .map(|link| (link.offset, link.kind))
+                .map(|link| (link.offset(), link.kind))
                 .collect()
         };
         if fields(one) != fields(other) {
@@ -56,7 +56,7 @@ impl Judge<'_, '_> {
             .iter()
             .zip(&other.links)
             .try_for_each(|(old, new)| {
-                self.same_target((old.target, old.at), (new.target, new.at), 0)
+                self.same_target((old.target, old.at()), (new.target, new.at()), 0)
                     .map_err(|why| format!("{}: {why}", differs(one)))
             })
     }
@@ -81,7 +81,7 @@ fn compared<'a, 'd>(entries: &'a [Attached<'d>]) -> Vec<&'a Attached<'d>> {
 fn is_disabled(entry: &Attached<'_>) -> bool {
     let to = entry.links.first();
     entry.table.name == "__jump_table"
-        && to.is_some_and(|to| to.target == entry.owner && to.at == entry.at)
+        && to.is_some_and(|to| to.target == entry.owner && to.at() == entry.at)
 }
 
 /// The entry without relocated fields and line number.
@@ -90,7 +90,7 @@ fn blanked(entry: &Attached<'_>) -> Vec<u8> {
     let fields = entry
         .links
         .iter()
-        .map(|link| (link.offset as usize, link.kind.width()));
+        .map(|link| (link.offset() as usize, link.kind.width()));
     let first = (0, entry.kind.width());
     let line = entry.shape.line.map(|(start, end)| (start, end - start));
     for (start, len) in fields.chain([first]).chain(line) {

@@ -76,5 +76,5 @@ fn callers(
 /// Whether code does nothing with a function but call its start.
 fn only_calls(object: &Object<'_>, user: AtomId, callee: AtomId) -> bool {
     let mut uses = object.references(user).filter(|link| link.target == callee);
-    uses.all(|link| link.at == 0 && matches!(link.site.role, Role::Call | Role::Jump))
+    uses.all(|link| link.at() == 0 && matches!(link.site.role, Role::Call | Role::Jump))
 }

@@ -88,7 +88,7 @@ impl Judge<'_, '_> {
             .iter()
             .zip(&right.links)
             .try_for_each(|((_, one), (_, other))| {
-                self.same_target((one.target, one.at), (other.target, other.at), 0)
+                self.same_target((one.target, one.at()), (other.target, other.at()), 0)
             })
     }
 }
@@ -99,10 +99,9 @@ fn same_bytes((a, at_a): (&Atom<'_>, i64), (b, at_b): (&Atom<'_>, i64), size: u6
         let start = u64::try_from(at).ok()?;
         let end = start.checked_add(size)?;
         let plain = !atom.unlinked
-            && !atom
-                .links
-                .iter()
-                .any(|link| link.offset < end && start < link.offset + link.kind.width() as u64);
+            && !atom.links.iter().any(|link| {
+                link.offset() < end && start < link.offset() + link.kind.width() as u64
+            });
         let range = usize::try_from(start).ok()?..usize::try_from(end).ok()?;
         atom.bytes.get(range).filter(|_| plain).map(<[u8]>::to_vec)
     };

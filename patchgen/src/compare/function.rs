@@ -189,7 +189,7 @@ impl Aligner<'_, '_> {
     fn handlers(&self, old: AtomId, new: AtomId, out: &mut Paired) -> Result<(), String> {
         let handler = |object: &Object<'_>, id| {
             let frame = object.frame(id)?;
-            frame.handler.as_deref().copied()
+            frame.handler.copied()
         };
         let pair = (handler(&self.pair.old, old), handler(&self.pair.new, new));
         let (one, other) = match pair {
@@ -241,7 +241,7 @@ fn is_same_code(left: &Atom<'_>, right: &Atom<'_>) -> bool {
             .links
             .iter()
             .zip(&right.links)
-            .all(|(a, b)| (a.offset, a.kind, a.site.role) == (b.offset, b.kind, b.site.role))
+            .all(|(a, b)| (a.offset(), a.kind, a.site.role) == (b.offset(), b.kind, b.site.role))
 }
 
 /// What two pieces with the same code refer to.
@@ -252,8 +252,8 @@ fn same_references<'a>(
     let links = left.references().zip(right.references());
     links.map(|(a, b)| Reference {
         at: a.site_start(),
-        old: (a.target, a.at),
-        new: (b.target, b.at),
+        old: (a.target, a.at()),
+        new: (b.target, b.at()),
         size: a.site.size.into(),
     })
 }

@@ -15,6 +15,7 @@ mod times;
 mod view;
 
 use crate::correlate::Correlation;
+use crate::object::mapping::Mapping;
 use crate::object::{AtomId, AtomKind, FunctionId};
 use crate::pair::Pair;
 use function::FunctionPair;
@@ -89,8 +90,8 @@ struct Judge<'c, 'd> {
     pair: &'c Pair<'d>,
     correlation: &'c Correlation,
     functions: &'c [FunctionPair],
-    /// By piece of old code: its function pair, and which piece it is.
-    pieces: HashMap<AtomId, (usize, usize)>,
+    /// By old function: its function pair.
+    pairs: Mapping,
     changed: HashMap<usize, String>,
     different: BTreeSet<(AtomId, AtomId)>,
     /// Source files of old and new, read when they are needed.
@@ -106,11 +107,10 @@ impl<'c, 'd> Judge<'c, 'd> {
         correlation: &'c Correlation,
         functions: &'c [FunctionPair],
     ) -> Self {
-        let mut pieces = HashMap::new();
+        let mut pairs = Mapping::new(pair.old.functions.len());
         let mut changed = HashMap::new();
         for (index, function) in functions.iter().enumerate() {
-            let old = pair.old.function(function.old).pieces();
-            pieces.extend(old.enumerate().map(|(piece, id)| (id, (index, piece))));
+            pairs.set(function.old.0, index as u32);
             if let Err(difference) = &function.aligned {
                 changed.insert(index, difference.clone());
             }
@@ -119,12 +119,20 @@ impl<'c, 'd> Judge<'c, 'd> {
             pair,
             correlation,
             functions,
-            pieces,
+            pairs,
             changed,
             different: BTreeSet::new(),
             sources: OnceCell::new(),
             seen: RefCell::new(HashMap::new()),
         }
+    }
+
+    /// The function pair that a piece of old code belongs to, and which of its pieces it is.
+    fn piece(&self, old: AtomId) -> Option<(usize, usize)> {
+        let function = self.pair.old.owner(old)?;
+        let index = self.pairs.get(function.0)?;
+        let mut pieces = self.pair.old.function(function).pieces();
+        Some((index as usize, pieces.position(|piece| piece == old)?))
     }
 
     fn sources(&self) -> &[Sources<'d>; 2] {

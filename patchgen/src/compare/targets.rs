@@ -43,7 +43,7 @@ impl Judge<'_, '_> {
 
     /// Whether the place is not the start of a function.
     fn is_inside(&self, (atom, offset): Spot) -> bool {
-        offset != 0 || self.pieces.get(&atom).is_some_and(|(_, piece)| *piece > 0)
+        offset != 0 || self.piece(atom).is_some_and(|(_, piece)| piece > 0)
     }
 
     /// Places inside a function: the same instruction of a function that stays.
@@ -55,11 +55,11 @@ impl Judge<'_, '_> {
         if nobodys && old.1 == new.1 {
             return Ok(());
         }
-        let index = self.pieces.get(&old.0);
+        let index = self.piece(old.0);
         let stays = index.is_some_and(|(function, piece)| {
-            let aligned = self.functions[*function].aligned.as_ref();
-            !self.changed.contains_key(function)
-                && aligned.is_ok_and(|aligned| aligned.has(*piece, old.1, new.1))
+            let aligned = self.functions[function].aligned.as_ref();
+            !self.changed.contains_key(&function)
+                && aligned.is_ok_and(|aligned| aligned.has(piece, old.1, new.1))
         });
         if stays {
             Ok(())

@@ -37,7 +37,7 @@ impl<'o> View<'o> {
             view.size += atom.size;
             view.bytes.extend_from_slice(atom.bytes);
             view.links
-                .extend(atom.links.iter().map(|link| (base + link.offset, link)));
+                .extend(atom.links.iter().map(|link| (base + link.offset(), link)));
         }
         if from > view.size {
             return None;

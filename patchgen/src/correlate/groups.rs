@@ -49,14 +49,14 @@ fn unique(object: &Object<'_>, ids: &[AtomId]) -> HashMap<Contents, Option<AtomI
 fn contents(atom: &Atom<'_>) -> Contents {
     let mut bytes = atom.bytes.to_vec();
     for link in &atom.links {
-        let start = link.offset as usize;
+        let start = link.offset() as usize;
         let end = start.saturating_add(link.kind.width()).min(bytes.len());
         bytes[start.min(end)..end].fill(0);
     }
     let links = atom
         .links
         .iter()
-        .map(|link| (link.offset, link.at))
+        .map(|link| (link.offset(), link.at()))
         .collect();
     (atom.size, bytes, links)
 }

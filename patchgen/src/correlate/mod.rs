@@ -85,9 +85,14 @@ impl Correlation {
     fn exact(&mut self, pair: &Pair<'_>) {
         let old = unique_names(&pair.old, |id| self.new_of(id).is_none());
         let new = unique_names(&pair.new, |id| self.old_of(id).is_none());
-        for (key, id) in old {
-            if let (Some(old), Some(Some(new))) = (id, new.get(&key)) {
-                self.join(old, *new);
+        let several = [&pair.old, &pair.new].map(has_several_sources);
+        let mut rest = new.into_iter().peekable();
+        let in_new = |id: &AtomId| name(&pair.new, *id, several[1]);
+        for old in old {
+            let name = name(&pair.old, old, several[0]);
+            while rest.next_if(|id| in_new(id) < name).is_some() {}
+            if let Some(new) = rest.next_if(|id| in_new(id) == name) {
+                self.join(old, new);
             }
         }
     }
@@ -194,22 +199,25 @@ fn is_named(atom: &Atom<'_>) -> bool {
 
 type Name<'d> = (Class, &'d str, Option<&'d str>);
 
-/// Names without numbers that only one atom of the object has; `None` where several have it. Source files count
-/// only in an object that was linked from several.
-fn unique_names<'d>(
-    object: &Object<'d>,
-    free: impl Fn(AtomId) -> bool,
-) -> std::collections::BTreeMap<Name<'d>, Option<AtomId>> {
+/// Atoms whose names have no numbers and are no other's, by name. Source files count only in an object that was linked from
+/// several.
+fn unique_names(object: &Object<'_>, free: impl Fn(AtomId) -> bool) -> Vec<AtomId> {
     let several = has_several_sources(object);
-    let mut found = std::collections::BTreeMap::new();
-    for (id, atom) in object.enumerate() {
-        if is_named(atom) && free(id) && !names::is_numbered(atom.name) {
-            let source = object.source(atom).filter(|_| several);
-            let entry = found.entry((class(atom), atom.name, source));
-            entry.and_modify(|id| *id = None).or_insert(Some(id));
-        }
-    }
-    found
+    let named = object
+        .enumerate()
+        .filter(|(id, atom)| is_named(atom) && free(*id) && !names::is_numbered(atom.name));
+    let mut ids: Vec<AtomId> = named.map(|(id, _)| id).collect();
+    let name = |id: &AtomId| name(object, *id, several);
+    ids.sort_unstable_by_key(name);
+    let same = |one: &AtomId, other: &AtomId| name(one) == name(other);
+    let alone = ids.chunk_by(same).filter(|chunk| chunk.len() == 1);
+    alone.flatten().copied().collect()
+}
+
+fn name<'d>(object: &Object<'d>, id: AtomId, several: bool) -> Name<'d> {
+    let atom = object.atom(id);
+    let source = object.source(atom).filter(|_| several);
+    (class(atom), atom.name, source)
 }
 
 fn is_undefined(atom: &Atom<'_>) -> bool {

@@ -61,7 +61,7 @@ impl Votes {
                 && old.links.len() == new.links.len()
                 && links
                     .clone()
-                    .all(|(a, b)| (a.offset, a.kind, a.at) == (b.offset, b.kind, b.at));
+                    .all(|(a, b)| (a.offset(), a.kind, a.at()) == (b.offset(), b.kind, b.at()));
             if alike {
                 for (a, b) in links {
                     votes.0.entry(a.target).or_default().insert(b.target);

@@ -159,13 +159,13 @@ impl<'d> Builder<'_, 'd> {
         let links = atom
             .links
             .iter()
-            .map(|link| (link.offset, link.kind, link.addend()));
+            .map(|link| (link.offset(), link.kind, link.addend()));
         let shorts = atom.shorts().iter().enumerate().map(|(index, short)| {
             if new {
                 let (offset, addend) = shorts::field(atom, index, short);
                 (offset, RelocKind::Pc32, addend)
             } else {
-                (short.offset, short.kind, short.addend())
+                (short.offset(), short.kind, short.addend())
             }
         });
         let fields = links.chain(shorts).zip(keys);

@@ -23,8 +23,8 @@ const DISTANCE: u64 = 1;
 pub fn code(atom: &Atom<'_>) -> Result<Vec<u8>, u64> {
     let mut bytes = atom.bytes.to_vec();
     for short in atom.shorts() {
-        let distance = bytes.len() as u64 - short.site.end(short.offset);
-        let field = usize::try_from(short.offset)
+        let distance = bytes.len() as u64 - short.site.end(short.offset());
+        let field = usize::try_from(short.offset())
             .ok()
             .and_then(|at| bytes.get_mut(at));
         let (Ok(distance), Some(field)) = (i8::try_from(distance), field) else {
@@ -41,7 +41,7 @@ pub fn code(atom: &Atom<'_>) -> Result<Vec<u8>, u64> {
 pub fn field(atom: &Atom<'_>, index: usize, short: &Link) -> (u64, i64) {
     let stub = atom.bytes.len() as u64 + (index * STUB.len()) as u64;
     let field = STUB.len() as u64 - DISTANCE;
-    (stub + DISTANCE, short.at - field.cast_signed())
+    (stub + DISTANCE, short.at() - field.cast_signed())
 }
 
 #[cfg(test)]
@@ -57,15 +57,9 @@ mod tests {
             role: Role::Jump,
             size: 0,
         };
-        Link {
-            offset: at + 1,
-            kind: RelocKind::Pc32,
-            target: AtomId(1),
-            at: 0,
-            bias: 0,
-            loose: false,
-            site,
-        }
+        let mut link = Link::new(at + 1, RelocKind::Pc32, AtomId(1), 0).expect("near");
+        link.site = site;
+        link
     }
 
     #[test]

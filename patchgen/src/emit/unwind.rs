@@ -24,7 +24,7 @@ pub(super) fn section<'d>(patch: &Patch<'_, 'd>, table: &Table<'d>) -> Option<Se
         };
         let personality = patch.closure.personalities.get(atom);
         let personality = personality.map(|to| table.id(Key::from(*to)));
-        let cie = records.cie(frame, personality);
+        let cie = records.cie(&frame, personality);
         let exceptions = frame.handler.as_ref().and_then(|handler| handler.table);
         let exceptions = exceptions.map(|(table_atom, field)| {
             let unit = atom.unit;
@@ -34,7 +34,7 @@ pub(super) fn section<'d>(patch: &Patch<'_, 'd>, table: &Table<'d>) -> Option<Se
             };
             (table.id(Key::New(to)), field)
         });
-        records.fde(frame, cie, table.id(Key::New(*atom)), exceptions);
+        records.fde(&frame, cie, table.id(Key::New(*atom)), exceptions);
     }
     let Records {
         data, relocations, ..
@@ -60,12 +60,12 @@ struct Records<'d> {
 
 impl<'d> Records<'d> {
     /// Where the frame's CIE is.
-    fn cie(&mut self, frame: &Frame<'d>, personality: Option<SymbolId>) -> usize {
+    fn cie(&mut self, frame: &Frame<'_, 'd>, personality: Option<SymbolId>) -> usize {
         if let Some(at) = self.cies.get(&(frame.cie, personality)) {
             return *at;
         }
         let at = self.append(frame.cie);
-        if let (Some(handler), Some(symbol)) = (frame.handler.as_deref(), personality) {
+        if let (Some(handler), Some(symbol)) = (frame.handler, personality) {
             let Handler {
                 pointer, tables, ..
             } = *handler;
@@ -81,7 +81,7 @@ impl<'d> Records<'d> {
 
     fn fde(
         &mut self,
-        frame: &Frame<'d>,
+        frame: &Frame<'_, 'd>,
         cie: usize,
         code: SymbolId,
         exceptions: Option<(SymbolId, usize)>,

@@ -107,7 +107,7 @@ impl<'p, 'd> Code<'p, 'd> {
         let destinations = self.closure.destinations.get(&new);
         let mut destinations = destinations.into_iter().flatten();
         for (link, to) in atom.links.iter().zip(&mut destinations) {
-            let field = (link.offset, link.kind, link.addend());
+            let field = (link.offset(), link.kind, link.addend());
             self.field(file, new, place, field, *to);
         }
         for ((index, short), to) in atom.shorts().iter().enumerate().zip(&mut destinations) {
@@ -141,7 +141,7 @@ impl<'p, 'd> Code<'p, 'd> {
         bytes.resize(entry.shape.size as usize, 0);
         blank(&mut bytes, 0, entry.kind);
         for link in &entry.links {
-            blank(&mut bytes, link.offset, link.kind);
+            blank(&mut bytes, link.offset(), link.kind);
         }
         let section = file.shared(entry.section, shape_of(object, entry.section));
         let start = file.append(section, 1, &bytes);
@@ -160,7 +160,7 @@ impl<'p, 'd> Code<'p, 'd> {
         };
         file.relocate(section, owner);
         for (link, to) in entry.links.iter().zip(destinations) {
-            let field = (link.offset, link.kind, link.addend());
+            let field = (link.offset(), link.kind, link.addend());
             self.field(file, new, (section, start), field, **to);
             self.not_late(new, entry.section, **to);
         }
@@ -261,7 +261,7 @@ fn contents(atom: &Atom<'_>) -> Vec<u8> {
     let fields = atom
         .links
         .iter()
-        .map(|link: &Link| (link.offset, link.kind));
+        .map(|link: &Link| (link.offset(), link.kind));
     for (offset, kind) in fields {
         blank(&mut bytes, offset, kind);
     }

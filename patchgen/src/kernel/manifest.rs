@@ -140,7 +140,11 @@ fn fixups(object: &Object<'_>, replaced: &Replacement) -> Vec<Fixup> {
     }
     all.extend(atom.links.iter().map(|link| Fixup {
         symbol: Some(object.label(link.target)),
-        ..fixup(link.offset, link.kind.width() as u64, FixupKind::Relocation)
+        ..fixup(
+            link.offset(),
+            link.kind.width() as u64,
+            FixupKind::Relocation,
+        )
     }));
     let end = atom.bytes.len() as u64;
     all.retain(|one| one.size > 0 && one.offset.saturating_add(one.size) <= end);

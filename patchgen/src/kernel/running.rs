@@ -131,9 +131,9 @@ fn place(object: &Object<'_>, atom: AtomId, address: LinkAddr, kernel: &Kernel) 
 /// The first byte that differs outside of relocated fields.
 pub(super) fn differs(old: &[u8], there: &[u8], links: &[Link]) -> Option<usize> {
     let relocated = |at: usize| {
-        let after = links.partition_point(|link| link.offset <= at as u64);
+        let after = links.partition_point(|link| link.offset() <= at as u64);
         let before = after.checked_sub(1).map(|index| &links[index]);
-        before.is_some_and(|link| at as u64 - link.offset < link.kind.width() as u64)
+        before.is_some_and(|link| at as u64 - link.offset() < link.kind.width() as u64)
     };
     let mut bytes = old.iter().zip(there).enumerate();
     bytes.find_map(|(at, (one, other))| (one != other && !relocated(at)).then_some(at))
@@ -141,7 +141,7 @@ pub(super) fn differs(old: &[u8], there: &[u8], links: &[Link]) -> Option<usize>
 
 /// The address of what a field of running code refers to.
 fn told(kernel: &Kernel, place: LinkAddr, link: &Link) -> Option<LinkAddr> {
-    let field = place.0.checked_add(link.offset)?;
+    let field = place.0.checked_add(link.offset())?;
     let bytes = kernel.image.bytes(LinkAddr(field), link.kind.width())?;
     let value = match bytes.len() {
         4 => i64::from(i32::from_le_bytes(bytes.try_into().ok()?)),

@@ -1,9 +1,9 @@
 //! What belongs to code and lies in tables beside it ([`tables`](super::tables)).
 
 use super::link::Linker;
-use super::model::{Atom, AtomId, AtomKind, Link, Object};
 use super::raw::{Place, Relocation, Section, Tables};
 use super::tables::{Shape, Table, Treatment, is_outlined};
+use super::{Atom, AtomId, AtomKind, Link, Object};
 use livepatch_bundle::RelocKind;
 use object::elf;
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,9 +85,8 @@ pub(super) type ByAtom<'d> = BTreeMap<AtomId, Vec<Attached<'d>>>;
 pub(super) fn outlined(tables: &Tables<'_>) -> BTreeMap<usize, BTreeSet<u64>> {
     let mut starts: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
     for section in &tables.sections {
-        for relocation in &section.relocations {
-            let symbol = &tables.symbols[relocation.symbol as usize];
-            let Place::Section(to) = symbol.place else {
+        for relocation in section.relocations.iter() {
+            let (Place::Section(to), value) = tables.symbols.place(relocation.symbol) else {
                 continue;
             };
             if !is_outlined(tables.sections[to].name) {
@@ -96,7 +95,7 @@ pub(super) fn outlined(tables: &Tables<'_>) -> BTreeMap<usize, BTreeSet<u64>> {
             // Code leads there by jumps, whose fields end them.
             let near = [elf::R_X86_64_PC32.0, elf::R_X86_64_PLT32.0].contains(&relocation.number);
             let bias = if section.is_code() && near { 4 } else { 0 };
-            let place = symbol.value.wrapping_add_signed(relocation.addend + bias);
+            let place = value.wrapping_add_signed(relocation.addend + bias);
             starts.entry(to).or_default().insert(place);
         }
     }
@@ -175,9 +174,9 @@ impl<'d> Reader<'_, 'd> {
         let whole = last == 0 || shape.length.is_some_and(|length| last > length as u64);
         let count = self.section.size.div_ceil(shape.size);
         let (mut owners, mut known) = (0, true);
-        for relocation in &self.section.relocations {
+        for relocation in self.section.relocations.iter() {
             match relocation.offset % shape.size {
-                0 if width(relocation) == Some(shape.owner) => owners += 1,
+                0 if width(&relocation) == Some(shape.owner) => owners += 1,
                 field => known &= shape.fields.contains(&field),
             }
         }
@@ -206,8 +205,8 @@ impl<'d> Reader<'_, 'd> {
         let range = usize::try_from(start).ok()?..usize::try_from(end).ok()?;
         let bytes = self.section.data.get(range)?;
         let entry = Atom::new(AtomKind::Data, self.index, start..start + shape.size, bytes);
-        let owner = &self.section.relocations[relocations.start];
-        let Some((atom, at, kind)) = self.place(owner) else {
+        let owner = self.section.relocations.get(relocations.start)?;
+        let Some((atom, at, kind)) = self.place(&owner) else {
             // About code that is dropped itself.
             return Some(());
         };
@@ -243,11 +242,10 @@ impl<'d> Reader<'_, 'd> {
     fn place(&self, owner: &Relocation) -> Option<(AtomId, i64, RelocKind)> {
         let kind = RelocKind::from_elf(owner.number)?;
         let tables = self.linker.resolver.tables;
-        let symbol = &tables.symbols[owner.symbol as usize];
-        let Place::Section(section) = symbol.place else {
+        let (Place::Section(section), value) = tables.symbols.place(owner.symbol) else {
             return None;
         };
-        let place = symbol.value.cast_signed().checked_add(owner.addend)?;
+        let place = value.cast_signed().checked_add(owner.addend)?;
         let atom = self.linker.order.find(self.atoms, section, place)?;
         let start = self.atoms[atom.0 as usize].start.cast_signed();
         let code = self.atoms[atom.0 as usize].kind.is_code();

@@ -6,12 +6,13 @@
 //!    ([`literals`](super::literals)).
 //! 4. Relocations become links between atoms, and functions collect the pieces that were split off them.
 
-use super::extents::{Extent, Stretch, stretches};
+use super::extents::{Extent, Names, Stretch};
 use super::link::{Linker, Resolver, entries};
-use super::literals::{Part, cut, has_literals, starts};
-use super::model::{Atom, AtomId, AtomKind, Object};
+use super::literals::{Part, Starts, cut, has_literals, starts};
+use super::mapping::Mapping;
 use super::order::Order;
-use super::raw::{ObjectError, Place, Section, Symbol, Tables};
+use super::raw::{ObjectError, Place, Relocations, Section, Symbol, Tables};
+use super::{Atom, AtomId, AtomKind, Object};
 use super::{attached, code, exceptions, functions, strings, tables, unwind};
 use livepatch_bundle::{Scope, SymbolKind};
 use object::elf;
@@ -48,7 +49,7 @@ fn carve<'d>(
         tables: &tables,
         atoms: Vec::new(),
     };
-    let gaps = carver.named(stretches(&tables)?);
+    let gaps = carver.named()?;
     let decoded = code::sites(&tables, &mut carver.atoms);
     let resolver = Resolver {
         tables: &tables,
@@ -97,7 +98,7 @@ fn keep<'d>(object: &mut Object<'d>, tables: Tables<'d>) {
     object.sections = tables.sections;
     for section in &mut object.sections {
         if section.is_loaded() {
-            section.relocations = Vec::new();
+            section.relocations = Relocations::default();
         }
     }
     let mut sections = object.sections.iter();
@@ -126,16 +127,13 @@ struct Carver<'t, 'd> {
 
 impl<'d> Carver<'_, 'd> {
     /// Makes atoms of what has a name, of code and of variables; returns the nameless rest.
-    fn named(&mut self, sections: Vec<Vec<Stretch>>) -> Vec<(usize, u64, u64)> {
+    fn named(&mut self) -> Result<Vec<(usize, u64, u64)>, ObjectError> {
+        let names = Names::of(self.tables);
         let mut gaps = Vec::new();
-        for (index, stretches) in sections.into_iter().enumerate() {
-            let section = &self.tables.sections[index];
-            for stretch in stretches {
+        for (index, section) in self.tables.sections.iter().enumerate() {
+            for stretch in names.stretches(index)? {
                 match stretch {
-                    Stretch::Named(extent) => {
-                        let atom = self.extent(index, &extent);
-                        self.atoms.push(atom);
-                    }
+                    Stretch::Named(extent) => self.push(self.extent(index, &extent)),
                     Stretch::Gap(start, end, _) if has_literals(section) => {
                         gaps.push((index, start, end));
                     }
@@ -143,36 +141,41 @@ impl<'d> Carver<'_, 'd> {
                 }
             }
         }
-        gaps
+        Ok(gaps)
     }
 
-    fn extent(&self, section: usize, extent: &Extent) -> Atom<'d> {
-        let symbols = &self.tables.symbols;
-        let first = &symbols[extent.symbols[0]];
+    /// Adds an atom; there is little room to spare, for atoms are most of what is kept.
+    fn push(&mut self, atom: Atom<'d>) {
+        if self.atoms.len() == self.atoms.capacity() {
+            self.atoms.reserve_exact(self.atoms.len() / 8 + 16);
+        }
+        self.atoms.push(atom);
+    }
+
+    fn extent(&self, section: usize, extent: &Extent<'d>) -> Atom<'d> {
+        let first = &extent.symbol;
+        let mut all = std::iter::once(first).chain(&extent.aliases);
         let kind = kind_of(&self.tables.sections[section]);
         let mut atom = self.atom(section, kind, extent.start, extent.end);
         atom.name = first.name;
         atom.symbol_kind = symbol_kind(first);
         atom.scope = scope(first);
         atom.weak = is_weak(first);
-        atom.indirect = extent
-            .symbols
-            .iter()
-            .any(|i| symbols[*i].kind == elf::STT_GNU_IFUNC);
+        atom.indirect = all.any(|symbol| symbol.kind == elf::STT_GNU_IFUNC);
         atom.source = first.source;
-        if extent.symbols.len() > 1 {
-            let others = extent.symbols[1..].iter().map(|index| &symbols[*index]);
+        if !extent.aliases.is_empty() {
+            let others = extent.aliases.iter();
             let others = others.map(|symbol| (symbol.name, scope(symbol) == Scope::Global));
             atom.rare().aliases = others.collect();
         }
-        self.label(&mut atom, &extent.labels);
+        Self::label(&mut atom, &extent.labels);
         atom
     }
 
     /// Enters the names of places inside.
-    fn label(&self, atom: &mut Atom<'d>, indices: &[usize]) {
-        let symbols = indices.iter().map(|index| &self.tables.symbols[*index]);
+    fn label(atom: &mut Atom<'d>, symbols: &[Symbol<'d>]) {
         let labels: Vec<(&str, u64)> = symbols
+            .iter()
             .filter(|symbol| !symbol.name.is_empty() && !symbol.name.starts_with(".L"))
             .map(|symbol| (symbol.name, symbol.value.saturating_sub(atom.start)))
             .collect();
@@ -182,14 +185,14 @@ impl<'d> Carver<'_, 'd> {
     }
 
     /// Nameless code and variables: what assembly code defines, or padding.
-    fn gap(&mut self, index: usize, start: u64, end: u64, labels: &[usize]) {
+    fn gap(&mut self, index: usize, start: u64, end: u64, labels: &[Symbol<'d>]) {
         let section = &self.tables.sections[index];
         if let Some(starts) = self.outlined.get(&index) {
             let own: Vec<u64> = starts.range(start..end).copied().collect();
             let ends = own.iter().skip(1).copied().chain([end]);
             for (start, end) in own.iter().zip(ends) {
                 let atom = self.atom(index, AtomKind::Outlined, *start, end);
-                self.atoms.push(atom);
+                self.push(atom);
             }
             return;
         }
@@ -199,38 +202,41 @@ impl<'d> Carver<'_, 'd> {
             kind_of(section)
         };
         let mut atom = self.atom(index, kind, start, end);
-        self.label(&mut atom, labels);
+        Self::label(&mut atom, labels);
         let relocations = &section.relocations;
-        let next = relocations.partition_point(|entry| entry.offset < start);
-        let plain = relocations
-            .get(next)
-            .is_none_or(|entry| entry.offset >= end);
+        let plain = relocations.within(start..end).is_empty();
         if !(plain && atom.labels().is_empty() && code::is_padding(atom.bytes)) {
-            self.atoms.push(atom);
+            self.push(atom);
         }
     }
 
     /// Strings, mergeable constants, literals and jump tables.
     fn nameless(&mut self, resolver: &Resolver<'_, '_>, gaps: Vec<(usize, u64, u64)>) {
-        let starts = starts(resolver);
+        let (starts, none) = (starts(resolver), Starts::new());
         let tables = exceptions::starts(resolver);
         for (index, start, end) in gaps {
             let section = &self.tables.sections[index];
             if exceptions::is_table(section) {
-                self.exception_tables(index, start..end, &tables[index]);
+                if let Some(starts) = tables.get(&index) {
+                    self.exception_tables(index, start..end, starts);
+                }
                 continue;
             }
             if section.has(elf::SHF_MERGE)
                 && let Some(parts) = strings::cut(section)
             {
                 for (kind, part) in parts {
-                    self.atoms
-                        .push(self.atom(index, kind, part.start, part.end));
+                    self.push(self.atom(index, kind, part.start, part.end));
                 }
                 continue;
             }
             let mut run = None;
-            for part in cut(resolver, index, start..end, &starts[index]) {
+            for part in cut(
+                resolver,
+                index,
+                start..end,
+                starts.get(&index).unwrap_or(&none),
+            ) {
                 let (kind, range, begins) = match part {
                     Part::Table(range) => (AtomKind::JumpTable, range, true),
                     Part::Literal(range, begins) => (AtomKind::Literal, range, begins),
@@ -240,7 +246,7 @@ impl<'d> Carver<'_, 'd> {
                 run = (kind == AtomKind::Literal).then(|| run.unwrap_or(id));
                 atom.run = run;
                 atom.continues = !begins && run != Some(id);
-                self.atoms.push(atom);
+                self.push(atom);
             }
         }
     }
@@ -261,14 +267,14 @@ impl<'d> Carver<'_, 'd> {
                     atom.rare().flaws.push(flaw.to_owned());
                 }
             }
-            self.atoms.push(atom);
+            self.push(atom);
         }
     }
 
     /// One atom for each symbol that is defined elsewhere, by symbol index.
-    fn externals(&mut self) -> Vec<Option<AtomId>> {
-        let mut externals = vec![None; self.tables.symbols.len()];
-        for (index, symbol) in self.tables.symbols.iter().enumerate().skip(1) {
+    fn externals(&mut self) -> Mapping {
+        let mut externals = Mapping::new(self.tables.symbols.len());
+        for (index, symbol) in (0..).zip(self.tables.symbols.iter()).skip(1) {
             let kind = match symbol.place {
                 Place::Undefined => AtomKind::Undefined,
                 Place::Absolute if symbol.kind != elf::STT_FILE => AtomKind::Absolute,
@@ -277,11 +283,11 @@ impl<'d> Carver<'_, 'd> {
             };
             let mut atom = self.atom(0, kind, 0, symbol.size);
             atom.name = symbol.name;
-            atom.symbol_kind = symbol_kind(symbol);
-            atom.scope = scope(symbol);
-            atom.weak = is_weak(symbol);
-            externals[index] = Some(AtomId(self.atoms.len() as u32));
-            self.atoms.push(atom);
+            atom.symbol_kind = symbol_kind(&symbol);
+            atom.scope = scope(&symbol);
+            atom.weak = is_weak(&symbol);
+            externals.set(index, self.atoms.len() as u32);
+            self.push(atom);
         }
         externals
     }

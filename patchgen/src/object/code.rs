@@ -3,8 +3,9 @@
 //! `S + A - P` counts from the field, the processor from the end of the instruction. Only the decoded instruction
 //! tells the difference (psABI 4.4; `movl $1, x(%rip)` has four bytes of immediate after its field).
 
-use super::model::Atom;
+use super::Atom;
 use super::raw::Tables;
+use super::tables::is_outlined;
 use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 
 /// How code or data uses an address.
@@ -136,21 +137,62 @@ pub(super) fn decode(bytes: &[u8], fields: &[u64]) -> Decoded {
     decoded
 }
 
-/// What decoding the code of an object file told.
+/// The instruction that holds the field of each relocation of a file's code.
 pub(super) struct Sites {
-    /// By section: for each relocation the instruction that holds it.
-    pub sites: Vec<Vec<Option<Site>>>,
+    /// By section: its first place in `all`; one more for the end.
+    first: Vec<usize>,
+    all: Vec<Option<Site>>,
+}
+
+impl Sites {
+    /// Room for all of them, none of which is known yet.
+    fn unknown(tables: &Tables<'_>) -> Self {
+        let counts = tables.sections.iter().map(|section| {
+            let is_code = section.is_code() || is_outlined(section.name);
+            if is_code {
+                section.relocations.len()
+            } else {
+                0
+            }
+        });
+        let mut first = Vec::with_capacity(tables.sections.len() + 1);
+        let mut end = 0;
+        first.push(end);
+        for count in counts {
+            end += count;
+            first.push(end);
+        }
+        Self {
+            first,
+            all: vec![None; end],
+        }
+    }
+
+    /// The instruction around the field of a relocation; none where the section is no code.
+    pub(super) fn get(&self, section: usize, index: usize) -> Option<Site> {
+        let (first, end) = (*self.first.get(section)?, *self.first.get(section + 1)?);
+        let own = self.all.get(first..end)?;
+        own.get(index).copied().flatten()
+    }
+
+    fn set(&mut self, section: usize, index: usize, sites: &[Option<Site>]) {
+        let from = self.first[section] + index;
+        self.all[from..from + sites.len()].copy_from_slice(sites);
+    }
+}
+
+/// What decoding the code of an object file told.
+pub(super) struct AllCode {
+    /// The instruction that holds the field of each relocation.
+    pub sites: Sites,
     /// By atom: fields without relocation that lead out, as offsets in the atom.
     pub escapes: Vec<(usize, Escape)>,
 }
 
 /// Decodes all code. What cannot be decoded becomes a flaw of its atom.
-pub(super) fn sites(tables: &Tables<'_>, atoms: &mut [Atom<'_>]) -> Sites {
-    let sections = tables.sections.iter();
-    let mut found = Sites {
-        sites: sections
-            .map(|section| vec![None; section.relocations.len()])
-            .collect(),
+pub(super) fn sites(tables: &Tables<'_>, atoms: &mut [Atom<'_>]) -> AllCode {
+    let mut found = AllCode {
+        sites: Sites::unknown(tables),
         escapes: Vec::new(),
     };
     for (number, atom) in atoms
@@ -159,14 +201,11 @@ pub(super) fn sites(tables: &Tables<'_>, atoms: &mut [Atom<'_>]) -> Sites {
         .filter(|(_, atom)| atom.kind.is_code())
     {
         let relocations = &tables.sections[atom.section()].relocations;
-        let first = relocations.partition_point(|entry| entry.offset < atom.start);
-        let last = relocations.partition_point(|entry| entry.offset < atom.start + atom.size);
-        let fields: Vec<u64> = relocations[first..last]
-            .iter()
-            .map(|entry| entry.offset - atom.start)
-            .collect();
+        let own = relocations.within(atom.start..atom.start + atom.size);
+        let entries = own.clone().filter_map(|index| relocations.get(index));
+        let fields: Vec<u64> = entries.map(|entry| entry.offset - atom.start).collect();
         let decoded = decode(atom.bytes, &fields);
-        found.sites[atom.section()][first..last].copy_from_slice(&decoded.sites);
+        found.sites.set(atom.section(), own.start, &decoded.sites);
         if let Some(at) = decoded.undecodable {
             atom.rare()
                 .flaws

@@ -9,7 +9,7 @@ pub fn fields(atom: &Atom<'_>, id: AtomId) -> Vec<Field> {
     let mut fields: Vec<Field> = atom
         .references()
         .map(|link| Field {
-            offset: link.offset,
+            offset: link.offset(),
             kind: link.kind,
             symbol: link.target.0,
             addend: link.addend(),

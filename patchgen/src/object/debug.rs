@@ -2,7 +2,7 @@
 //!
 //! Nothing here is trusted: what does not fit is left out, and no more is decompressed than the input allows.
 
-use super::model::Object;
+use super::Object;
 use super::raw::{Place, Section};
 use flate2::{Decompress, FlushDecompress, Status};
 use livepatch_bundle::{Class, RelocKind};
@@ -79,12 +79,11 @@ fn zstd(packed: &[u8], size: usize) -> Option<Vec<u8>> {
 }
 
 fn relocate(object: &Object<'_>, section: &Section<'_>, data: &mut [u8]) {
-    for entry in &section.relocations {
+    for entry in section.relocations.iter() {
         let Some(kind) = RelocKind::from_elf(entry.number) else {
             continue;
         };
-        let symbol = &object.symbols[entry.symbol as usize];
-        let Place::Section(number) = symbol.place else {
+        let (Place::Section(number), symbol) = object.symbols.place(entry.symbol) else {
             continue;
         };
         let code = object.sections[number].is_code();
@@ -93,9 +92,7 @@ fn relocate(object: &Object<'_>, section: &Section<'_>, data: &mut [u8]) {
         } else {
             0
         };
-        let value = base
-            .wrapping_add(symbol.value)
-            .wrapping_add_signed(entry.addend);
+        let value = base.wrapping_add(symbol).wrapping_add_signed(entry.addend);
         let Ok(start) = usize::try_from(entry.offset) else {
             continue;
         };

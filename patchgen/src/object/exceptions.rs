@@ -17,7 +17,7 @@ use super::raw::{Place, Section};
 use super::{Atom, AtomId, AtomKind, Link};
 use livepatch_bundle::RelocKind;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// `DW_EH_PE_omit`.
 const OMIT: u8 = 0xff;
@@ -35,9 +35,9 @@ pub(super) fn is_table(section: &Section<'_>) -> bool {
 }
 
 /// Where tables begin, by section: where unwind records lead.
-pub(super) fn starts(resolver: &Resolver<'_, '_>) -> Vec<BTreeSet<u64>> {
+pub(super) fn starts(resolver: &Resolver<'_, '_>) -> HashMap<usize, BTreeSet<u64>> {
     let sections = &resolver.tables.sections;
-    let mut starts = vec![BTreeSet::new(); sections.len()];
+    let mut starts: HashMap<usize, BTreeSet<u64>> = HashMap::new();
     let unwind = sections.iter().enumerate().filter(|(_, s)| s.is_unwind());
     for (from, section) in unwind {
         for index in 0..section.relocations.len() {
@@ -46,7 +46,7 @@ pub(super) fn starts(resolver: &Resolver<'_, '_>) -> Vec<BTreeSet<u64>> {
                 && let Ok(offset) = u64::try_from(offset)
                 && is_table(&sections[to])
             {
-                starts[to].insert(offset);
+                starts.entry(to).or_default().insert(offset);
             }
         }
     }
@@ -142,26 +142,19 @@ fn own_slots(atoms: &[Atom<'_>]) -> BTreeSet<AtomId> {
 
 fn through_slot(atoms: &[Atom<'_>], link: &Link, types: Option<u8>) -> Option<Link> {
     let target = match (types?, link.kind) {
-        (THROUGH_SLOT, RelocKind::Pc32) => slot_content(atoms, link.target, link.at)?,
-        (DIRECT, RelocKind::Abs32 | RelocKind::Abs32S) if link.at == 0 => link.target,
+        (THROUGH_SLOT, RelocKind::Pc32) => slot_content(atoms, link.target, link.at())?,
+        (DIRECT, RelocKind::Abs32 | RelocKind::Abs32S) if link.at() == 0 => link.target,
         _ => return None,
     };
-    Some(Link {
-        kind: RelocKind::GotPcRel,
-        target,
-        at: 0,
-        bias: 0,
-        loose: false,
-        ..*link
-    })
+    Some(link.through_slot(target))
 }
 
 /// What the slot at this place holds the address of: `DW.ref.NAME`, or a nameless one for types that are not seen outside.
 pub(super) fn slot_content(atoms: &[Atom<'_>], slot: AtomId, at: i64) -> Option<AtomId> {
     let atom = &atoms[slot.0 as usize];
     let at = u64::try_from(at).ok()?;
-    let content = atom.links.iter().find(|link| link.offset == at)?;
-    let plain = content.kind == RelocKind::Abs64 && content.at == 0;
+    let content = atom.links.iter().find(|link| link.offset() == at)?;
+    let plain = content.kind == RelocKind::Abs64 && content.at() == 0;
     let made_up = atom.name.is_empty() || atom.name.starts_with("DW.ref.");
     (made_up && plain).then_some(content.target)
 }

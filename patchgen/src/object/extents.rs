@@ -5,83 +5,98 @@ use object::elf;
 
 /// A stretch of a section that belongs to one symbol and its aliases.
 #[derive(Debug)]
-pub(super) struct Extent {
+pub(super) struct Extent<'d> {
     /// First byte.
     pub start: u64,
     /// One past the last byte.
     pub end: u64,
-    /// Indices of the symbols at the start, the best one first.
-    pub symbols: Vec<usize>,
-    /// Indices of symbols inside.
-    pub labels: Vec<usize>,
+    /// The best one of the symbols at the start.
+    pub symbol: Symbol<'d>,
+    /// The other ones.
+    pub aliases: Vec<Symbol<'d>>,
+    /// Symbols inside.
+    pub labels: Vec<Symbol<'d>>,
 }
 
 /// What a section is made of: named stretches and what lies between them, in order.
 #[derive(Debug)]
-pub(super) enum Stretch {
+pub(super) enum Stretch<'d> {
     /// Named.
-    Named(Extent),
+    Named(Extent<'d>),
     /// Between names: start, end, and the labels in it.
-    Gap(u64, u64, Vec<usize>),
+    Gap(u64, u64, Vec<Symbol<'d>>),
 }
 
-/// Cuts every section by its symbols. Sections whose parts the linker may merge have no names that matter.
-pub(super) fn stretches(tables: &Tables<'_>) -> Result<Vec<Vec<Stretch>>, ObjectError> {
-    let mut by_section = vec![Vec::new(); tables.sections.len()];
-    for (index, symbol) in tables.symbols.iter().enumerate() {
-        if let Place::Section(section) = symbol.place
-            && symbol.kind != elf::STT_SECTION
-        {
-            by_section[section].push(index);
-        }
+/// The symbols of a file that name places, by section.
+pub(super) struct Names<'t, 'd> {
+    tables: &'t Tables<'d>,
+    /// Sections and symbols.
+    sorted: Vec<(u32, u32)>,
+}
+
+impl<'t, 'd> Names<'t, 'd> {
+    /// Sorts the symbols of a file.
+    pub(super) fn of(tables: &'t Tables<'d>) -> Self {
+        let numbered = (0..).zip(tables.symbols.iter());
+        let places = numbered.filter_map(|(index, symbol)| match symbol.place {
+            Place::Section(section) if symbol.kind != elf::STT_SECTION => {
+                Some((section as u32, index))
+            }
+            _ => None,
+        });
+        let mut sorted: Vec<(u32, u32)> = places.collect();
+        sorted.sort_unstable();
+        Self { tables, sorted }
     }
-    let sections = tables.sections.iter().zip(by_section);
-    sections
-        .map(|(section, symbols)| cut(section, symbols, &tables.symbols))
-        .collect()
+
+    /// Cuts a section by its symbols. Sections whose parts the linker may merge have no names that matter.
+    pub(super) fn stretches(&self, section: usize) -> Result<Vec<Stretch<'d>>, ObjectError> {
+        let number = section as u32;
+        let first = self.sorted.partition_point(|(of, _)| *of < number);
+        let own = self.sorted[first..].iter();
+        let own = own.take_while(|(of, _)| *of == number);
+        let symbols = own.map(|(_, index)| self.tables.symbols.get(*index));
+        cut(&self.tables.sections[section], symbols.collect())
+    }
 }
 
-fn cut(
+fn cut<'d>(
     section: &Section<'_>,
-    mut indices: Vec<usize>,
-    symbols: &[Symbol<'_>],
-) -> Result<Vec<Stretch>, ObjectError> {
+    mut symbols: Vec<Symbol<'d>>,
+) -> Result<Vec<Stretch<'d>>, ObjectError> {
     if !section.is_loaded() || section.is_unwind() {
         return Ok(Vec::new());
     }
     let named = |symbol: &Symbol<'_>| names_extent(section, symbol);
     // Of several symbols at one place those that name something go first: global, then weak, then local.
-    indices.sort_by_key(|index| {
-        let symbol = &symbols[*index];
-        (symbol.value, !named(symbol), rank(symbol), *index)
-    });
-    let mut extents: Vec<Extent> = Vec::new();
+    symbols.sort_by_key(|symbol| (symbol.value, !named(symbol), rank(symbol)));
+    let mut extents: Vec<Extent<'_>> = Vec::new();
     let mut labels = Vec::new();
-    for (position, &index) in indices.iter().enumerate() {
-        let symbol = &symbols[index];
+    for (position, symbol) in symbols.iter().enumerate() {
         if !named(symbol) {
-            labels.push(index);
+            labels.push(symbol.clone());
             continue;
         }
-        let end = end_of(section, symbol, &indices[position..], symbols)?;
+        let end = end_of(section, symbol, &symbols[position..])?;
         match extents.last_mut() {
             Some(last) if last.start == symbol.value => {
-                last.symbols.push(index);
+                last.aliases.push(symbol.clone());
                 last.end = last.end.max(end);
             }
             Some(last) if symbol.value < last.end => {
-                last.labels.push(index);
+                last.labels.push(symbol.clone());
                 last.end = last.end.max(end);
             }
             _ => extents.push(Extent {
                 start: symbol.value,
                 end,
-                symbols: vec![index],
+                symbol: symbol.clone(),
+                aliases: Vec::new(),
                 labels: Vec::new(),
             }),
         }
     }
-    Ok(with_gaps(section, extents, &labels, symbols))
+    Ok(with_gaps(section, extents, labels))
 }
 
 /// Whether the symbol names a stretch, rather than a place in one.
@@ -106,11 +121,10 @@ fn rank(symbol: &Symbol<'_>) -> u8 {
 fn end_of(
     section: &Section<'_>,
     symbol: &Symbol<'_>,
-    later: &[usize],
-    symbols: &[Symbol<'_>],
+    later: &[Symbol<'_>],
 ) -> Result<u64, ObjectError> {
     if symbol.size == 0 {
-        let mut later = later.iter().map(|index| &symbols[*index]);
+        let mut later = later.iter();
         let next = later.find(|other| other.value > symbol.value && names_extent(section, other));
         return Ok(next.map_or(section.size, |other| other.value));
     }
@@ -123,17 +137,16 @@ fn end_of(
     })
 }
 
-fn with_gaps(
+fn with_gaps<'d>(
     section: &Section<'_>,
-    extents: Vec<Extent>,
-    labels: &[usize],
-    symbols: &[Symbol<'_>],
-) -> Vec<Stretch> {
-    let mut labels = labels.iter().copied().peekable();
-    let mut before = |end: u64| -> Vec<usize> {
-        std::iter::from_fn(|| labels.next_if(|index| symbols[*index].value < end)).collect()
+    extents: Vec<Extent<'d>>,
+    labels: Vec<Symbol<'d>>,
+) -> Vec<Stretch<'d>> {
+    let mut labels = labels.into_iter().peekable();
+    let mut before = |end: u64| -> Vec<Symbol<'d>> {
+        std::iter::from_fn(|| labels.next_if(|symbol| symbol.value < end)).collect()
     };
-    let mut stretches = Vec::new();
+    let mut stretches = Vec::with_capacity(extents.len() + 1);
     let mut from = 0;
     for mut extent in extents {
         let skipped = before(extent.start);
@@ -152,7 +165,7 @@ fn with_gaps(
 
 #[cfg(test)]
 mod tests {
-    use super::super::raw::SourceId;
+    use super::super::raw::{Relocations, SourceId};
     use super::*;
 
     fn section(name: &str, flags: elf::SectionFlags, size: u64) -> Section<'_> {
@@ -164,7 +177,7 @@ mod tests {
             size,
             align: 1,
             entsize: 0,
-            relocations: Vec::new(),
+            relocations: Relocations::default(),
         }
     }
 
@@ -180,12 +193,26 @@ mod tests {
         }
     }
 
+    fn joined<'s>(symbols: impl IntoIterator<Item = &'s Symbol<'s>>) -> String {
+        let names: Vec<&str> = symbols.into_iter().map(|symbol| symbol.name).collect();
+        names.join(" ")
+    }
+
     fn cut_text(symbols: &[Symbol<'_>]) -> Result<Vec<String>, ObjectError> {
         let text = section(".text", elf::SHF_EXECINSTR, 64);
-        let stretches = cut(&text, (0..symbols.len()).collect(), symbols)?;
-        let show = |stretch: Stretch| match stretch {
-            Stretch::Named(e) => format!("{}-{} {:?} {:?}", e.start, e.end, e.symbols, e.labels),
-            Stretch::Gap(start, end, labels) => format!("gap {start}-{end} {labels:?}"),
+        let stretches = cut(&text, symbols.to_vec())?;
+        let show = |stretch: Stretch<'_>| match stretch {
+            Stretch::Named(e) => {
+                let all = std::iter::once(&e.symbol).chain(&e.aliases);
+                format!(
+                    "{}-{} {} ({})",
+                    e.start,
+                    e.end,
+                    joined(all),
+                    joined(&e.labels)
+                )
+            }
+            Stretch::Gap(start, end, labels) => format!("gap {start}-{end} ({})", joined(&labels)),
         };
         Ok(stretches.into_iter().map(show).collect())
     }
@@ -203,10 +230,10 @@ mod tests {
         assert_eq!(
             found,
             [
-                "0-16 [0, 1] [2]",
-                "gap 16-32 []",
-                "32-40 [3] []",
-                "gap 40-64 [4]"
+                "0-16 f alias (label)",
+                "gap 16-32 ()",
+                "32-40 g ()",
+                "gap 40-64 (after)"
             ]
         );
     }
@@ -218,7 +245,7 @@ mod tests {
             symbol("g", elf::STT_FUNC, 32, 0),
         ];
         let found = cut_text(&symbols).expect("inside");
-        assert_eq!(found, ["0-32 [0] []", "32-64 [1] []"]);
+        assert_eq!(found, ["0-32 f ()", "32-64 g ()"]);
     }
 
     #[test]

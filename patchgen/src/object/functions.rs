@@ -1,9 +1,9 @@
 //! Functions and the pieces that the compiler split off them.
 
 use super::mapping::Mapping;
-use super::model::{AtomId, AtomKind, Function, Object};
 use super::names;
 use super::raw::SourceId;
+use super::{AtomId, AtomKind, Function, Object};
 use std::collections::HashMap;
 
 /// Fills in [`Object::functions`] and [`Object::owner`].

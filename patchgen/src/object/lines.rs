@@ -2,8 +2,8 @@
 //!
 //! Debug sections are not trusted for anything but telling a line number in an argument from another number.
 
+use super::Object;
 use super::debug::{self, SECTION_SHIFT};
-use super::model::Object;
 use gimli::{DebugLine, DebugLineOffset, EndianSlice, LittleEndian};
 
 /// Lines by place.

@@ -1,12 +1,12 @@
 //! From relocations to links between atoms.
 
-use super::code::{Escape, Site};
+use super::code::{Escape, Site, Sites};
+use super::mapping::Mapping;
 use super::order::Order;
 use super::raw::{Place, Tables};
 use super::{Atom, AtomId, AtomKind, Link, Role, names};
 use livepatch_bundle::{Class, RelocKind};
 use object::elf;
-use std::collections::BTreeSet;
 
 /// Where a relocated field leads, before it is known what lies there.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +24,10 @@ pub(super) struct Lead {
 /// What is needed to tell where a relocation leads.
 pub(super) struct Resolver<'t, 'd> {
     pub tables: &'t Tables<'d>,
-    /// By section: for each relocation the instruction that holds it.
-    pub sites: Vec<Vec<Option<Site>>>,
-    /// By section: where functions begin.
-    pub entries: Vec<BTreeSet<u64>>,
+    /// The instruction that holds the field of each relocation.
+    pub sites: Sites,
+    /// Sections and offsets where functions begin, sorted.
+    pub entries: Vec<(u32, u64)>,
 }
 
 impl Resolver<'_, '_> {
@@ -36,8 +36,8 @@ impl Resolver<'_, '_> {
         let from = &self.tables.sections[section];
         let relocation = from.relocations.get(index)?;
         let kind = RelocKind::from_elf(relocation.number)?;
-        let symbol = &self.tables.symbols[relocation.symbol as usize];
-        let site = self.sites[section].get(index).copied().flatten();
+        let (place, value) = self.tables.symbols.place(relocation.symbol);
+        let site = self.sites.get(section, index);
         let (site, bias) = match site {
             // A relaxable field may stand for a whole instruction; only the distance to its end counts.
             Some(site) if is_relative(kind) => (site, site.after),
@@ -45,9 +45,8 @@ impl Resolver<'_, '_> {
             None => (Site::data(kind.width()), 0),
         };
         Some(Lead {
-            place: symbol.place,
-            offset: symbol
-                .value
+            place,
+            offset: value
                 .cast_signed()
                 .wrapping_add(relocation.addend)
                 .wrapping_add(bias.into()),
@@ -58,7 +57,8 @@ impl Resolver<'_, '_> {
 
     /// Whether a function that is no split-off piece begins there.
     pub(super) fn is_entry(&self, section: usize, offset: u64) -> bool {
-        self.entries[section].contains(&offset)
+        let entry = (section as u32, offset);
+        self.entries.binary_search(&entry).is_ok()
     }
 }
 
@@ -81,10 +81,15 @@ pub(super) struct Linker<'t, 'd> {
     pub resolver: Resolver<'t, 'd>,
     pub order: &'t Order,
     /// By symbol index: the atom of a symbol of another file.
-    pub externals: Vec<Option<AtomId>>,
+    pub externals: Mapping,
 }
 
 impl<'d> Linker<'_, 'd> {
+    /// The atom of a symbol of another file.
+    pub(super) fn external(&self, symbol: u32) -> Option<AtomId> {
+        self.externals.get(symbol).map(AtomId)
+    }
+
     /// Fills in the links of all atoms.
     pub(super) fn link_all(&self, atoms: &mut [Atom<'d>], escapes: &[(usize, Escape)]) {
         for index in 0..atoms.len() {
@@ -123,7 +128,7 @@ impl<'d> Linker<'_, 'd> {
                 Err(flaw) => atoms[*index].rare().flaws.push(flaw),
             }
         }
-        links.sort_by_key(|link| link.offset);
+        links.sort_by_key(|link| link.offset());
         atoms[*index].links = links.into();
     }
 
@@ -150,15 +155,10 @@ impl<'d> Linker<'_, 'd> {
             4 => RelocKind::Pc32,
             _ => return Err(format!("the jump at +{start:#x} has an unusual width")),
         };
-        Ok(Link {
-            offset: field,
-            kind,
-            target: found,
-            at,
-            bias: site.after.into(),
-            loose: false,
-            site,
-        })
+        let mut link = Link::new(field, kind, found, at).ok_or_else(too_far(start))?;
+        link.bias = site.after.into();
+        link.site = site;
+        Ok(link)
     }
 
     fn link(&self, atoms: &[Atom<'d>], id: AtomId) -> (Vec<Link>, Vec<String>) {
@@ -168,11 +168,9 @@ impl<'d> Linker<'_, 'd> {
             return (links, flaws);
         }
         let relocations = &self.resolver.tables.sections[atom.section()].relocations;
-        let first = relocations.partition_point(|entry| entry.offset < atom.start);
-        let end = atom.start + atom.size;
-        let last = relocations.partition_point(|entry| entry.offset < end);
-        links.reserve_exact(last.saturating_sub(first));
-        for index in first..last {
+        let own = relocations.within(atom.start..atom.start + atom.size);
+        links.reserve_exact(own.len());
+        for index in own {
             match self.one(atoms, atom, index) {
                 Ok(link) => links.push(link),
                 Err(flaw) => flaws.push(flaw),
@@ -189,7 +187,8 @@ impl<'d> Linker<'_, 'd> {
         index: usize,
     ) -> Result<Link, String> {
         let tables = self.resolver.tables;
-        let entry = &tables.sections[atom.section()].relocations[index];
+        let entry = tables.sections[atom.section()].relocations.get(index);
+        let entry = entry.ok_or("it has fewer relocations")?;
         let offset = entry.offset - atom.start;
         let kind = RelocKind::from_elf(entry.number).ok_or_else(|| {
             format!(
@@ -206,23 +205,19 @@ impl<'d> Linker<'_, 'd> {
             .ok_or_else(|| format!("relocation type {} is unknown", entry.number))?;
         let site = lead.site;
         let Place::Section(section) = lead.place else {
-            let target = self.externals[entry.symbol as usize]
+            let target = self
+                .external(entry.symbol)
                 .ok_or_else(|| format!("{} at +{offset:#x} has no symbol", kind.name()))?;
             let at = entry.addend.wrapping_add(lead.bias.into());
-            return Ok(Link {
-                offset,
-                kind,
-                target,
-                at,
-                bias: lead.bias.into(),
-                loose: false,
-                site,
-            });
+            let mut link = Link::new(offset, kind, target, at).ok_or_else(too_far(offset))?;
+            link.bias = lead.bias.into();
+            link.site = site;
+            return Ok(link);
         };
         let place = lead
             .offset
             .wrapping_sub(in_table(atom, kind, offset, site.role));
-        let symbol = &tables.symbols[entry.symbol as usize];
+        let symbol = tables.symbols.get(entry.symbol);
         let named = symbol.kind != elf::STT_SECTION && !symbol.name.starts_with(".L");
         let looked_up = if named {
             symbol.value.cast_signed()
@@ -239,20 +234,21 @@ impl<'d> Linker<'_, 'd> {
         let addend = symbol.value.cast_signed().wrapping_add(entry.addend);
         let bias = i32::try_from(place.wrapping_sub(addend))
             .map_err(|_| format!("{} at +{offset:#x} is too far from its table", kind.name()))?;
-        Ok(Link {
-            offset,
-            kind,
-            target,
-            at: place.wrapping_sub(start),
-            bias,
-            loose: !named && computed && is_data && self.order.is_shared(section),
-            site,
-        })
+        let at = place.wrapping_sub(start);
+        let mut link = Link::new(offset, kind, target, at).ok_or_else(too_far(offset))?;
+        link.bias = bias;
+        link.loose = !named && computed && is_data && self.order.is_shared(section);
+        link.site = site;
+        Ok(link)
     }
 }
 
+fn too_far(offset: u64) -> impl Fn() -> String {
+    move || format!("the field at +{offset:#x} leads too far")
+}
+
 fn overlap(one: &Link, next: &Link) -> bool {
-    one.offset + one.kind.width() as u64 > next.offset
+    one.offset() + one.kind.width() as u64 > next.offset()
 }
 
 /// An entry of a table of distances counts from the table's start (`.long .L5 - .Ltable`), so its addend holds
@@ -266,17 +262,18 @@ fn in_table(atom: &Atom<'_>, kind: RelocKind, offset: u64, role: Role) -> i64 {
     }
 }
 
-/// Where functions begin, by section. Split-off pieces do not count: a `switch` may jump to their start.
-pub(super) fn entries(tables: &Tables<'_>) -> Vec<BTreeSet<u64>> {
-    let mut entries = vec![BTreeSet::new(); tables.sections.len()];
-    for symbol in &tables.symbols {
+/// Sections and offsets where functions begin, sorted. Split-off pieces do not count: a `switch` may jump to their start.
+pub(super) fn entries(tables: &Tables<'_>) -> Vec<(u32, u64)> {
+    let mut entries = Vec::new();
+    for symbol in tables.symbols.iter() {
         let function = matches!(symbol.kind, elf::STT_FUNC | elf::STT_GNU_IFUNC);
         if let Place::Section(section) = symbol.place
             && function
             && names::cold_parent(symbol.name).is_none()
         {
-            entries[section].insert(symbol.value);
+            entries.push((section as u32, symbol.value));
         }
     }
+    entries.sort_unstable();
     entries
 }

@@ -8,7 +8,7 @@ use super::Role;
 use super::link::Resolver;
 use super::raw::{Place, Section};
 use object::elf;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 /// A stretch of read-only data without a name.
@@ -24,9 +24,9 @@ pub(super) enum Part {
 pub(super) type Starts = BTreeMap<u64, bool>;
 
 /// The places in read-only sections that are referred to, by section.
-pub(super) fn starts(resolver: &Resolver<'_, '_>) -> Vec<Starts> {
+pub(super) fn starts(resolver: &Resolver<'_, '_>) -> HashMap<usize, Starts> {
     let sections = &resolver.tables.sections;
-    let mut starts = vec![Starts::new(); sections.len()];
+    let mut starts: HashMap<usize, Starts> = HashMap::new();
     for (from, section) in sections.iter().enumerate() {
         if !section.is_loaded() || section.is_unwind() {
             continue;
@@ -42,7 +42,7 @@ pub(super) fn starts(resolver: &Resolver<'_, '_>) -> Vec<Starts> {
             if let Ok(offset) = u64::try_from(lead.offset)
                 && has_literals(&sections[to])
             {
-                *starts[to].entry(offset).or_default() |= begins;
+                *starts.entry(to).or_default().entry(offset).or_default() |= begins;
             }
         }
     }
@@ -83,9 +83,11 @@ pub(super) fn cut(
 /// How far a jump table reaches that begins with `range`.
 fn table_end(resolver: &Resolver<'_, '_>, section: usize, range: Range<u64>) -> u64 {
     let relocations = &resolver.tables.sections[section].relocations;
-    let first = relocations.partition_point(|relocation| relocation.offset < range.start);
     let mut end = range.start;
-    for (index, relocation) in relocations.iter().enumerate().skip(first) {
+    for index in relocations.within(range.clone()) {
+        let Some(relocation) = relocations.get(index) else {
+            break;
+        };
         let width = match relocation.number {
             number if number == elf::R_X86_64_PC32.0 => 4,
             number if number == elf::R_X86_64_64.0 => 8,
@@ -107,14 +109,15 @@ fn leads_into_code(
     index: usize,
     absolute: bool,
 ) -> bool {
-    let relocation = &resolver.tables.sections[section].relocations[index];
-    let symbol = &resolver.tables.symbols[relocation.symbol as usize];
-    let Place::Section(to) = symbol.place else {
+    let Some(relocation) = resolver.tables.sections[section].relocations.get(index) else {
+        return false;
+    };
+    let (Place::Section(to), value) = resolver.tables.symbols.place(relocation.symbol) else {
         return false;
     };
     if !resolver.tables.sections[to].is_code() {
         return false;
     }
-    let target = symbol.value.wrapping_add_signed(relocation.addend);
+    let target = value.wrapping_add_signed(relocation.addend);
     !absolute || !resolver.is_entry(to, target)
 }

@@ -4,6 +4,7 @@
 //! difference whether the compiler gave each function a section of its own. Where no symbol tells (string
 //! constants, jump tables, anonymous literals), contents and references do, see [`carve`].
 
+mod atom;
 mod attached;
 mod carve;
 mod code;
@@ -20,14 +21,17 @@ mod model;
 pub mod names;
 mod order;
 pub mod raw;
+mod reference;
 pub mod rust;
 mod strings;
 pub mod tables;
 mod unwind;
 
+pub use atom::{Atom, AtomId, AtomKind};
 pub use attached::{Attached, traced_at};
 pub use carve::{read, read_kernel};
 pub use code::{Role, Site};
-pub use model::{Atom, AtomId, AtomKind, Function, FunctionId, Link, Object};
+pub use model::{Function, FunctionId, Object};
 pub use raw::ObjectError;
+pub use reference::Link;
 pub use unwind::{Frame, Handler, PCREL_SDATA4, START as FRAME_START};

@@ -1,6 +1,6 @@
 //! Atoms in the order in which they lie in their sections.
 
-use super::model::{Atom, AtomId};
+use super::{Atom, AtomId};
 use std::ops::Range;
 
 /// All atoms by section and start, and the place of each in that order.

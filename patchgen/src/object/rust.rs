@@ -8,7 +8,7 @@
 //! The crate's hash depends on compiler, flags and the place of the sources. Where it stays, the whole name counts, and a
 //! legacy hash that changed means another signature. Where it does not, only the path is left.
 
-use super::model::{Atom, Object};
+use super::{Atom, Object};
 use std::collections::HashSet;
 
 /// The path, without hashes: `patch::inner::add`. `None` for names that are not of Rust.

@@ -4,9 +4,9 @@
 //! belongs to the function that lies there, is compared and carried with it, and the module loader does with a patch's
 //! entries what the kernel's start did with its own.
 
-use super::model::{Atom, AtomKind};
 use super::names;
 use super::raw::Tables;
+use super::{Atom, AtomKind};
 use object::elf;
 
 /// What is done with a section.
@@ -200,11 +200,7 @@ pub const PADDING: &str = "__pfx_";
 
 /// Takes the tables out of what is carved into atoms; returns, by section, those with entries.
 pub(super) fn take(tables: &mut Tables<'_>) -> Vec<(usize, &'static Table)> {
-    for symbol in &mut tables.symbols {
-        if symbol.kind == elf::STT_FUNC && symbol.name.starts_with(PADDING) {
-            symbol.kind = elf::STT_SECTION;
-        }
-    }
+    tables.symbols.ignore(PADDING);
     let mut taken = Vec::new();
     for (index, section) in tables.sections.iter_mut().enumerate() {
         let Some(table) = table(section.name).filter(|_| section.is_loaded()) else {

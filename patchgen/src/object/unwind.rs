@@ -9,19 +9,22 @@
 
 use super::exceptions::{DIRECT, THROUGH_SLOT, slot_content};
 use super::link::Linker;
-use super::model::{Atom, AtomId};
-use super::raw::{Place, Relocation, Section};
+use super::raw::{Place, Section};
+use super::{Atom, AtomId};
 use object::elf;
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::ops::Range;
 
 /// The call-frame information of one piece of code.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame<'d> {
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'o, 'd> {
     /// The whole record of the CIE, with its length field.
     pub cie: &'d [u8],
     /// The whole record of the FDE.
     pub fde: &'d [u8],
     /// Who handles exceptions in it.
-    pub handler: Option<Box<Handler>>,
+    pub handler: Option<&'o Handler>,
     /// What keeps it from being carried along: an encoding that is not understood.
     pub flaw: Option<&'static str>,
 }
@@ -39,30 +42,57 @@ pub struct Handler {
     pub table: Option<(AtomId, usize)>,
 }
 
-/// Records by the piece of code that they describe.
+/// Records by the piece of code that they describe. There are many, and most are plain.
 #[derive(Debug, Default)]
-pub(super) struct Frames<'d>(Vec<(AtomId, Frame<'d>)>);
+pub(super) struct Frames<'d> {
+    /// Sections of records.
+    data: Vec<&'d [u8]>,
+    sorted: Vec<Entry>,
+    /// What few have: who handles exceptions, what is not understood.
+    rare: HashMap<AtomId, (Option<Handler>, Option<&'static str>)>,
+}
+
+/// The records of a piece of code: which section, and offsets there.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    atom: AtomId,
+    section: u32,
+    fde: u32,
+    cie: Option<NonZeroU32>,
+}
 
 impl<'d> Frames<'d> {
-    pub(super) fn get(&self, id: AtomId) -> Option<&Frame<'d>> {
-        let found = self.0.binary_search_by_key(&id, |(atom, _)| *atom).ok()?;
-        Some(&self.0[found].1)
+    pub(super) fn get(&self, id: AtomId) -> Option<Frame<'_, 'd>> {
+        let found = self.sorted.binary_search_by_key(&id, |entry| entry.atom);
+        let entry = self.sorted[found.ok()?];
+        let data = self.data.get(entry.section as usize)?;
+        let record = |at| record(data, at).unwrap_or_default();
+        let cie = entry.cie.map(|place| place.get() as usize - 1);
+        let (handler, flaw) = match self.rare.get(&id) {
+            Some((handler, flaw)) => (handler.as_ref(), *flaw),
+            None => (None, None),
+        };
+        Some(Frame {
+            cie: cie.map(record).unwrap_or_default(),
+            fde: record(entry.fde as usize),
+            handler,
+            flaw,
+        })
     }
 
     /// Sorts the records; of several of one piece the last stays. Returns the pieces that have several.
-    fn of(mut frames: Vec<(AtomId, Frame<'d>)>) -> (Self, Vec<AtomId>) {
-        frames.sort_by_key(|(atom, _)| *atom);
+    fn sort(&mut self) -> Vec<AtomId> {
+        self.sorted.sort_by_key(|entry| entry.atom);
         let mut several = Vec::new();
-        frames.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
+        self.sorted.dedup_by(|later, earlier| {
+            let same = later.atom == earlier.atom;
             if same {
-                several.push(later.0);
+                several.push(later.atom);
                 std::mem::swap(later, earlier);
             }
             same
         });
-        frames.shrink_to_fit();
-        (Self(frames), several)
+        several
     }
 }
 
@@ -74,7 +104,7 @@ type Record<'d> = (usize, &'d [u8]);
 
 /// The records of each piece of code, and what is wrong with the section.
 pub(super) fn frames<'d>(linker: &Linker<'_, 'd>, atoms: &[Atom<'d>]) -> (Frames<'d>, Vec<String>) {
-    let (mut frames, mut flaws) = (Vec::new(), Vec::new());
+    let (mut frames, mut flaws) = (Frames::default(), Vec::new());
     for (index, section) in linker.resolver.tables.sections.iter().enumerate() {
         if !section.is_loaded() || !section.is_unwind() {
             continue;
@@ -89,14 +119,13 @@ pub(super) fn frames<'d>(linker: &Linker<'_, 'd>, atoms: &[Atom<'d>]) -> (Frames
             section,
             index,
         };
-        let found = records
-            .iter()
-            .filter_map(|record| reader.frame(*record, &records));
-        frames.reserve_exact(records.len());
-        frames.extend(found);
+        frames.sorted.reserve_exact(records.len());
+        for at in &records {
+            reader.frame(*at, &records, &mut frames);
+        }
+        frames.data.push(section.data);
     }
-    let (frames, several) = Frames::of(frames);
-    flaws.extend(several.into_iter().map(|atom| {
+    flaws.extend(frames.sort().into_iter().map(|atom| {
         let name = atoms[atom.0 as usize].name;
         format!("its `.eh_frame` describes `{name}` twice")
     }));
@@ -108,22 +137,29 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(field.try_into().ok()?))
 }
 
-fn records(data: &[u8]) -> Option<Vec<Record<'_>>> {
+/// Where the records begin. Sections of 4 GiB and more are not understood.
+fn records(data: &[u8]) -> Option<Vec<u32>> {
     let (mut records, mut at) = (Vec::new(), 0);
     while at < data.len() {
-        let length = word(data, at)?;
-        if length == 0 {
+        if word(data, at)? == 0 {
             at += 4;
             continue;
         }
-        if length == u32::MAX || length < 4 {
-            return None;
-        }
-        let end = at.checked_add(4)?.checked_add(length as usize)?;
-        records.push((at, data.get(at..end)?));
-        at = end;
+        let record = record(data, at)?;
+        records.push(u32::try_from(at).ok().filter(|at| *at < u32::MAX)?);
+        at += record.len();
     }
     Some(records)
+}
+
+/// The record at an offset, with its length field.
+fn record(data: &[u8], at: usize) -> Option<&[u8]> {
+    let length = word(data, at)?;
+    if length == u32::MAX || length < 4 {
+        return None;
+    }
+    let end = at.checked_add(4)?.checked_add(length as usize)?;
+    data.get(at..end)
 }
 
 struct Reader<'r, 't, 'd> {
@@ -134,31 +170,37 @@ struct Reader<'r, 't, 'd> {
 }
 
 impl<'d> Reader<'_, '_, 'd> {
-    fn frame(&self, record: Record<'d>, records: &[Record<'d>]) -> Option<(AtomId, Frame<'d>)> {
-        let (at, fde) = record;
-        let distance = word(fde, 4)? as usize;
+    /// Enters the record at an offset if it is an FDE.
+    fn frame(&self, place: u32, records: &[u32], frames: &mut Frames<'d>) -> Option<()> {
+        let at = place as usize;
+        let fde = (at, record(self.section.data, at)?);
+        let distance = word(fde.1, 4)? as usize;
         let cie_at = (at + 4).checked_sub(distance)?;
         if distance == 0 {
             return None;
         }
         let atom = self.described(at as u64 + START)?;
-        let cie = records
-            .binary_search_by_key(&cie_at, |record| record.0)
-            .ok();
-        let cie = cie.map(|index| records[index]);
-        let handler = cie.map_or(Err(MALFORMED), |cie| self.handler(record, cie));
+        let known = records.binary_search(&u32::try_from(cie_at).ok()?).ok();
+        let cie = known.and_then(|_| Some((cie_at, record(self.section.data, cie_at)?)));
+        let handler = cie.map_or(Err(MALFORMED), |cie| self.handler(fde, cie));
         let flaw = match (cie, &handler) {
             (_, Err(flaw)) => Some(*flaw),
             (None, _) => Some(MALFORMED),
-            (Some(cie), Ok(_)) => self.flaw(record, cie, atom),
+            (Some(cie), Ok(_)) => self.flaw(fde, cie, atom),
         };
-        let frame = Frame {
-            cie: cie.map_or(&[][..], |cie| cie.1),
-            fde,
-            handler: handler.ok().flatten().map(Box::new),
-            flaw,
-        };
-        Some((atom, frame))
+        let handler = handler.ok().flatten();
+        if handler.is_some() || flaw.is_some() {
+            frames.rare.insert(atom, (handler, flaw));
+        } else {
+            frames.rare.remove(&atom);
+        }
+        frames.sorted.push(Entry {
+            atom,
+            section: frames.data.len() as u32,
+            fde: place,
+            cie: cie.and_then(|(at, _)| NonZeroU32::new(at as u32 + 1)),
+        });
+        Some(())
     }
 
     /// Who handles exceptions, from the augmentations of both records.
@@ -196,10 +238,7 @@ impl<'d> Reader<'_, '_, 'd> {
 
     /// Where the field at `offset` leads.
     fn target(&self, offset: u64) -> Option<(AtomId, i64)> {
-        let relocations = &self.section.relocations;
-        let index = relocations
-            .binary_search_by_key(&offset, |entry| entry.offset)
-            .ok()?;
+        let index = self.section.relocations.find(offset)?;
         let lead = self.linker.resolver.lead(self.index, index)?;
         match lead.place {
             Place::Section(section) => {
@@ -208,18 +247,15 @@ impl<'d> Reader<'_, '_, 'd> {
                 Some((found, lead.offset.wrapping_sub(start)))
             }
             _ => {
-                let entry = &relocations[index];
-                Some((self.linker.externals[entry.symbol as usize]?, entry.addend))
+                let entry = self.section.relocations.get(index)?;
+                Some((self.linker.external(entry.symbol)?, entry.addend))
             }
         }
     }
 
     /// The atom whose code begins where the field at `offset` leads.
     fn described(&self, offset: u64) -> Option<AtomId> {
-        let relocations = &self.section.relocations;
-        let index = relocations
-            .binary_search_by_key(&offset, |entry| entry.offset)
-            .ok()?;
+        let index = self.section.relocations.find(offset)?;
         let lead = self.linker.resolver.lead(self.index, index)?;
         let Place::Section(section) = lead.place else {
             return None;
@@ -232,7 +268,7 @@ impl<'d> Reader<'_, '_, 'd> {
     fn flaw(&self, fde: Record<'d>, cie: Record<'d>, atom: AtomId) -> Option<&'static str> {
         let atom = &self.atoms[atom.0 as usize];
         let known = augmentation(cie.1);
-        let start = self.fields(fde).first()?;
+        let start = self.section.relocations.get(self.fields(fde).start)?;
         if start.number != elf::R_X86_64_PC32.0
             || known.as_ref().map(|known| known.addresses) != Some(PCREL_SDATA4)
         {
@@ -250,13 +286,10 @@ impl<'d> Reader<'_, '_, 'd> {
         None
     }
 
-    /// The relocations of a record.
-    fn fields(&self, (at, bytes): Record<'_>) -> &[Relocation] {
-        let relocations = &self.section.relocations;
-        let first = relocations.partition_point(|entry| entry.offset < at as u64);
-        let end = (at + bytes.len()) as u64;
-        let last = relocations.partition_point(|entry| entry.offset < end);
-        &relocations[first..last.max(first)]
+    /// The numbers of the relocations of a record.
+    fn fields(&self, (at, bytes): Record<'_>) -> Range<usize> {
+        let places = at as u64..(at + bytes.len()) as u64;
+        self.section.relocations.within(places)
     }
 }
 
@@ -347,7 +380,7 @@ mod tests {
     #[test]
     fn records_end_where_the_section_does() {
         let records = records(&CIE).expect("well-formed");
-        assert_eq!(records, [(0, &CIE[..])]);
+        assert_eq!(records, [0]);
         assert!(super::records(&CIE[..20]).is_none());
         assert!(super::records(&[0xff; 8]).is_none());
         assert_eq!(super::records(&[0; 4]), Some(vec![]));
