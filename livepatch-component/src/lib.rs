@@ -21,7 +21,7 @@ mod supervisor;
 mod sys;
 mod timers;
 
-pub use control::client::{ClientError, ask, socket_path};
+pub use control::client::{Client, ClientError, ask, socket_path};
 pub use control::protocol::{How, Reply, Request, Shown, ShownQueue, ShownSocket, Upgrade};
 pub use history::{Phases, Record, Transfer};
 pub use livepatch_cli::Status;

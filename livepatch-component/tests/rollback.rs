@@ -225,6 +225,59 @@ fn without_a_standby_the_supervisor_starts_the_old_version_anew() {
     component.stop();
 }
 
+/// Sends a message that the version under probation does not survive.
+fn provoke(place: &Place) {
+    let message = 999_999_u64.to_le_bytes();
+    place.client().send(&message).expect("the component reads");
+}
+
+#[test]
+fn a_crash_in_a_call_back_during_probation_goes_back() {
+    let counting = Counting::new();
+    let place = &counting.place;
+    let (component, sent) = (&counting.component, counting.sent);
+    let how = |standby| {
+        with(|how| {
+            how.probation_ns = 5_000_000_000;
+            how.deadline_ns = 100_000_000;
+            how.standby = standby;
+        })
+    };
+    // With a standby the data is as it was when the upgrade began.
+    for (version, define) in [("crash", "CRASH_MESSAGE"), ("hang", "HANG_MESSAGE")] {
+        place.counter(version, &["WIDE", define]);
+        let reply = component.upgrade_how(version, how(true));
+        assert_eq!(reply.result, Status::Done, "{reply:?}");
+        provoke(place);
+        let shown = format!("1.0.0 count {sent} lost 0 late 0 ticks 0 signals 0");
+        let command = livepatch_component::Request::Command {
+            words: vec!["show".to_owned()],
+        };
+        wait_for("its standby has taken over", || {
+            let reply = component.try_ask(&command);
+            reply.is_some_and(|reply| reply.answer.as_ref() == Some(&shown))
+        });
+        let history = component.ask(&livepatch_component::Request::History {});
+        let last = history.history.last().expect("there is a history");
+        assert!(
+            last.reasons[0].contains("standby has taken over"),
+            "{last:?}"
+        );
+    }
+    // Without one the supervisor starts the version before, with new data.
+    let reply = component.upgrade_how("crash", how(false));
+    assert_eq!(reply.result, Status::Done, "{reply:?}");
+    provoke(place);
+    let show = livepatch_component::Request::Show { symbols: false };
+    wait_for("it runs again", || {
+        let reply = component.try_ask(&show).and_then(|reply| reply.component);
+        reply.is_some_and(|shown| shown.version == "1.0.0" && shown.restarts == 1)
+    });
+    let shown = component.command(&["show"]);
+    assert!(shown.starts_with("1.0.0 count 0 "), "{shown}");
+    counting.component.stop();
+}
+
 #[test]
 fn probation_ends_with_the_version_that_is_well() {
     let mut counting = Counting::new();

@@ -246,6 +246,7 @@ impl HowOptions {
             strict_order: self.strict_order,
             fresh: self.fresh,
             probation_ns: nanos(self.probation),
+            decision: None,
         }
     }
 }

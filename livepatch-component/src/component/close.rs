@@ -4,7 +4,6 @@ use super::start::Note;
 use super::upgrade::reply_of;
 use super::{Component, Running};
 use crate::control::server::Asker;
-use crate::history::Record;
 use crate::module::file::ModuleFile;
 use crate::sys::arena::Arena;
 use crate::sys::fork::wait_for_threads;
@@ -34,7 +33,8 @@ impl std::fmt::Display for Leftover {
 /// What is told once a version has been let go.
 #[derive(Debug)]
 pub(super) struct Ending {
-    pub(super) record: Record,
+    /// The record, by its number.
+    pub(super) record: u64,
     /// Who waits for it.
     pub(super) asker: Option<Asker>,
 }
@@ -129,15 +129,14 @@ impl Component {
         if let Some(leftover) = leftover {
             self.keep_leftover(leftover);
         }
-        let Some(Ending { mut record, asker }) = ending else {
+        let Some(Ending { record, asker }) = ending else {
             if let (Some(record), Some(text)) = (self.history.last_mut(), text) {
                 record.leftovers.push(text);
             }
             return;
         };
-        record.leftovers.extend(text);
-        self.record(record.clone());
-        if let Some(asker) = asker {
+        let record = self.complete(record, text);
+        if let (Some(asker), Some(record)) = (asker, record) {
             self.server.answer(asker, &reply_of(record));
         }
     }

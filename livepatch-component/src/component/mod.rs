@@ -284,9 +284,18 @@ impl Component {
 
     /// Adds to the history.
     fn record(&mut self, record: Record) {
-        if let Err(error) = self.history.add(record) {
+        let number = self.history.add(record);
+        self.complete(number, None);
+    }
+
+    /// Writes a record of the history down; returns it.
+    fn complete(&mut self, number: u64, leftover: Option<String>) -> Option<Record> {
+        let (record, written) = self.history.complete(number, leftover);
+        let record = record.cloned();
+        if let Err(error) = written {
             self.services.complain("write the history", &error);
         }
+        record
     }
 
     /// The next number for a copy of a module.

@@ -172,7 +172,7 @@ fn fits(about: &About, order: &Order) -> Result<(), Refusal> {
             schema: about.schema,
         });
     }
-    let needs_way_back = order.wanted.reversible || how.probation_ns > 0;
+    let needs_way_back = order.wanted.reversible || how.is_on_trust();
     if needs_way_back && !running.takes(about.schema) {
         return Err(Refusal::NoWayBack {
             version: about.version.clone(),

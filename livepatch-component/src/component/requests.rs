@@ -46,6 +46,10 @@ impl Component {
                 history: self.history.records().cloned().collect(),
                 ..Reply::done()
             },
+            Request::Commit {} => match self.commit(asker) {
+                Ok(()) => Reply::done(),
+                Err(error) => Reply::failed(Status::Refused, &error),
+            },
             Request::Stop {} => {
                 self.stopping = Some(Some(asker));
                 return;

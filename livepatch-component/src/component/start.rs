@@ -166,11 +166,13 @@ impl Component {
         let _ = fs::remove_dir_all(all_copies(&self.settings));
     }
 
-    /// Which version to start with after a crash.
+    /// Which version to start with after a crash: the one that runs, or while that is on probation the one before.
     pub(super) fn note_of_current(&self) -> Note {
+        let before = self.probation.as_ref().map(|it| &it.old.file);
+        let file = before.unwrap_or(&self.running.file);
         Note {
             path: current_path(&self.settings),
-            text: self.running.file.copy().display().to_string(),
+            text: file.copy().display().to_string(),
         }
     }
 }

@@ -164,7 +164,7 @@ impl Component {
         let from = self.running.loaded.schema();
         match self.give(&next, from, how, record, watch) {
             Ok((data, transfer)) => {
-                let chunks = self.settle(data, transfer);
+                let chunks = self.settle(data, transfer, how);
                 let old = std::mem::replace(&mut self.running, *next);
                 record.phases.end_ns = watch.lap();
                 Ok(Switched {
@@ -195,7 +195,7 @@ impl Component {
         });
         match started {
             Ok((data, transfer)) => {
-                let chunks = self.settle(data, transfer);
+                let chunks = self.settle(data, transfer, how);
                 let old = std::mem::replace(&mut self.running.file, file);
                 record.phases.end_ns = watch.lap();
                 Ok(Switched {
@@ -295,8 +295,10 @@ impl Component {
     }
 
     /// Lets the change stand; returns memory to give back.
-    fn settle(&mut self, data: Data, transfer: Transfer) -> Vec<usize> {
-        self.dismiss_standby();
+    fn settle(&mut self, data: Data, transfer: Transfer, how: &How) -> Vec<usize> {
+        if how.probation_ns == 0 || how.decision.is_some() {
+            self.dismiss_standby();
+        }
         self.services.commit();
         self.data = data;
         match transfer {

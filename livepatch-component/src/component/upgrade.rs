@@ -103,21 +103,22 @@ impl Component {
         asker: Option<Asker>,
     ) {
         let (unused, chunks) = match switched {
-            Ok(Switched { old, chunks }) => (self.outgoing(old, how), chunks),
+            Ok(Switched { old, chunks }) => (self.outgoing(old, how, asker), chunks),
             Err(mut unswitched) => {
                 self.explain(&unswitched, &mut record);
                 let rejected = unswitched.rejected.take();
                 (rejected.map(|rejected| *rejected), unswitched.chunks)
             }
         };
+        let record = self.history.add(record);
         self.let_go(unused, chunks, Some(Ending { record, asker }));
     }
 
     /// The code that is not needed any more when this version has been replaced.
-    fn outgoing(&mut self, old: Outgoing, how: &How) -> Option<Running> {
+    fn outgoing(&mut self, old: Outgoing, how: &How, asker: Option<Asker>) -> Option<Running> {
         match old {
-            Outgoing::Loaded(old) if how.probation_ns > 0 => {
-                self.probation = Some(Probation::new(old, how));
+            Outgoing::Loaded(old) if how.is_on_trust() => {
+                self.probation = Some(Probation::new(old, how, asker));
                 None
             }
             Outgoing::Loaded(old) => {

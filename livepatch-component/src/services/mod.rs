@@ -222,6 +222,19 @@ impl Services {
         self.registry.register(&mut descriptor, token, interest)
     }
 
+    /// Has the system tell of all sockets, whatever another process that shares them has changed.
+    pub(crate) fn register_again(&self) {
+        for (id, source) in &*self.sockets.borrow() {
+            // It may be watched still, or not any more.
+            let _ = self
+                .registry
+                .deregister(&mut SourceFd(&source.descriptor()));
+            if let Err(error) = self.register(*id, source) {
+                self.complain("watch a socket again", &error);
+            }
+        }
+    }
+
     /// Keeps a connection that came through a listener; returns its number.
     pub(crate) fn adopt(&self, listener: u64, stream: Stream) -> Result<u64, ServiceError> {
         let id = self.next_socket.get();
