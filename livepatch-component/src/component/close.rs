@@ -95,7 +95,7 @@ impl Component {
             Err(error) => {
                 // The code stays, the memory too: there is no thread to do it.
                 self.services.complain("let the old version go", &error);
-                self.tell(ending, None);
+                self.tell(ending.as_ref(), None);
             }
         }
     }
@@ -117,11 +117,11 @@ impl Component {
         if let Some(Err(error)) = closed.as_ref().map(|closed| &closed.noted) {
             self.services.complain("note the current version", error);
         }
-        self.tell(ending, closed.and_then(|closed| closed.leftover));
+        self.tell(ending.as_ref(), closed.and_then(|closed| closed.leftover));
     }
 
     /// Writes down how an upgrade ended, and answers.
-    fn tell(&mut self, ending: Option<Ending>, leftover: Option<Leftover>) {
+    fn tell(&mut self, ending: Option<&Ending>, leftover: Option<Leftover>) {
         if let Some(leftover) = &leftover {
             self.services.log(1, &format!("left behind: {leftover}"));
         }
@@ -129,7 +129,7 @@ impl Component {
         if let Some(leftover) = leftover {
             self.keep_leftover(leftover);
         }
-        let Some(Ending { record, asker }) = ending else {
+        let Some(&Ending { record, asker }) = ending else {
             if let (Some(record), Some(text)) = (self.history.last_mut(), text) {
                 record.leftovers.push(text);
             }
