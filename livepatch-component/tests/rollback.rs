@@ -225,6 +225,50 @@ fn without_a_standby_the_supervisor_starts_the_old_version_anew() {
     component.stop();
 }
 
+#[test]
+fn a_module_that_cannot_be_held_runs_on() {
+    let place = Place::new();
+    place.counter("1.0.0", &[]);
+    for (version, define, status, text) in [
+        ("term", "FAIL_TERM", Status::Busy, "TERM failed"),
+        ("hold", "BUSY", Status::Busy, "HOLD found the module busy"),
+    ] {
+        place.counter(version, &[define]);
+        let component = place.run("counter", version, &[]);
+        component.command(&["open", place.path("numbers").to_str().expect("plain")]);
+        let reply = component.upgrade("1.0.0");
+        assert_eq!(reply.result, status, "{reply:?}");
+        assert_eq!(reply.history[0].outcome, "busy");
+        tells(&reply, text);
+        let message = 1_u64.to_le_bytes();
+        place.client().send(&message).expect("the component reads");
+        let shown = format!("{version} count 1 lost 0 late 0 ticks 0 signals 0");
+        wait_for("it runs on", || component.command(&["show"]) == shown);
+        component.ask(&livepatch_component::Request::Stop {});
+    }
+}
+
+#[test]
+fn a_panic_in_a_module_in_rust_is_rolled_back() {
+    let place = Place::new();
+    place.rust_modules();
+    let component = place.run("ledger", "1.0.0", &[]);
+    component.command(&["fill", "1000"]);
+    let before = component.show().data_bytes;
+    for (version, text) in [
+        ("broken", "RESTART panicked: panic at "),
+        ("refusing", "RESTART failed: 1000 accounts are too many"),
+    ] {
+        let reply = component.upgrade(version);
+        assert_eq!(reply.result, Status::Error, "{reply:?}");
+        tells(&reply, text);
+        assert_eq!(component.show().data_bytes, before);
+        let shown = component.command(&["show"]);
+        assert_eq!(shown, "1.0.0 accounts 1000 count 0 lost 0 late 0");
+    }
+    component.stop();
+}
+
 /// Sends a message that the version under probation does not survive.
 fn provoke(place: &Place) {
     let message = 999_999_u64.to_le_bytes();
