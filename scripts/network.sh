@@ -6,13 +6,15 @@
 #     h1 --- A                           D --- h2        h1 is in 10.77.1.0, h2 in 10.77.2.0
 #             10.77.13.0   C   10.77.34.0
 #
-# Routers are 1 to 4 in their networks. B and D run FRR's ripd, C runs BIRD. What runs on A is the caller's business. Nothing
-# outside of these namespaces is touched; `network_down` ends what runs in them and removes them.
+# Routers are 1 to 4 in their networks. B and D run FRR's ripd, C runs BIRD. What runs on A is the caller's business. Both links of A
+# have a simple password each (RFC 2453, 4.1). Nothing outside of these namespaces is touched; `network_down` ends what runs in them
+# and removes them.
 
 scratch=${scratch:-}
 network=lp$$                 # the prefix of their names
 nodes=(a b c d h1 h2)
 frr=/usr/lib/frr
+password_ab=tr0ub4dor password_ac=correcthorse
 rip_timers=(5 20 10)         # update, timeout, garbage, in seconds; FRR takes none below 5
 
 # on NODE COMMAND...: runs it there.
@@ -68,11 +70,21 @@ start_daemon() {
         die "FRR's $2 did not start: $(cat "$directory/$2.out")"
 }
 
+# frr_password INTERFACE PASSWORD: a part of ripd's configuration.
+frr_password() {
+    printf 'interface %s\n ip rip authentication mode text\n ip rip authentication string %s\n' "$1" "$2"
+}
+
 start_frr() {
     local directory=$scratch/$1 interface
     printf 'hostname %s\n' "$1" >"$directory/zebra.conf"
     {
-        printf 'hostname %s\nrouter rip\n version 2\n timers basic %s\n' "$1" "${rip_timers[*]}"
+        printf 'hostname %s\n' "$1"
+        case $1 in
+            a) frr_password to-b "$password_ab"; frr_password to-c "$password_ac" ;;
+            b) frr_password to-a "$password_ab" ;;
+        esac
+        printf 'router rip\n version 2\n timers basic %s\n' "${rip_timers[*]}"
         for interface in $(interfaces_of "$1"); do
             printf ' network %s\n' "$interface"
             case $interface in to-h*) printf ' passive-interface %s\n' "$interface" ;; esac
@@ -103,8 +115,10 @@ start_bird() {
         printf 'protocol kernel { ipv4 { import none; export where source != RTS_DEVICE; }; }\n'
         printf 'protocol rip { ipv4 { import all; export all; };\n'
         for interface in $(interfaces_of "$1"); do
-            printf ' interface "%s" { version 2; mode multicast; update time %s; timeout time %s; garbage time %s; };\n' \
+            printf ' interface "%s" { version 2; mode multicast; update time %s; timeout time %s; garbage time %s;' \
                 "$interface" "${rip_timers[@]}"
+            [ "$interface" != to-a ] || printf ' authentication plaintext; password "%s";' "$password_ac"
+            printf ' };\n'
         done
         printf '}\n'
     } >"$directory/bird.conf"

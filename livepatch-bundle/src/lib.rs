@@ -16,6 +16,7 @@ mod format;
 mod hook;
 mod kernel;
 mod manifest;
+mod policy;
 mod problem;
 mod reader;
 mod relocation;
@@ -37,6 +38,7 @@ pub use kernel::{
     VMLINUX, read_kernel,
 };
 pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};
+pub use policy::{CONFIG, KEYS, Policy, PolicyError, Sources};
 pub use problem::Problem;
 pub use reader::read;
 pub use relocation::{Class, RelocKind};

@@ -107,6 +107,8 @@ impl Record {
 #[derive(Debug)]
 pub(crate) struct History {
     records: VecDeque<Record>,
+    /// How many were forgotten.
+    gone: u64,
     file: File,
 }
 
@@ -129,21 +131,39 @@ impl History {
                 }
             }
         }
-        Ok(Self { records, file })
+        Ok(Self {
+            records,
+            gone: 0,
+            file,
+        })
     }
 
-    /// Adds a record.
-    ///
-    /// # Errors
-    /// When it cannot be written to the file; it is in memory all the same.
-    pub(crate) fn add(&mut self, record: Record) -> io::Result<()> {
-        let mut line = serde_json::to_vec(&record).expect("records are plain data");
-        line.push(b'\n');
+    /// Adds a record, in memory for now; returns its number.
+    pub(crate) fn add(&mut self, record: Record) -> u64 {
         self.records.push_back(record);
         if self.records.len() > RECORDS_MAX {
             self.records.pop_front();
+            self.gone += 1;
         }
-        self.file.write_all(&line)
+        self.gone + self.records.len() as u64 - 1
+    }
+
+    /// Adds what was left behind, and writes the record to the file; returns it, and whether it could be written.
+    pub(crate) fn complete(
+        &mut self,
+        number: u64,
+        leftover: Option<String>,
+    ) -> (Option<&Record>, io::Result<()>) {
+        let index = usize::try_from(number.saturating_sub(self.gone));
+        let record = index.ok().and_then(|index| self.records.get_mut(index));
+        let Some(record) = record else {
+            return (None, Ok(()));
+        };
+        record.leftovers.extend(leftover);
+        let mut line = serde_json::to_vec(record).expect("records are plain data");
+        line.push(b'\n');
+        let written = self.file.write_all(&line);
+        (Some(record), written)
     }
 
     /// The newest record, to add to what is shown of it.

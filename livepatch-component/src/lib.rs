@@ -16,13 +16,14 @@ mod module;
 mod queue;
 mod services;
 mod sockets;
+mod streams;
 mod supervisor;
 mod sys;
 mod timers;
-mod trust;
 
-pub use control::client::{ClientError, ask, socket_path};
-pub use control::protocol::{How, Reply, Request, Shown, ShownQueue, ShownSocket, Status, Upgrade};
+pub use control::client::{Client, ClientError, ask, socket_path};
+pub use control::protocol::{How, Reply, Request, Shown, ShownQueue, ShownSocket, Upgrade};
 pub use history::{Phases, Record, Transfer};
+pub use livepatch_cli::Status;
 pub use module::mapper::{Symbol, Symbols};
 pub use sockets::Traffic;

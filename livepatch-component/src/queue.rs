@@ -15,6 +15,8 @@ pub(crate) enum EventKind {
     Timer = abi::TIMER,
     Signal = abi::SIGNAL,
     Command = abi::COMMAND,
+    Connected = abi::CONNECTED,
+    Ended = abi::ENDED,
 }
 
 /// An event that waits.

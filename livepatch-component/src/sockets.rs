@@ -1,6 +1,7 @@
-//! The component's sockets: they keep the borders of messages and outlive every version of the module.
+//! The component's sockets: they outlive every version of the module. All but those of TCP keep the borders of messages.
 
 use crate::module::mapper::EntryId;
+use crate::streams::{self, Came, Stream};
 use livepatch_module::abi;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use socket2::{Domain, InterfaceIndexOrAddress, SockAddr, Socket, Type};
 use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut};
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,10 @@ pub(crate) enum Kind {
     },
     Netlink {
         groups: u32,
+    },
+    /// A listener of TCP.
+    Tcp {
+        address: abi::Address,
     },
 }
 
@@ -61,6 +66,8 @@ pub(crate) struct Source {
     pub(crate) drops: bool,
     /// Whether there may be something to read.
     pub(crate) is_ready: bool,
+    /// Whether the module has closed it, and output waits.
+    pub(crate) leaves: bool,
     pub(crate) traffic: Traffic,
     socket: Descriptor,
     /// To be removed when the socket is closed.
@@ -71,6 +78,8 @@ pub(crate) struct Source {
 #[derive(Debug)]
 enum Descriptor {
     Unix(UnixDatagram),
+    Listener(TcpListener),
+    Stream(Stream),
     Other(OwnedFd),
 }
 
@@ -78,6 +87,8 @@ impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Unix(socket) => socket.as_fd(),
+            Self::Listener(socket) => socket.as_fd(),
+            Self::Stream(stream) => stream.as_ref().as_fd(),
             Self::Other(socket) => socket.as_fd(),
         }
     }
@@ -107,6 +118,17 @@ impl Default for Room {
 pub(crate) struct Sender {
     pub(crate) address: abi::Address,
     pub(crate) path: Option<Box<str>>,
+}
+
+/// What came through a socket.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A message, or bytes of a connection, of this length.
+    Message(usize, Sender),
+    /// Somebody connects.
+    Connection(Stream),
+    /// The other end of a connection sends no more.
+    End,
 }
 
 impl Drop for Source {
@@ -141,6 +163,10 @@ impl Source {
             ),
             Kind::Unix { path } => (Descriptor::Unix(unix(path)?), Some(path.clone())),
             Kind::Netlink { groups } => (Descriptor::Other(netlink(*groups)?), None),
+            Kind::Tcp { address } => {
+                let listener = Descriptor::Listener(streams::listen(*address)?);
+                return Ok(Self::new(name, entry, listener));
+            }
         };
         let buffer = match receive_buffer {
             0 => RECEIVE_BUFFER,
@@ -152,41 +178,80 @@ impl Source {
             setsockopt(&socket, sockopt::RcvBuf, &buffer)?;
         }
         setsockopt(&socket, sockopt::RxqOvfl, &1)?;
-        Ok(Self {
+        let mut source = Self::new(name, entry, socket);
+        (source.drops, source.path) = (drops, path);
+        Ok(source)
+    }
+
+    fn new(name: &str, entry: EntryId, socket: Descriptor) -> Self {
+        Self {
             name: name.to_owned(),
             entry,
-            drops,
+            drops: false,
             is_ready: true,
+            leaves: false,
             traffic: Traffic::default(),
             socket,
-            path,
-        })
+            path: None,
+        }
+    }
+
+    /// A connection that came through this listener.
+    pub(crate) fn connection(&self, id: u64, stream: Stream) -> Self {
+        let name = format!("{}#{id}", self.name);
+        Self::new(&name, self.entry, Descriptor::Stream(stream))
+    }
+
+    /// Sends what waits; tells whether more does. What is wrong with a connection is told when it is read.
+    pub(crate) fn flush(&mut self) -> bool {
+        match &mut self.socket {
+            Descriptor::Stream(stream) => stream.flush().is_ok() && stream.is_clogged(),
+            _ => false,
+        }
     }
 
     pub(crate) fn descriptor(&self) -> RawFd {
         self.socket.as_fd().as_raw_fd()
     }
 
-    /// Reads a message; `None` when there is none. Returns its length and who sent it.
+    /// Takes what came; `None` when nothing did. A message lies in the room.
     ///
     /// # Errors
     /// When the socket has one to tell; it can be read on.
-    pub(crate) fn receive(&mut self, room: &mut Room) -> io::Result<Option<(usize, Sender)>> {
-        match &self.socket {
+    pub(crate) fn receive(&mut self, room: &mut Room) -> io::Result<Option<Arrival>> {
+        match &mut self.socket {
             Descriptor::Unix(socket) => match socket.recv_from(&mut room.data) {
-                Ok((length, address)) => Ok(Some((length, unix_sender(&address)))),
+                Ok((length, address)) => Ok(Some(Arrival::Message(length, unix_sender(&address)))),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.is_ready = false;
                     Ok(None)
                 }
                 Err(error) => Err(error),
             },
+            Descriptor::Listener(socket) => {
+                let accepted = streams::accept(socket);
+                self.is_ready = matches!(accepted, Ok(Some(_)));
+                Ok(accepted?.map(Arrival::Connection))
+            }
+            Descriptor::Stream(stream) => {
+                let came = stream.read(&mut room.data);
+                self.is_ready = matches!(came, Came::Bytes(_));
+                let from = Sender {
+                    address: stream.peer(),
+                    path: None,
+                };
+                Ok(match came {
+                    Came::Bytes(length) => Some(Arrival::Message(length, from)),
+                    Came::End => Some(Arrival::End),
+                    Came::Nothing => None,
+                })
+            }
             Descriptor::Other(_) => self.receive_counted(room),
         }
     }
 
     /// With the count of what the kernel had to drop; the sender of a Unix socket waits instead.
-    fn receive_counted(&mut self, room: &mut Room) -> io::Result<Option<(usize, Sender)>> {
+    fn receive_counted(&mut self, room: &mut Room) -> io::Result<Option<Arrival>> {
         let mut parts = [IoSliceMut::new(&mut room.data)];
         let flags = MsgFlags::MSG_DONTWAIT;
         let control = Some(&mut room.control[..]);
@@ -210,17 +275,22 @@ impl Source {
         if message.flags.contains(MsgFlags::MSG_TRUNC) {
             self.traffic.truncated += 1;
         }
-        Ok(Some((
+        Ok(Some(Arrival::Message(
             message.bytes,
             message.address.map(ip_sender).unwrap_or_default(),
         )))
     }
 
-    /// Sends a datagram; without an address, to whom the socket always sends (the kernel, of a netlink socket).
+    /// Sends a datagram, or bytes to a connection; without an address, to whom the socket always sends (the kernel, of a netlink socket).
     ///
     /// # Errors
     /// When the system refuses.
     pub(crate) fn send(&mut self, to: Option<&SockAddr>, data: &[u8]) -> io::Result<()> {
+        if let Descriptor::Stream(stream) = &mut self.socket {
+            stream.write(data)?;
+            self.traffic.sent += 1;
+            return Ok(());
+        }
         let socket = socket2::SockRef::from(&self.socket);
         let sent = match to {
             Some(to) => socket.send_to(data, to)?,

@@ -246,7 +246,7 @@ fn only_trusted_modules_are_loaded_where_the_policy_asks() {
             "{reply:?}"
         );
     };
-    refused("it is not signed");
+    refused("it has no signature");
     sign(&unsigned);
     let mut bytes = fs::read(&unsigned).expect("just signed");
     bytes[100] ^= 1;

@@ -226,6 +226,103 @@ fn without_a_standby_the_supervisor_starts_the_old_version_anew() {
 }
 
 #[test]
+fn a_module_that_cannot_be_held_runs_on() {
+    let place = Place::new();
+    place.counter("1.0.0", &[]);
+    for (version, define, status, text) in [
+        ("term", "FAIL_TERM", Status::Busy, "TERM failed"),
+        ("hold", "BUSY", Status::Busy, "HOLD found the module busy"),
+    ] {
+        place.counter(version, &[define]);
+        let component = place.run("counter", version, &[]);
+        component.command(&["open", place.path("numbers").to_str().expect("plain")]);
+        let reply = component.upgrade("1.0.0");
+        assert_eq!(reply.result, status, "{reply:?}");
+        assert_eq!(reply.history[0].outcome, "busy");
+        tells(&reply, text);
+        let message = 1_u64.to_le_bytes();
+        place.client().send(&message).expect("the component reads");
+        let shown = format!("{version} count 1 lost 0 late 0 ticks 0 signals 0");
+        wait_for("it runs on", || component.command(&["show"]) == shown);
+        component.ask(&livepatch_component::Request::Stop {});
+    }
+}
+
+#[test]
+fn a_panic_in_a_module_in_rust_is_rolled_back() {
+    let place = Place::new();
+    place.rust_modules();
+    let component = place.run("ledger", "1.0.0", &[]);
+    component.command(&["fill", "1000"]);
+    let before = component.show().data_bytes;
+    for (version, text) in [
+        ("broken", "RESTART panicked: panic at "),
+        ("refusing", "RESTART failed: 1000 accounts are too many"),
+    ] {
+        let reply = component.upgrade(version);
+        assert_eq!(reply.result, Status::Error, "{reply:?}");
+        tells(&reply, text);
+        assert_eq!(component.show().data_bytes, before);
+        let shown = component.command(&["show"]);
+        assert_eq!(shown, "1.0.0 accounts 1000 count 0 lost 0 late 0");
+    }
+    component.stop();
+}
+
+/// Sends a message that the version under probation does not survive.
+fn provoke(place: &Place) {
+    let message = 999_999_u64.to_le_bytes();
+    place.client().send(&message).expect("the component reads");
+}
+
+#[test]
+fn a_crash_in_a_call_back_during_probation_goes_back() {
+    let counting = Counting::new();
+    let place = &counting.place;
+    let (component, sent) = (&counting.component, counting.sent);
+    let how = |standby| {
+        with(|how| {
+            how.probation_ns = 5_000_000_000;
+            how.deadline_ns = 100_000_000;
+            how.standby = standby;
+        })
+    };
+    // With a standby the data is as it was when the upgrade began.
+    for (version, define) in [("crash", "CRASH_MESSAGE"), ("hang", "HANG_MESSAGE")] {
+        place.counter(version, &["WIDE", define]);
+        let reply = component.upgrade_how(version, how(true));
+        assert_eq!(reply.result, Status::Done, "{reply:?}");
+        provoke(place);
+        let shown = format!("1.0.0 count {sent} lost 0 late 0 ticks 0 signals 0");
+        let command = livepatch_component::Request::Command {
+            words: vec!["show".to_owned()],
+        };
+        wait_for("its standby has taken over", || {
+            let reply = component.try_ask(&command);
+            reply.is_some_and(|reply| reply.answer.as_ref() == Some(&shown))
+        });
+        let history = component.ask(&livepatch_component::Request::History {});
+        let last = history.history.last().expect("there is a history");
+        assert!(
+            last.reasons[0].contains("standby has taken over"),
+            "{last:?}"
+        );
+    }
+    // Without one the supervisor starts the version before, with new data.
+    let reply = component.upgrade_how("crash", how(false));
+    assert_eq!(reply.result, Status::Done, "{reply:?}");
+    provoke(place);
+    let show = livepatch_component::Request::Show { symbols: false };
+    wait_for("it runs again", || {
+        let reply = component.try_ask(&show).and_then(|reply| reply.component);
+        reply.is_some_and(|shown| shown.version == "1.0.0" && shown.restarts == 1)
+    });
+    let shown = component.command(&["show"]);
+    assert!(shown.starts_with("1.0.0 count 0 "), "{shown}");
+    counting.component.stop();
+}
+
+#[test]
 fn probation_ends_with_the_version_that_is_well() {
     let mut counting = Counting::new();
     let probation = || with(|how| how.probation_ns = 100_000_000);
@@ -234,14 +331,16 @@ fn probation_ends_with_the_version_that_is_well() {
     assert_eq!(reply.result, Status::Done, "{reply:?}");
     let component = &counting.component;
     wait_for("it goes back", || component.show().version == "1.0.0");
-    let history = component
-        .ask(&livepatch_component::Request::History {})
-        .history;
-    let last = history.last().expect("there is a history");
-    assert_eq!(
-        (last.action.as_str(), last.outcome.as_str()),
-        ("probation", "done")
-    );
+    let last = || {
+        let request = livepatch_component::Request::History {};
+        component.ask(&request).history.pop()
+    };
+    // It is written down when the version is gone.
+    wait_for("it is written down", || {
+        last().is_some_and(|last| last.action == "probation")
+    });
+    let last = last().expect("there is a history");
+    assert_eq!(last.outcome, "done");
     assert!(last.reasons[0].contains("health call failed"), "{last:?}");
     counting.check();
     counting.place.counter("well", &["WIDE"]);

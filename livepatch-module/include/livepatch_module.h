@@ -34,15 +34,20 @@ typedef int32_t lp_result;
 #define LP_TIMER 2u
 #define LP_SIGNAL 3u
 #define LP_COMMAND 4u
+#define LP_CONNECTED 5u /* somebody connected to a listener */
+#define LP_ENDED 6u     /* the other end of a connection sends no more, or it broke; close it when all is answered */
 
 /* Why `restart` is called. */
 #define LP_UPGRADE 1u  /* the module is new */
 #define LP_ROLLBACK 2u /* the module was held for an upgrade that failed, or comes back */
 
-/* Kinds of sockets. All keep the borders of messages. */
+/* Kinds of sockets. All but connections of TCP keep the borders of messages. */
 #define LP_UDP4 1u          /* address: what to bind to */
 #define LP_UNIX_DATAGRAM 2u /* path: what to bind to */
 #define LP_NETLINK_ROUTE 3u /* groups: the multicast groups to join, as bits */
+/* address: where to listen. Each connection is a socket of its own with the listener's call-back, and survives upgrades. What
+ * comes through it are messages of up to 64 KiB; back-pressure is its only policy. */
+#define LP_TCP4 4u
 
 /* What happens to a socket's messages while the queue is full. */
 #define LP_BACK_PRESSURE 0u /* they stay in the socket */
@@ -60,10 +65,10 @@ struct lp_address {
 struct lp_event {
     uint32_t size; /* of this structure */
     uint32_t kind;
-    uint64_t source;  /* socket: its id; timer: its key; signal: its number; command: what to reply to */
+    uint64_t source;  /* socket: its id (of the connection); timer: its key; signal: its number; command: what to reply to */
     uint64_t place;   /* in the order of all events of the component, from 1 */
     uint64_t time_ns; /* when it was queued, CLOCK_MONOTONIC */
-    uint64_t value;   /* timer: its deadline; signal: the value of sigqueue(3) */
+    uint64_t value;   /* timer: its deadline; signal: the value of sigqueue(3); connected: the id of the listener */
     struct lp_address from;
     uint32_t reserved;
     const char *path; /* Unix datagram: who sent it, `path_len` bytes, not terminated */
@@ -103,6 +108,7 @@ struct lp_host {
     lp_result (*open)(const struct lp_host *, const struct lp_socket *, uint64_t *id);
     lp_result (*find)(const struct lp_host *, const char *name, uint64_t *id);
     lp_result (*close)(const struct lp_host *, uint64_t id);
+    /* To a connection (`to` is NULL) all of it goes, in order, now or when the other end reads on; LP_FAILED when 1 MiB waits already. */
     lp_result (*send)(const struct lp_host *, uint64_t id, const struct lp_address *to, const uint8_t *data, uint64_t len);
     lp_result (*send_path)(const struct lp_host *, uint64_t id, const char *path, const uint8_t *data, uint64_t len);
     /* One timer for each key; setting it again moves it. The deadline is absolute and survives upgrades. */

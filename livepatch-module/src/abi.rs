@@ -33,6 +33,8 @@ pub const MESSAGE: u32 = 1;
 pub const TIMER: u32 = 2;
 pub const SIGNAL: u32 = 3;
 pub const COMMAND: u32 = 4;
+pub const CONNECTED: u32 = 5;
+pub const ENDED: u32 = 6;
 
 pub const UPGRADE: u32 = 1;
 pub const ROLLBACK: u32 = 2;
@@ -40,6 +42,7 @@ pub const ROLLBACK: u32 = 2;
 pub const UDP4: u32 = 1;
 pub const UNIX_DATAGRAM: u32 = 2;
 pub const NETLINK_ROUTE: u32 = 3;
+pub const TCP4: u32 = 4;
 
 pub const BACK_PRESSURE: u32 = 0;
 pub const DROP: u32 = 1;

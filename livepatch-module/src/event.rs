@@ -19,6 +19,20 @@ pub enum Happened<'a> {
         /// The message.
         data: &'a [u8],
     },
+    /// Somebody connected to a listener of TCP.
+    Connected {
+        /// The new connection.
+        connection: SocketId,
+        /// Who.
+        from: SocketAddrV4,
+        /// Through which listener.
+        listener: SocketId,
+    },
+    /// The other end of a connection sends no more, or it broke. It is to be closed when all is answered.
+    Ended {
+        /// Which.
+        connection: SocketId,
+    },
     /// A timer went off.
     Timer {
         /// Which.
@@ -69,6 +83,14 @@ impl<'a> Event<'a> {
                 from: SocketAddrV4::new(Ipv4Addr::from(raw.from.ip), raw.from.port),
                 path: std::str::from_utf8(path).unwrap_or_default(),
                 data,
+            },
+            abi::CONNECTED => Happened::Connected {
+                connection: SocketId(raw.source),
+                from: SocketAddrV4::new(Ipv4Addr::from(raw.from.ip), raw.from.port),
+                listener: SocketId(raw.value),
+            },
+            abi::ENDED => Happened::Ended {
+                connection: SocketId(raw.source),
             },
             abi::TIMER => Happened::Timer {
                 key: raw.source,

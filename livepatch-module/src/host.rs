@@ -187,6 +187,22 @@ impl<'a> Host<'a> {
         done(result, what).map(|()| SocketId(id))
     }
 
+    /// Listens for connections of TCP; each is a socket of its own with the same call-back.
+    ///
+    /// # Errors
+    /// As [`Self::open_udp`].
+    pub fn listen_tcp(
+        &self,
+        name: &str,
+        entry: &str,
+        at: SocketAddrV4,
+    ) -> Result<SocketId, HostError> {
+        self.open(name, entry, |socket| {
+            socket.kind = abi::TCP4;
+            socket.address = address(at, 0);
+        })
+    }
+
     /// The socket of that name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<SocketId> {
@@ -216,6 +232,17 @@ impl<'a> Host<'a> {
         // SAFETY: the table is a component's; address and data live until the call returns.
         let result =
             unsafe { (self.table.send)(self.table, socket.0, &raw const to, data.as_ptr(), len) };
+        done(result, "send")
+    }
+
+    /// Sends to a connection: all of it, in order, now or when the other end reads on.
+    ///
+    /// # Errors
+    /// When 1 MiB waits already, or the connection is broken.
+    pub fn write(&self, connection: SocketId, data: &[u8]) -> Result<(), HostError> {
+        let (to, len) = (std::ptr::null(), data.len() as u64);
+        // SAFETY: the table is a component's; the data lives until the call returns.
+        let result = unsafe { (self.table.send)(self.table, connection.0, to, data.as_ptr(), len) };
         done(result, "send")
     }
 

@@ -47,7 +47,6 @@ pub mod revert;
 pub mod select;
 pub mod session;
 pub mod stack;
-pub mod status;
 pub mod stop;
 pub mod supersede;
 pub mod symbols;
@@ -59,3 +58,5 @@ pub mod unwind;
 pub mod watch;
 pub mod watchdog;
 mod whole_file;
+
+pub use livepatch_cli::status;

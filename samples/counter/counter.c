@@ -187,6 +187,14 @@ static lp_result message(const struct lp_host *host, void *data, const struct lp
     if (event->len != sizeof number)
         return fail(host, "a message has 8 bytes");
     memcpy(&number, event->data, sizeof number);
+#ifdef CRASH_MESSAGE
+    if (number == 999999)
+        abort();
+#endif
+#ifdef HANG_MESSAGE
+    while (number == 999999)
+        sleep(1);
+#endif
     counted->count++;
     if (number <= counted->last)
         counted->late++; /* twice, or out of order */

@@ -40,6 +40,10 @@ static lp_result quiet(const struct lp_host *host, void *data) {
 
 static lp_result restart(const struct lp_host *host, const void *data, uint32_t why) {
     (void)host, (void)data, (void)why;
+#ifdef SLOW_RESTART
+    for (uint64_t end = host->now(host) + 500000000; why == LP_UPGRADE && host->now(host) < end;) {
+    }
+#endif
 #ifdef FAIL_RESTART
     if (why == LP_UPGRADE)
         return LP_FAILED;

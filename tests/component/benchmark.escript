@@ -1,9 +1,9 @@
 #!/usr/bin/env escript
-%%! +sbwt none
+%%! +sbwt none +sbt db +S 2:2
 %% benchmark.escript SERVER RECORDS RATE UPGRADES WINDOW_MS MIGRATE
 %%
 %% Upgrades ledger_server.erl under RATE messages a second. Prints two lines of numbers, the longest delays in nanoseconds, one for
-%% each window: `control` without an upgrade, `upgrade` with one; then `counts COUNT LOST LATE`.
+%% each window: `control` without an upgrade, `upgrade` with one, which alternate; then `counts COUNT LOST LATE`.
 main([Source, Records, Rate, Upgrades, Window, Migrate]) ->
     {ok, ledger_server, Old} = compile:file(Source, [binary]),
     {ok, ledger_server, New} = compile:file(Source, [binary, {d, 'NEW'}]),
@@ -15,8 +15,10 @@ main([Source, Records, Rate, Upgrades, Window, Migrate]) ->
     timer:sleep(500),
     gen_server:call(Server, worst, infinity),
     Count = list_to_integer(Upgrades),
-    Control = [window(Server, Ms, fun() -> ok end) || _ <- lists:seq(1, Count)],
-    Upgraded = [window(Server, Ms, fun() -> upgrade(Server, N, Migrate, Old, New) end) || N <- lists:seq(1, Count)],
+    {Control, Upgraded} = lists:unzip([
+        {window(Server, Ms, fun() -> ok end), window(Server, Ms, fun() -> upgrade(Server, N, Migrate, Old, New) end)}
+     || N <- lists:seq(1, Count)
+    ]),
     unlink(Sender),
     exit(Sender, kill),
     {Total, Lost, Late} = gen_server:call(Server, counts, infinity),

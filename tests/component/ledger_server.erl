@@ -6,7 +6,7 @@
 
 -record(state, {accounts, count = 0, last = 0, lost = 0, late = 0, worst = 0}).
 
-start(Records) -> gen_server:start(?MODULE, Records, []).
+start(Records) -> gen_server:start(?MODULE, Records, [{spawn_opt, [{message_queue_data, off_heap}]}]).
 
 -ifdef(NEW).
 account(Number) -> {Number, 0, 0}.

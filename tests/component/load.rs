@@ -1,11 +1,13 @@
 //! The sender: numbered messages at an absolute pace.
 
+use super::machine;
 use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
+use nix::unistd::gettid;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
 /// A sender at work.
@@ -29,7 +31,10 @@ impl Load {
         let ends = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ends);
         let begin = now()?;
+        let (tells, told_of) = mpsc::channel();
         let thread = thread::spawn(move || {
+            // Whoever started this waits for it.
+            let _ = tells.send(gettid());
             let mut number = 0;
             while !told.load(Ordering::Relaxed) {
                 number += 1;
@@ -45,6 +50,10 @@ impl Load {
             }
             Ok(number)
         });
+        if machine::is_ours() {
+            let sender = told_of.recv()?;
+            machine::prefer(sender.as_raw().unsigned_abs(), machine::SENDER)?;
+        }
         Ok(Self { ends, thread })
     }
 

@@ -1,11 +1,12 @@
 //! `livepatch-component-bench`: how long messages wait while a component is upgraded, beside Erlang/OTP.
 //!
 //! A sender has one message due at each of evenly spaced moments and sends it then, or as soon after as it can; its delay, from when
-//! it was due to when it was handled, is what the module measures. Windows with an upgrade in them alternate with windows
-//! without one, so that what the machine does by itself can be told apart.
+//! it was due to when it was handled, is what the module measures. Windows with an upgrade in them alternate with windows of the
+//! same length without one, so that what the machine does by itself can be told apart.
 
 mod erlang;
 mod load;
+mod machine;
 mod ours;
 mod report;
 
@@ -43,10 +44,13 @@ struct Case {
 enum Kind {
     Keep,
     Migrate,
+    /// RESTART of the new version fails.
     Fail,
+    /// It panics.
+    Panic,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 9] = [
     Case {
         name: "no records",
         records: 0,
@@ -73,14 +77,24 @@ const CASES: [Case; 7] = [
         kind: Kind::Migrate,
     },
     Case {
-        name: "1,000 records, failed and rolled back",
+        name: "1,000 records, RESTART fails",
         records: 1_000,
         kind: Kind::Fail,
     },
     Case {
-        name: "100,000 records, failed and rolled back",
+        name: "100,000 records, RESTART fails",
         records: 100_000,
         kind: Kind::Fail,
+    },
+    Case {
+        name: "1,000 records, RESTART panics",
+        records: 1_000,
+        kind: Kind::Panic,
+    },
+    Case {
+        name: "100,000 records, RESTART panics",
+        records: 100_000,
+        kind: Kind::Panic,
     },
 ];
 
@@ -92,7 +106,8 @@ fn main() -> Result<()> {
         println!("{}", ours::measure(&place, case, &arguments)?);
     }
     if !arguments.no_erlang {
-        for case in CASES.iter().filter(|case| case.kind != Kind::Fail) {
+        let works = |case: &&Case| matches!(case.kind, Kind::Keep | Kind::Migrate);
+        for case in CASES.iter().filter(works) {
             println!("{}", erlang::measure(*case, &arguments)?);
         }
     }

@@ -1,6 +1,7 @@
 //! Our side: the ledger as a component.
 
 use super::load::Load;
+use super::machine;
 use super::report::Row;
 use super::{Arguments, Case, Kind};
 use anyhow::{Context, Result, bail, ensure};
@@ -55,6 +56,11 @@ impl<'a> Ledger<'a> {
             ensure!(Instant::now() < end, "the component does not start");
             thread::sleep(Duration::from_millis(10));
         }
+        if machine::is_ours() {
+            let shown = ledger.ask(&Request::Show { symbols: false })?.component;
+            let main_task = shown.context("`show` shows nothing")?.pid;
+            machine::prefer(main_task, machine::SERVER)?;
+        }
         Ok(ledger)
     }
 
@@ -103,18 +109,22 @@ pub(crate) fn measure(place: &Place, case: Case, arguments: &Arguments) -> Resul
     let half = Duration::from_millis(arguments.window / 2);
     thread::sleep(Duration::from_millis(500));
     let mut row = Row::new("livepatch", case.name);
+    let mut took = Duration::ZERO;
     for number in 0..arguments.upgrades {
         ledger.worst()?;
-        thread::sleep(half * 2);
+        thread::sleep(half * 2 + took);
         row.control.push(ledger.worst()?);
         thread::sleep(half);
+        let begin = Instant::now();
         let pause = match (case.kind, number % 2) {
             (Kind::Keep, 0) => ledger.upgrade("1.0.1", Status::Done),
             (Kind::Migrate, 0) => ledger.upgrade("2.0.0", Status::Done),
             (Kind::Keep | Kind::Migrate, _) => ledger.upgrade("1.0.0", Status::Done),
-            (Kind::Fail, _) => ledger.upgrade("broken", Status::Error),
+            (Kind::Fail, _) => ledger.upgrade("refusing", Status::Error),
+            (Kind::Panic, _) => ledger.upgrade("broken", Status::Error),
         };
         row.pause.push(pause?);
+        took = begin.elapsed();
         thread::sleep(half);
         row.upgrade.push(ledger.worst()?);
     }

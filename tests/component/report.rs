@@ -1,6 +1,6 @@
 //! The table: each line as soon as it is known.
 
-use super::Arguments;
+use super::{Arguments, machine};
 use std::fmt;
 
 /// One line: nanoseconds, of each window or upgrade.
@@ -30,11 +30,22 @@ impl Row {
     }
 }
 
+fn micros(nanos: u64) -> f64 {
+    nanos as f64 / 1000.0
+}
+
+fn median(values: &[u64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted
+        .get(sorted.len() / 2)
+        .map_or(0.0, |nanos| micros(*nanos))
+}
+
 /// Minimum, median and maximum in microseconds.
 fn spread(values: &[u64]) -> String {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
-    let micros = |nanos: u64| nanos as f64 / 1000.0;
     match (sorted.first(), sorted.get(sorted.len() / 2), sorted.last()) {
         (Some(first), Some(middle), Some(last)) => {
             format!(
@@ -51,9 +62,14 @@ fn spread(values: &[u64]) -> String {
 /// The head of the table, as Markdown.
 pub(crate) fn head(arguments: &Arguments) -> String {
     format!(
-        "{} messages a second, {} upgrades; minimum / median / maximum in µs\n\n\
-         | | | longest delay with an upgrade | without | pause | messages |\n|---|---|---|---|---|---|\n",
-        arguments.rate, arguments.upgrades
+        "{} messages a second, {} upgrades; minimum / median / maximum in µs{}\n\n\
+         | | | longest delay with an upgrade | without | more, of the medians | pause | messages |\n|---|---|---|---|---|---|---|\n",
+        arguments.rate,
+        arguments.upgrades,
+        match machine::is_ours() {
+            true => "; a processor each, real-time priority",
+            false => "; as an ordinary user, on any processor",
+        }
     )
 }
 
@@ -62,11 +78,12 @@ impl fmt::Display for Row {
         let (with, without, pause) = (&self.upgrade, &self.control, &self.pause);
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {:.0} | {} | {} |",
             self.who,
             self.case,
             spread(with),
             spread(without),
+            median(with) - median(without),
             spread(pause),
             self.sent
         )

@@ -32,16 +32,16 @@ const LEN: usize = SIGNATURE + SIGNATURE_LEN;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SignatureError {
     /// Nobody signed it.
-    #[error("the bundle has no signature")]
+    #[error("it has no signature")]
     Missing,
     /// There is something like a signature, but not where and as it must be.
-    #[error("the bundle's signature is malformed: {0}")]
+    #[error("its signature is malformed: {0}")]
     Malformed(&'static str),
     /// The signer is not trusted.
-    #[error("the bundle is signed with key {0}, which is not among the trusted keys")]
+    #[error("it is signed with key {0}, which is not among the trusted keys")]
     UnknownKey(KeyId),
     /// The bytes are not those that were signed, or the signature is not the key's.
-    #[error("the bundle was altered after it was signed with key {0}, or the signature is forged")]
+    #[error("it was altered after it was signed with key {0}, or the signature is forged")]
     Altered(KeyId),
 }
 

@@ -1,13 +1,20 @@
 //! Several components, upgraded one after the other: all or none.
 //!
-//! First all are asked whether they could, and could go back; then each is upgraded. When one of them fails, those before it go back, last
-//! first.
+//! First all are asked whether they could, and could go back; then each is upgraded, and keeps its old version beside the new one. When
+//! one of them fails, those before it go back, last first. When all have done it, a file is made, the decision; then each lets go.
+//!
+//! This process may be ended at any time: its connections are closed then, and each component looks whether there is a decision.
 
 use super::options::{UpgradeOptions, name};
 use super::{complain, fail, say, text};
-use crate::control::client::{ClientError, ask};
-use crate::control::protocol::{How, Reply, Request, Status, Upgrade};
+use crate::control::client::{Client, ClientError};
+use crate::control::protocol::{How, Reply, Request, Upgrade, chain};
+use livepatch_cli::Status;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 /// Why a group was not upgraded.
@@ -15,6 +22,14 @@ use thiserror::Error;
 enum GroupError {
     #[error("say `NAME VERSION`, or `--group` and `NAME=VERSION` for each: `{0}` is neither")]
     Usage(String),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("the decision cannot be written down; all go back")]
+    Decision(#[source] io::Error),
+    #[error(
+        "the component `{0}` ended, or went back by itself, before it was told that the group stands"
+    )]
+    Undecided(String),
 }
 
 /// One component of the group.
@@ -44,7 +59,7 @@ pub(super) fn upgrade(options: &UpgradeOptions) -> ExitCode {
 
 fn usage(error: &GroupError) -> ExitCode {
     complain(&[error.to_string()]);
-    ExitCode::from(2)
+    ExitCode::from(Status::Usage.code())
 }
 
 fn member(options: &UpgradeOptions, text: &str) -> Result<Member, GroupError> {
@@ -63,11 +78,34 @@ struct Group<'a> {
     members: Vec<Member>,
 }
 
-impl Group<'_> {
-    fn ask(&self, member: &Member, request: &Request) -> Result<Reply, ClientError> {
-        ask(&self.options.place.directory(), &member.name, request)
+/// The file that says that all upgrades stand; goes with this.
+struct Decision(PathBuf);
+
+impl Drop for Decision {
+    fn drop(&mut self) {
+        // There may be none.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl Decision {
+    fn new(directory: &Path) -> Self {
+        let (process, time) = (std::process::id(), SystemTime::now());
+        let time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(directory.join(format!("group-{process}-{}", time.as_nanos())))
     }
 
+    /// From now on all stand.
+    fn make(&self) -> io::Result<()> {
+        let made = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&self.0);
+        made.map(drop)
+    }
+}
+
+impl Group<'_> {
     /// Tells what a component answered.
     fn tell(&self, member: &Member, reply: &Reply) {
         if self.options.place.json {
@@ -85,13 +123,18 @@ impl Group<'_> {
         complain(&reply.errors);
     }
 
-    fn run(&self) -> Result<Status, ClientError> {
-        for member in &self.members {
+    fn run(&self) -> Result<Status, GroupError> {
+        let directory = std::path::absolute(self.options.place.directory());
+        let directory = directory.map_err(GroupError::Decision)?;
+        let connect = |member: &Member| Client::connect(&directory, &member.name);
+        let clients: Result<Vec<Client>, ClientError> = self.members.iter().map(connect).collect();
+        let mut clients = clients?;
+        for (member, client) in self.members.iter().zip(&mut clients) {
             let dry = Upgrade {
                 dry_run: true,
                 ..member.upgrade.clone()
             };
-            let reply = self.ask(member, &Request::Upgrade(dry))?;
+            let reply = client.ask(&Request::Upgrade(dry))?;
             if reply.result != Status::Done || self.options.dry_run {
                 self.tell(member, &reply);
             }
@@ -99,44 +142,57 @@ impl Group<'_> {
                 return Ok(reply.result);
             }
         }
-        if self.options.dry_run {
-            return Ok(Status::Done);
+        match self.options.dry_run {
+            true => Ok(Status::Done),
+            false => self.upgrade(&mut clients, &Decision::new(&directory)),
         }
-        for (index, member) in self.members.iter().enumerate() {
-            let reply = self.ask(member, &Request::Upgrade(member.upgrade.clone()));
-            let status = match &reply {
-                Ok(reply) => {
-                    self.tell(member, reply);
-                    reply.result
-                }
-                Err(error) => {
-                    complain(&[error.to_string()]);
-                    Status::Broken
-                }
-            };
-            if status != Status::Done {
-                return Ok(self.take_back(index).max(status));
-            }
-        }
-        Ok(Status::Done)
     }
 
-    /// Has those before the one that failed go back, last first.
-    fn take_back(&self, failed: usize) -> Status {
-        let mut worst = Status::Error;
-        for member in self.members[..failed].iter().rev() {
+    fn upgrade(&self, clients: &mut [Client], decision: &Decision) -> Result<Status, GroupError> {
+        for (index, member) in self.members.iter().enumerate() {
+            let mut upgrade = member.upgrade.clone();
+            upgrade.how.decision = Some(decision.0.clone());
+            let status = self.request(member, &mut clients[index], &Request::Upgrade(upgrade));
+            if status != Status::Done {
+                return Ok(self.take_back(&mut clients[..index]).max(status));
+            }
+        }
+        if let Err(error) = decision.make() {
+            self.take_back(clients);
+            return Err(GroupError::Decision(error));
+        }
+        let mut worst = Status::Done;
+        for (member, client) in self.members.iter().zip(clients) {
+            let reply = client.ask(&Request::Commit {});
+            if !reply.is_ok_and(|reply| reply.result == Status::Done) {
+                complain(&[GroupError::Undecided(member.name.clone()).to_string()]);
+                worst = Status::Broken;
+            }
+        }
+        Ok(worst)
+    }
+
+    /// Asks one of them, and tells what it answers.
+    fn request(&self, member: &Member, client: &mut Client, request: &Request) -> Status {
+        match client.ask(request) {
+            Ok(reply) => {
+                self.tell(member, &reply);
+                reply.result
+            }
+            Err(error) => {
+                complain(&chain(&error));
+                Status::Broken
+            }
+        }
+    }
+
+    /// Has these go back, last first.
+    fn take_back(&self, clients: &mut [Client]) -> Status {
+        let mut worst = Status::Done;
+        for (member, client) in self.members.iter().zip(clients).rev() {
             let how = How::default();
-            match self.ask(member, &Request::Rollback { how }) {
-                Ok(reply) => {
-                    self.tell(member, &reply);
-                    if reply.result != Status::Done {
-                        worst = Status::Broken;
-                    }
-                }
-                Err(error) => {
-                    complain(&[error.to_string()]);
-                    worst = Status::Broken;
-                }
+            if self.request(member, client, &Request::Rollback { how }) != Status::Done {
+                worst = Status::Broken;
             }
         }
         worst

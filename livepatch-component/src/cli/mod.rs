@@ -7,8 +7,9 @@ mod sign;
 mod text;
 
 use crate::control::client::ask;
-use crate::control::protocol::{Reply, Request, Status, chain};
+use crate::control::protocol::{Reply, Request, chain};
 use clap::Parser;
+use livepatch_cli::Status;
 use options::{Command, Options, Target};
 use std::io::Write;
 use std::process::ExitCode;

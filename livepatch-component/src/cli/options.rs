@@ -2,6 +2,7 @@
 
 use crate::control::protocol::{How, Upgrade};
 use clap::{Args, Parser, Subcommand};
+use livepatch_cli::duration;
 use nix::unistd::geteuid;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -245,6 +246,7 @@ impl HowOptions {
             strict_order: self.strict_order,
             fresh: self.fresh,
             probation_ns: nanos(self.probation),
+            decision: None,
         }
     }
 }
@@ -257,20 +259,6 @@ pub(super) fn name(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("use up to 31 letters, digits and `._+~-`".to_owned()),
     }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    const HELP: &str = "use a number and ms, s or m, as in 500ms";
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.');
-    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
-    let scale = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        _ => return Err(HELP.into()),
-    };
-    let number: f64 = number.parse().map_err(|_| HELP.to_owned())?;
-    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

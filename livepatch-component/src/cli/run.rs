@@ -6,7 +6,7 @@ use crate::component::{Component, Settings, StartError, last_module};
 use crate::module::repository::{RepositoryError, find};
 use crate::supervisor;
 use crate::sys::fork::leave;
-use crate::trust::{Policy, PolicyError};
+use livepatch_bundle::{Policy, PolicyError, Sources};
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,7 +51,10 @@ fn be_the_main_task(options: &Run) -> Result<ExitCode, RunError> {
         leftovers_bound: options.leftovers,
         restarts,
     };
-    let policy = Policy::read(options.config.as_deref(), options.keys.as_deref())?;
+    let policy = Policy::read(&Sources {
+        config: options.config.clone(),
+        keys: options.keys.clone(),
+    })?;
     let module = module(options, &settings)?;
     let mut component = Component::start(settings, policy, &module)?;
     component.run().map_err(RunError::Loop)?;

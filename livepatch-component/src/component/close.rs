@@ -1,13 +1,19 @@
 //! Letting an old version go, off the main task: its code is unloaded where that is safe, and what it leaves behind is told.
 
+use super::start::Note;
+use super::upgrade::reply_of;
 use super::{Component, Running};
+use crate::control::server::Asker;
 use crate::module::file::ModuleFile;
-use crate::sys::fork::{step_back, threads};
-use std::fs;
+use crate::sys::arena::Arena;
+use crate::sys::fork::wait_for_threads;
+use crate::sys::helper::Helper;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::{fs, io};
+
+/// Threads of a component that are none of a module's: the main task, and the helper that lets go.
+const OURS: usize = 2;
 
 /// What an old version left behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,70 +30,114 @@ impl std::fmt::Display for Leftover {
     }
 }
 
+/// What is told once a version has been let go.
+#[derive(Debug)]
+pub(super) struct Ending {
+    /// The record, by its number.
+    pub(super) record: u64,
+    /// Who waits for it.
+    pub(super) asker: Option<Asker>,
+}
+
 /// A version that is being let go.
 #[derive(Debug)]
 pub(super) struct Closing {
-    thread: JoinHandle<Option<Leftover>>,
-    is_done: Arc<AtomicBool>,
+    pub(super) helper: Helper<Closed>,
+    ending: Option<Ending>,
+}
+
+/// What came of letting go.
+#[derive(Debug)]
+pub(super) struct Closed {
+    leftover: Option<Leftover>,
+    /// Whether the current version could be noted.
+    noted: io::Result<()>,
+}
+
+/// What there is to do off the main task.
+struct Chores {
+    old: Option<Running>,
+    chunks: Vec<usize>,
+    discarded: Vec<Arc<ModuleFile>>,
+    arena: &'static Arena,
+    current: Note,
+}
+
+impl Chores {
+    fn run(self) -> Closed {
+        let noted = self.current.write();
+        let leftover = self.old.and_then(close);
+        drop(self.discarded);
+        self.arena.give_back(&self.chunks);
+        self.arena.trim();
+        Closed { leftover, noted }
+    }
 }
 
 impl Component {
-    /// Lets a version go, with memory that nobody uses any more; returns at once what is known to stay.
-    pub(super) fn let_go(&mut self, old: Running, chunks: Vec<usize>) -> Option<Leftover> {
+    /// Lets a version go, with memory that nobody uses any more; then tells how it ended.
+    pub(super) fn let_go(
+        &mut self,
+        old: Option<Running>,
+        chunks: Vec<usize>,
+        ending: Option<Ending>,
+    ) {
         self.wait_for_closing();
-        let threads = threads().unwrap_or(1);
-        if threads > 1 {
-            // Its code must stay for them. Whose they are cannot be known for certain.
-            let why = format!("{} threads of it may still run", threads - 1);
-            let leftover = Leftover {
-                version: old.file.about.version.clone(),
-                why,
-                stays: true,
-            };
-            self.keep_leftover(leftover.clone());
-            self.spawn_closing(None, chunks);
-            return Some(leftover);
+        let chores = Chores {
+            old,
+            chunks,
+            discarded: std::mem::take(&mut self.discarded),
+            arena: &self.services.arena,
+            current: self.note_of_current(),
+        };
+        match Helper::start(&self.waker, move || chores.run()) {
+            Ok(helper) => self.closing = Some(Closing { helper, ending }),
+            Err(error) => {
+                // The code stays, the memory too: there is no thread to do it.
+                self.services.complain("let the old version go", &error);
+                self.tell(ending.as_ref(), None);
+            }
         }
-        self.spawn_closing(Some(old), chunks);
-        None
-    }
-
-    pub(super) fn spawn_closing(&mut self, old: Option<Running>, chunks: Vec<usize>) {
-        let arena = &self.services.arena;
-        let is_done = Arc::new(AtomicBool::new(false));
-        let (done, waker) = (Arc::clone(&is_done), Arc::clone(&self.waker));
-        let thread = thread::spawn(move || {
-            step_back();
-            let leftover = old.and_then(close);
-            arena.give_back(&chunks);
-            arena.trim();
-            done.store(true, Ordering::Release);
-            // The loop looks again when anything happens.
-            let _ = waker.wake();
-            leftover
-        });
-        self.closing = Some(Closing { thread, is_done });
     }
 
     /// Takes note of a version that was let go.
     pub(super) fn finish_closing(&mut self) {
-        let is_done = |closing: &Closing| closing.is_done.load(Ordering::Acquire);
-        if self.closing.as_ref().is_some_and(is_done) {
+        let closing = self.closing.as_mut();
+        if closing.is_some_and(|closing| closing.helper.has_ended()) {
             self.wait_for_closing();
         }
     }
 
     pub(super) fn wait_for_closing(&mut self) {
-        let Some(closing) = self.closing.take() else {
+        let Some(Closing { helper, ending }) = self.closing.take() else {
             return;
         };
         // A thread that panicked has let nothing go; there is nothing to tell of it.
-        if let Ok(Some(leftover)) = closing.thread.join() {
+        let closed = helper.finish();
+        if let Some(Err(error)) = closed.as_ref().map(|closed| &closed.noted) {
+            self.services.complain("note the current version", error);
+        }
+        self.tell(ending.as_ref(), closed.and_then(|closed| closed.leftover));
+    }
+
+    /// Writes down how an upgrade ended, and answers.
+    fn tell(&mut self, ending: Option<&Ending>, leftover: Option<Leftover>) {
+        if let Some(leftover) = &leftover {
             self.services.log(1, &format!("left behind: {leftover}"));
-            if let Some(record) = self.history.last_mut() {
-                record.leftovers.push(leftover.to_string());
-            }
+        }
+        let text = leftover.as_ref().map(ToString::to_string);
+        if let Some(leftover) = leftover {
             self.keep_leftover(leftover);
+        }
+        let Some(&Ending { record, asker }) = ending else {
+            if let (Some(record), Some(text)) = (self.history.last_mut(), text) {
+                record.leftovers.push(text);
+            }
+            return;
+        };
+        let record = self.complete(record, text);
+        if let (Some(asker), Some(record)) = (asker, record) {
+            self.server.answer(asker, &reply_of(record));
         }
     }
 
@@ -106,8 +156,18 @@ impl Component {
     }
 }
 
+/// Unloads a version, unless there are more threads than the main task and this one: its code must stay for them. (Whose they are
+/// cannot be known for certain.)
 fn close(old: Running) -> Option<Leftover> {
     let Running { loaded, file, .. } = old;
+    let others = wait_for_threads(OURS).saturating_sub(OURS);
+    if others > 0 {
+        return Some(Leftover {
+            version: file.about.version.clone(),
+            why: format!("{others} threads of it may still run"),
+            stays: true,
+        });
+    }
     if let Err(error) = loaded.close() {
         return Some(Leftover {
             version: file.about.version.clone(),

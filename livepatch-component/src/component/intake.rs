@@ -2,7 +2,9 @@
 
 use super::Component;
 use crate::clock;
+use crate::module::mapper::EntryId;
 use crate::queue::{EventKind, Queued};
+use crate::sockets::{Arrival, Sender};
 use crate::sys::signals::Came;
 
 /// Messages that are taken from one socket before the next one is looked at.
@@ -38,38 +40,68 @@ impl Component {
     }
 
     fn take_messages(&mut self, id: u64) {
+        for _ in 0..TURN {
+            let Some((arrival, entry)) = self.receive(id) else {
+                return;
+            };
+            let event = match arrival {
+                Arrival::Message(length, sender) => self.message(length, sender, entry, id),
+                Arrival::End => Queued::new(EventKind::Ended, entry, id),
+                Arrival::Connection(stream) => {
+                    let from = stream.peer();
+                    match self.services.adopt(id, stream) {
+                        Ok(connection) => Queued {
+                            from,
+                            value: id,
+                            ..Queued::new(EventKind::Connected, entry, connection)
+                        },
+                        Err(error) => {
+                            self.services.complain("take a connection", &error);
+                            continue;
+                        }
+                    }
+                }
+            };
+            self.queue.push(event, clock::now());
+        }
+    }
+
+    /// What came through a socket, if there is room for it; what its policy has dropped is counted.
+    fn receive(&mut self, id: u64) -> Option<(Arrival, EntryId)> {
         let mut sockets = self.services.sockets.borrow_mut();
-        let Some(source) = sockets.get_mut(&id) else {
-            return;
-        };
+        let source = sockets.get_mut(&id)?;
         for _ in 0..TURN {
             let has_room = self.queue.room() > 0;
             if !has_room && !source.drops {
-                return;
+                return None;
             }
-            let (length, sender) = match source.receive(&mut self.room) {
-                Ok(Some(message)) => message,
-                Ok(None) => return,
-                Err(error) => {
-                    // Errors of earlier datagrams (ICMP) come this way and are over once they are told.
-                    self.services.complain("receive", &error);
-                    continue;
+            match source.receive(&mut self.room) {
+                Ok(Some(_)) if !has_room => source.traffic.dropped += 1,
+                Ok(Some(arrival)) => {
+                    source.traffic.received += 1;
+                    return Some((arrival, source.entry));
                 }
-            };
-            if !has_room {
-                source.traffic.dropped += 1;
-                continue;
+                Ok(None) => return None,
+                // Errors of earlier datagrams (ICMP) come this way and are over once they are told.
+                Err(error) => {
+                    self.services.complain("receive", &error);
+                    if !source.is_ready {
+                        return None;
+                    }
+                }
             }
-            source.traffic.received += 1;
-            let mut data = self.queue.buffer();
-            data.extend_from_slice(&self.room.data[..length]);
-            let event = Queued {
-                from: sender.address,
-                path: sender.path,
-                data,
-                ..Queued::new(EventKind::Message, source.entry, id)
-            };
-            self.queue.push(event, clock::now());
+        }
+        None
+    }
+
+    fn message(&mut self, length: usize, sender: Sender, entry: EntryId, id: u64) -> Queued {
+        let mut data = self.queue.buffer();
+        data.extend_from_slice(&self.room.data[..length]);
+        Queued {
+            from: sender.address,
+            path: sender.path,
+            data,
+            ..Queued::new(EventKind::Message, entry, id)
         }
     }
 

@@ -11,6 +11,7 @@ mod standby;
 mod start;
 mod switch;
 mod trial;
+mod upgrade;
 
 pub(crate) use start::{StartError, last_module};
 
@@ -23,8 +24,8 @@ use crate::sockets::Room;
 use crate::sys::module::{Calls, Data, Loaded};
 use crate::sys::signals;
 use crate::sys::table::Table;
-use crate::trust::Policy;
 use close::{Closing, Leftover};
+use livepatch_bundle::Policy;
 use livepatch_module::abi;
 use mio::{Events, Poll, Token, Waker};
 use nix::fcntl::Flock;
@@ -49,6 +50,9 @@ const FIRST_ASKER: usize = 1 << 8;
 
 /// Events that are handled before sockets are looked at again.
 const BATCH: usize = 256;
+
+/// How long until a thread is looked at again whose work is done: nothing tells when it is gone.
+const THREAD_ENDS: Duration = Duration::from_millis(1);
 
 /// How a component is run.
 #[derive(Clone, Debug)]
@@ -95,6 +99,8 @@ pub(crate) struct Component {
     data: Data,
     /// The file of the version before.
     previous: Option<Arc<ModuleFile>>,
+    /// Files that a helper is to remove.
+    discarded: Vec<Arc<ModuleFile>>,
     server: Server,
     /// Who waits for the answer to which command.
     commands: BTreeMap<u64, Asker>,
@@ -122,7 +128,7 @@ impl Component {
         let mut events = Events::with_capacity(256);
         while self.stopping.is_none() {
             self.set_timer()?;
-            let timeout = self.has_work().then_some(Duration::ZERO);
+            let timeout = self.patience();
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 other => other?,
@@ -137,6 +143,18 @@ impl Component {
         }
         self.stop();
         Ok(())
+    }
+
+    /// How long to wait for events.
+    fn patience(&self) -> Option<Duration> {
+        let (job, closing) = (self.job.as_ref(), self.closing.as_ref());
+        let ends = job.is_some_and(|job| job.helper.is_done())
+            || closing.is_some_and(|closing| closing.helper.is_done());
+        match (self.has_work(), ends) {
+            (true, _) => Some(Duration::ZERO),
+            (false, true) => Some(THREAD_ENDS),
+            (false, false) => None,
+        }
     }
 
     /// Whether there is something to do without waiting.
@@ -164,9 +182,7 @@ impl Component {
             WAKE => Ok(()),
             Token(token) if token >= FIRST_SOCKET => {
                 let id = (token - FIRST_SOCKET) as u64;
-                if let Some(source) = self.services.sockets.borrow_mut().get_mut(&id) {
-                    source.is_ready = true;
-                }
+                self.services.wake(id);
                 Ok(())
             }
             Token(token) => {
@@ -268,9 +284,18 @@ impl Component {
 
     /// Adds to the history.
     fn record(&mut self, record: Record) {
-        if let Err(error) = self.history.add(record) {
+        let number = self.history.add(record);
+        self.complete(number, None);
+    }
+
+    /// Writes a record of the history down; returns it.
+    fn complete(&mut self, number: u64, leftover: Option<String>) -> Option<Record> {
+        let (record, written) = self.history.complete(number, leftover);
+        let record = record.cloned();
+        if let Err(error) = written {
             self.services.complain("write the history", &error);
         }
+        record
     }
 
     /// The next number for a copy of a module.
@@ -281,6 +306,7 @@ impl Component {
 
     /// Ends the module's work; its code is not needed any more.
     fn stop(&mut self) {
+        self.wait_for_closing();
         let result = self.running.loaded.term(&self.table, self.data);
         if result != abi::OK {
             let reason = self.services.take_failure().unwrap_or_default();

@@ -2,21 +2,21 @@
 
 use super::Running;
 use super::switch::Incoming;
-use crate::control::protocol::{How, Status};
+use crate::control::protocol::How;
 use crate::control::server::Asker;
 use crate::module::file::{FileError, ModuleFile};
 use crate::module::note::About;
 use crate::module::repository::{RepositoryError, find};
 use crate::sys::arena::Arena;
-use crate::sys::fork::step_back;
+use crate::sys::helper::Helper;
 use crate::sys::module::{Calls, LoadError, Loaded};
+use crate::sys::pages::populate;
 use crate::sys::table::Attaching;
-use crate::trust::Policy;
+use livepatch_bundle::Policy;
+use livepatch_cli::Status;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
 use thiserror::Error;
 
 /// Why a version is refused before anything is held.
@@ -58,6 +58,8 @@ pub(super) enum Refusal {
     NoPrevious,
     #[error("the loader's thread ended early")]
     Thread,
+    #[error("there is no thread to load it")]
+    NoThread(#[source] io::Error),
 }
 
 impl Refusal {
@@ -100,38 +102,32 @@ pub(super) struct Job {
     pub(super) asker: Asker,
     pub(super) wanted: Wanted,
     pub(super) begun_ns: u64,
-    thread: JoinHandle<Result<Incoming, Refusal>>,
-    is_done: Arc<AtomicBool>,
+    pub(super) helper: Helper<Result<Incoming, Refusal>>,
 }
 
 impl Job {
     /// Begins to prepare.
-    pub(super) fn new(asker: Asker, order: Order, waker: Arc<mio::Waker>) -> Self {
-        let is_done = Arc::new(AtomicBool::new(false));
-        let done = Arc::clone(&is_done);
-        Self {
+    ///
+    /// # Errors
+    /// When there is no thread for it.
+    pub(super) fn new(
+        asker: Asker,
+        order: Order,
+        waker: &Arc<mio::Waker>,
+    ) -> Result<Self, Refusal> {
+        let (wanted, begun_ns) = (order.wanted.clone(), crate::clock::now());
+        let helper = Helper::start(waker, move || prepare(&order));
+        Ok(Self {
             asker,
-            wanted: order.wanted.clone(),
-            begun_ns: crate::clock::now(),
-            thread: thread::spawn(move || {
-                step_back();
-                let prepared = prepare(&order);
-                done.store(true, Ordering::Release);
-                // The loop looks again when anything happens.
-                let _ = waker.wake();
-                prepared
-            }),
-            is_done,
-        }
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.is_done.load(Ordering::Acquire)
+            wanted,
+            begun_ns,
+            helper: helper.map_err(Refusal::NoThread)?,
+        })
     }
 
     /// What was prepared; waits for the thread to end.
     pub(super) fn finish(self) -> Result<Incoming, Refusal> {
-        self.thread.join().unwrap_or(Err(Refusal::Thread))
+        self.helper.finish().unwrap_or(Err(Refusal::Thread))
     }
 }
 
@@ -158,6 +154,7 @@ fn prepare(order: &Order) -> Result<Incoming, Refusal> {
         return Err(Refusal::Description);
     }
     reserve(order.arena, migrates)?;
+    populate(file.copy());
     Ok(Incoming::Loaded(Box::new(Running {
         loaded,
         file: Arc::new(file),
@@ -175,7 +172,7 @@ fn fits(about: &About, order: &Order) -> Result<(), Refusal> {
             schema: about.schema,
         });
     }
-    let needs_way_back = order.wanted.reversible || how.probation_ns > 0;
+    let needs_way_back = order.wanted.reversible || how.is_on_trust();
     if needs_way_back && !running.takes(about.schema) {
         return Err(Refusal::NoWayBack {
             version: about.version.clone(),

@@ -1,14 +1,15 @@
 //! Probation: the old version stays beside the new one until that has shown that all is well.
 
 use super::failure::{Operation, OperationError};
-use super::switch::{Incoming, Outgoing};
+use super::switch::Incoming;
 use super::{Component, Running};
 use crate::clock;
 use crate::control::protocol::How;
+use crate::control::server::Asker;
 use crate::history::Record;
-
-/// How often the new version is asked during its probation.
-const CHECKS: u64 = 10;
+use std::path::PathBuf;
+use std::sync::Arc;
+use thiserror::Error;
 
 /// A version on probation.
 #[derive(Debug)]
@@ -16,26 +17,61 @@ pub(super) struct Probation {
     /// The version to go back to.
     pub(super) old: Box<Running>,
     how: How,
+    /// Of a group, until that is decided.
+    undecided: Option<Undecided>,
     until: u64,
     next: u64,
     step: u64,
 }
 
+/// An upgrade of a group that may be taken back yet.
+#[derive(Debug)]
+struct Undecided {
+    /// Who decides, and goes when that is done.
+    asker: Asker,
+    /// There if the decision is that all upgrades stand.
+    decision: PathBuf,
+    /// What follows if it stands.
+    then: How,
+}
+
+/// There is nothing to let stand.
+#[derive(Debug, Error)]
+#[error("no upgrade waits for this connection's decision")]
+pub(super) struct NothingToDecide;
+
 impl Probation {
-    pub(super) fn new(old: Box<Running>, how: &How) -> Self {
-        let now = clock::now();
-        let step = (how.probation_ns / CHECKS).max(1_000_000);
-        Self {
+    pub(super) fn new(old: Box<Running>, how: &How, asker: Option<Asker>) -> Self {
+        let undecided = asker.zip(how.decision.clone());
+        let mut probation = Self {
             old,
             how: How {
                 probation_ns: 0,
+                decision: None,
                 fresh: false,
                 ..how.clone()
             },
-            until: now.saturating_add(how.probation_ns),
-            next: now.saturating_add(step),
-            step,
+            undecided: undecided.map(|(asker, decision)| Undecided {
+                asker,
+                decision,
+                then: how.clone(),
+            }),
+            until: u64::MAX,
+            next: u64::MAX,
+            step: 0,
+        };
+        if probation.undecided.is_none() {
+            probation.begin(how);
         }
+        probation
+    }
+
+    fn begin(&mut self, how: &How) {
+        let now = clock::now();
+        let step = u64::try_from(how.between_checks().as_nanos());
+        self.step = step.unwrap_or(u64::MAX).max(1_000_000);
+        self.until = now.saturating_add(how.probation_ns);
+        self.next = now.saturating_add(self.step).min(self.until);
     }
 
     /// When the version is asked next.
@@ -47,6 +83,7 @@ impl Probation {
 impl Component {
     /// Asks a version on probation whether all is well, when it is time.
     pub(super) fn look_after_probation(&mut self) {
+        self.look_for_a_decision();
         let now = clock::now();
         let Some(probation) = self.probation.as_mut().filter(|it| it.next <= now) else {
             return;
@@ -59,27 +96,71 @@ impl Component {
         let result = self.running.loaded.health(&self.table, self.data);
         let verdict = OperationError::of(Operation::Health, result, self.services.take_failure());
         match verdict {
-            Err(error) => {
-                self.end_probation("probation", vec![error.to_string()]);
-            }
-            Ok(()) if is_over => {
-                if let Some(probation) = self.probation.take() {
-                    self.retire(Outgoing::Loaded(probation.old), Vec::new());
-                }
-            }
-            Ok(()) => {}
+            Err(error) => self.end_probation("probation", vec![error.to_string()], None),
+            Ok(()) if is_over => self.pass_probation(),
+            Ok(()) => self.reassure_standby(),
         }
     }
 
-    /// Ends a probation by going back; returns what came of it.
-    pub(super) fn end_probation(&mut self, action: &str, reasons: Vec<String>) -> Option<Record> {
-        let probation = self.probation.take()?;
+    /// Whoever decides on a group may have gone: then what is written counts, and where nothing is, it is off.
+    fn look_for_a_decision(&mut self) {
+        let undecided = self.probation.as_ref().and_then(|it| it.undecided.as_ref());
+        let Some(undecided) = undecided.filter(|it| !self.server.has(it.asker)) else {
+            return;
+        };
+        if undecided.decision.exists() {
+            self.decide();
+        } else {
+            let reason = "whoever upgraded the group has gone before all of it was done";
+            self.end_probation("rollback", vec![reason.to_owned()], None);
+        }
+    }
+
+    /// Lets an upgrade of a group stand.
+    pub(super) fn commit(&mut self, from: Asker) -> Result<(), NothingToDecide> {
+        let undecided = self.probation.as_ref().and_then(|it| it.undecided.as_ref());
+        if undecided.is_none_or(|undecided| undecided.asker != from) {
+            return Err(NothingToDecide);
+        }
+        self.decide();
+        Ok(())
+    }
+
+    fn decide(&mut self) {
+        let Some(probation) = &mut self.probation else {
+            return;
+        };
+        match probation.undecided.take() {
+            Some(Undecided { then, .. }) if then.probation_ns > 0 => probation.begin(&then),
+            _ => self.pass_probation(),
+        }
+    }
+
+    fn pass_probation(&mut self) {
+        self.dismiss_standby();
+        if let Some(probation) = self.probation.take() {
+            self.remember_previous(Arc::clone(&probation.old.file));
+            self.let_go(Some(*probation.old), Vec::new(), None);
+        }
+    }
+
+    /// Ends a probation by going back.
+    pub(super) fn end_probation(
+        &mut self,
+        action: &str,
+        reasons: Vec<String>,
+        asker: Option<Asker>,
+    ) {
+        let Some(probation) = self.probation.take() else {
+            return;
+        };
+        self.dismiss_standby();
         let from = self.running.file.about.version.clone();
         let to = probation.old.file.about.version.clone();
         let mut record = Record::new(action, Some(&from), &to);
         record.reasons = reasons;
         let how = probation.how;
         let switched = self.switch(Incoming::Loaded(probation.old), &how, &mut record);
-        Some(self.conclude(switched, &how, record))
+        self.conclude(switched, &how, record, asker);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Without a standby the kernel ends the process (SIGALRM when it hangs) and the supervisor starts the last good version anew.
 //! With one, a copy of the process waits, taken when the old version was held: it has the old version, its data, and the queue.
-//! When the original ends, or does not say in time that all is well, the copy takes its place.
+//! When the original ends, or does not say in time that all is well, the copy takes its place. With `--probation` it waits until that is
+//! over, and hears of each time that all was well.
 
 use super::failure::SwitchError;
 use super::{Component, SIGNALS};
@@ -97,6 +98,11 @@ impl Watchdog {
     }
 }
 
+/// That the copy is not needed.
+const NOT_NEEDED: u8 = b'.';
+/// That all is well so far.
+const ALL_IS_WELL: u8 = b'+';
+
 /// What a copy that waits comes to know.
 enum Fate {
     NotNeeded,
@@ -117,7 +123,8 @@ impl Component {
             }
             Side::Copy => {
                 drop(tells);
-                match wait(&listens, how.deadline().saturating_mul(OPERATIONS)) {
+                let operations = how.deadline().saturating_mul(OPERATIONS);
+                match wait(&listens, operations + how.between_checks()) {
                     Fate::NotNeeded => fork::leave(LEFT_ON_PURPOSE),
                     Fate::OriginalEnded => {}
                     Fate::OriginalHangs => end(original),
@@ -131,8 +138,16 @@ impl Component {
     pub(super) fn dismiss_standby(&self) {
         if let Some(standby) = self.watchdog.standby.take() {
             // It may have been killed: then there is nobody to tell.
-            let _ = write(&standby.line, b".");
+            let _ = write(&standby.line, &[NOT_NEEDED]);
             self.watchdog.dismissed.borrow_mut().push(standby.pid);
+        }
+    }
+
+    /// Tells the copy that it is not needed yet.
+    pub(super) fn reassure_standby(&self) {
+        if let Some(standby) = &*self.watchdog.standby.borrow() {
+            // As above. The pipe is never full: the copy reads.
+            let _ = write(&standby.line, &[ALL_IS_WELL]);
         }
     }
 
@@ -141,6 +156,7 @@ impl Component {
         self.settings.restarts += 1;
         // The original's timer is not ours to delete; the number may be that of our own.
         std::mem::forget(std::mem::replace(&mut self.watchdog, Watchdog::new()));
+        self.services.register_again();
         let descriptor = self.services.signal_descriptor().as_raw_fd();
         let registry = self.poll.registry();
         registry.deregister(&mut SourceFd(&descriptor))?;
@@ -154,15 +170,16 @@ fn wait(line: &OwnedFd, time: Duration) -> Fate {
     let mut descriptors = [PollFd::new(line.as_fd(), PollFlags::POLLIN)];
     loop {
         match poll(&mut descriptors, timeout) {
-            Err(Errno::EINTR) => {}
+            Err(Errno::EINTR) => continue,
             Ok(0) | Err(_) => return Fate::OriginalHangs,
-            Ok(_) => break,
+            Ok(_) => {}
         }
-    }
-    let mut byte = [0];
-    match read(line, &mut byte) {
-        Ok(1) => Fate::NotNeeded,
-        _ => Fate::OriginalEnded,
+        let mut byte = [0];
+        match read(line, &mut byte) {
+            Ok(1) if byte == [ALL_IS_WELL] => {}
+            Ok(1) => return Fate::NotNeeded,
+            _ => return Fate::OriginalEnded,
+        }
     }
 }
 

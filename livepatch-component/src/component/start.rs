@@ -12,7 +12,7 @@ use crate::services::Services;
 use crate::sockets::Room;
 use crate::sys::module::{Data, LoadError, Loaded};
 use crate::sys::table::Table;
-use crate::trust::Policy;
+use livepatch_bundle::Policy;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Waker};
 use nix::fcntl::{Flock, FlockArg};
@@ -102,6 +102,7 @@ impl Component {
             },
             data: Data::NONE,
             previous: None,
+            discarded: Vec::new(),
             server: Server::new(&socket, poll.registry(), CONTROL)
                 .map_err(system("listen at the control socket"))?,
             commands: BTreeMap::new(),
@@ -149,7 +150,9 @@ impl Component {
         self.data = data;
         let version = self.running.file.about.version.clone();
         self.services.log(2, &format!("version {version} runs"));
-        self.remember_current();
+        if let Err(error) = self.note_of_current().write() {
+            self.services.complain("note the current version", &error);
+        }
         self.record(Record::new("start", None, &version));
         Ok(())
     }
@@ -163,13 +166,27 @@ impl Component {
         let _ = fs::remove_dir_all(all_copies(&self.settings));
     }
 
-    /// Notes which version to start with after a crash.
-    pub(super) fn remember_current(&self) {
-        let path = current_path(&self.settings);
-        let text = self.running.file.copy().display().to_string();
-        if let Err(error) = fs::write(path, text) {
-            self.services.complain("note the current version", &error);
+    /// Which version to start with after a crash: the one that runs, or while that is on probation the one before.
+    pub(super) fn note_of_current(&self) -> Note {
+        let before = self.probation.as_ref().map(|it| &it.old.file);
+        let file = before.unwrap_or(&self.running.file);
+        Note {
+            path: current_path(&self.settings),
+            text: file.copy().display().to_string(),
         }
+    }
+}
+
+/// A line for a file.
+#[derive(Debug)]
+pub(super) struct Note {
+    path: PathBuf,
+    text: String,
+}
+
+impl Note {
+    pub(super) fn write(&self) -> io::Result<()> {
+        fs::write(&self.path, &self.text)
     }
 }
 

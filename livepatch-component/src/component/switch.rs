@@ -62,6 +62,8 @@ pub(super) struct Unswitched {
     pub(super) error: SwitchError,
     /// The version that was to run, if it was loaded.
     pub(super) rejected: Option<Box<Running>>,
+    /// Memory to give back.
+    pub(super) chunks: Vec<usize>,
     /// Why the old version could not go on properly.
     pub(super) broken: Option<OperationError>,
 }
@@ -162,7 +164,7 @@ impl Component {
         let from = self.running.loaded.schema();
         match self.give(&next, from, how, record, watch) {
             Ok((data, transfer)) => {
-                let chunks = self.settle(data, transfer);
+                let chunks = self.settle(data, transfer, how);
                 let old = std::mem::replace(&mut self.running, *next);
                 record.phases.end_ns = watch.lap();
                 Ok(Switched {
@@ -193,7 +195,7 @@ impl Component {
         });
         match started {
             Ok((data, transfer)) => {
-                let chunks = self.settle(data, transfer);
+                let chunks = self.settle(data, transfer, how);
                 let old = std::mem::replace(&mut self.running.file, file);
                 record.phases.end_ns = watch.lap();
                 Ok(Switched {
@@ -293,8 +295,10 @@ impl Component {
     }
 
     /// Lets the change stand; returns memory to give back.
-    fn settle(&mut self, data: Data, transfer: Transfer) -> Vec<usize> {
-        self.dismiss_standby();
+    fn settle(&mut self, data: Data, transfer: Transfer, how: &How) -> Vec<usize> {
+        if how.probation_ns == 0 || how.decision.is_some() {
+            self.dismiss_standby();
+        }
         self.services.commit();
         self.data = data;
         match transfer {
@@ -315,9 +319,10 @@ impl Component {
     ) -> Unswitched {
         self.dismiss_standby();
         self.services.undo();
-        if is_sealed {
-            self.services.arena.undo();
-        }
+        let chunks = match is_sealed {
+            true => self.services.arena.undo(),
+            false => Vec::new(),
+        };
         *self.services.calls.borrow_mut() = self.running.calls.clone();
         self.services.take_failure();
         let old = &self.running.loaded;
@@ -329,6 +334,7 @@ impl Component {
         Unswitched {
             error,
             rejected,
+            chunks,
             broken: broken.err(),
         }
     }

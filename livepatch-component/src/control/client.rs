@@ -30,28 +30,57 @@ pub enum ClientError {
     Answer(String, #[source] serde_json::Error),
 }
 
+/// A connection to a component.
+#[derive(Debug)]
+pub struct Client {
+    name: String,
+    stream: BufReader<UnixStream>,
+}
+
+impl Client {
+    /// Connects to the component `name` whose files are in `directory`.
+    ///
+    /// # Errors
+    /// When nobody listens there.
+    pub fn connect(directory: &Path, name: &str) -> Result<Self, ClientError> {
+        let path = socket_path(directory, name);
+        let stream = UnixStream::connect(&path).map_err(|source| ClientError::Connect {
+            name: name.to_owned(),
+            path,
+            source,
+        })?;
+        Ok(Self {
+            name: name.to_owned(),
+            stream: BufReader::new(stream),
+        })
+    }
+
+    /// Asks, and waits for the answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub fn ask(&mut self, request: &Request) -> Result<Reply, ClientError> {
+        let gone = |source| ClientError::Gone(self.name.clone(), source);
+        let mut line = serde_json::to_vec(request).expect("requests are plain data");
+        line.push(b'\n');
+        self.stream.get_mut().write_all(&line).map_err(gone)?;
+        let mut answer = String::new();
+        let mut reader = (&mut self.stream).take(REPLY_MAX);
+        reader.read_line(&mut answer).map_err(gone)?;
+        if !answer.ends_with('\n') {
+            return Err(gone(io::ErrorKind::UnexpectedEof.into()));
+        }
+        serde_json::from_str(&answer)
+            .map_err(|source| ClientError::Answer(self.name.clone(), source))
+    }
+}
+
 /// Asks the component `name` whose files are in `directory`.
 ///
 /// # Errors
 /// When there is no answer.
 pub fn ask(directory: &Path, name: &str, request: &Request) -> Result<Reply, ClientError> {
-    let path = socket_path(directory, name);
-    let gone = |source| ClientError::Gone(name.to_owned(), source);
-    let mut stream = UnixStream::connect(&path).map_err(|source| ClientError::Connect {
-        name: name.to_owned(),
-        path,
-        source,
-    })?;
-    let mut line = serde_json::to_vec(request).expect("requests are plain data");
-    line.push(b'\n');
-    stream.write_all(&line).map_err(gone)?;
-    let mut answer = String::new();
-    let mut reader = BufReader::new(stream.take(REPLY_MAX));
-    reader.read_line(&mut answer).map_err(gone)?;
-    if !answer.ends_with('\n') {
-        return Err(gone(io::ErrorKind::UnexpectedEof.into()));
-    }
-    serde_json::from_str(&answer).map_err(|source| ClientError::Answer(name.to_owned(), source))
+    Client::connect(directory, name)?.ask(request)
 }
 
 /// The control socket of a component.

@@ -3,11 +3,16 @@
 use crate::history::Record;
 use crate::module::mapper::Symbols;
 use crate::sockets::Traffic;
+use livepatch_cli::Status;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// No request is longer, in bytes.
 pub(crate) const REQUEST_MAX: usize = 64 << 10;
+
+/// How often a version is asked during its probation.
+const CHECKS: u64 = 10;
 
 /// What a client asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +32,8 @@ pub enum Request {
         #[serde(default)]
         how: How,
     },
+    /// Lets an upgrade with a [`How::decision`] stand; from the connection that asked for it.
+    Commit {},
     /// What was done so far.
     History {},
     /// Words for the module.
@@ -70,6 +77,8 @@ pub struct How {
     pub fresh: bool,
     /// How long the new version is watched, in nanoseconds; 0 for not at all.
     pub probation_ns: u64,
+    /// The upgrade is one of a group: it is taken back unless [`Request::Commit`] comes, or this file exists when the connection ends.
+    pub decision: Option<PathBuf>,
 }
 
 impl Default for How {
@@ -81,43 +90,24 @@ impl Default for How {
             strict_order: false,
             fresh: false,
             probation_ns: 0,
+            decision: None,
         }
     }
 }
 
 impl How {
+    /// The time between two questions whether all is well.
+    pub(crate) fn between_checks(&self) -> Duration {
+        Duration::from_nanos(self.probation_ns / CHECKS)
+    }
+
+    /// Whether the old version stays beside the new one for a while.
+    pub(crate) fn is_on_trust(&self) -> bool {
+        self.probation_ns > 0 || self.decision.is_some()
+    }
+
     pub(crate) fn deadline(&self) -> Duration {
         Duration::from_nanos(self.deadline_ns)
-    }
-}
-
-/// How something ended; the exit status of the command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// As was asked.
-    Done,
-    /// An error; the version, its data and the queue are as before.
-    Error,
-    /// The module could not be held now; as before.
-    Busy,
-    /// It could not, or must not, be done, which was known before the module was held.
-    Refused,
-    /// Something has changed and could not be undone.
-    Broken,
-}
-
-impl Status {
-    /// The exit status.
-    #[must_use]
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Error => 1,
-            Self::Busy => 3,
-            Self::Refused => 4,
-            Self::Broken => 5,
-        }
     }
 }
 

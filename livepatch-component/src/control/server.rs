@@ -1,6 +1,7 @@
 //! The component's side: connections that never make it wait, from users who may.
 
-use super::protocol::{REQUEST_MAX, Reply, Request, Status};
+use super::protocol::{REQUEST_MAX, Reply, Request};
+use livepatch_cli::Status;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use nix::sys::socket::{getsockopt, sockopt};
@@ -37,6 +38,8 @@ struct Connection {
     ends: bool,
     /// A request of it is being worked on.
     waits: bool,
+    /// It asks nothing more.
+    has_finished: bool,
 }
 
 /// All connections.
@@ -96,6 +99,7 @@ impl Server {
                 output: Vec::new(),
                 ends: false,
                 waits: false,
+                has_finished: false,
             };
             self.connections.insert(asker, connection);
             if let Some(refusal) = refusal {
@@ -126,6 +130,7 @@ impl Server {
             return None;
         }
         let mut closed = connection.fill();
+        connection.has_finished = closed;
         if connection.waits {
             if closed {
                 self.connections.remove(&asker);
@@ -165,9 +170,17 @@ impl Server {
         let line = serde_json::to_vec(reply).expect("replies are plain data");
         connection.output.extend(line);
         connection.output.push(b'\n');
+        let is_last = connection.has_finished;
         if connection.flush().is_err() {
             self.connections.remove(&asker);
+        } else if is_last {
+            self.end(asker);
         }
+    }
+
+    /// Whether whoever asked is still there.
+    pub(crate) fn has(&self, asker: Asker) -> bool {
+        self.connections.contains_key(&asker)
     }
 }
 

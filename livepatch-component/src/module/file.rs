@@ -4,8 +4,7 @@
 //! replaces while it is mapped would change under us.
 
 use super::note::{About, NoteError};
-use crate::trust::{Policy, Untrusted};
-use livepatch_bundle::KeyId;
+use livepatch_bundle::{KeyId, Policy, SignatureError};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -15,6 +14,9 @@ use thiserror::Error;
 
 /// No module is longer, in bytes.
 const FILE_MAX: u64 = 256 << 20;
+/// Files are read and written in pieces of so many bytes: many a kernel lets nobody else run before a call is done, and who waits may be
+/// the main task.
+const PIECE: usize = 64 << 10;
 
 /// Why a module file is not used.
 #[derive(Debug, Error)]
@@ -24,7 +26,10 @@ pub(crate) enum FileError {
     Read { path: PathBuf, source: io::Error },
     /// The policy does not admit it.
     #[error("`{}` is not trusted", path.display())]
-    Untrusted { path: PathBuf, source: Untrusted },
+    Untrusted {
+        path: PathBuf,
+        source: SignatureError,
+    },
     /// It is not a module for this component.
     #[error("`{}` cannot be used", path.display())]
     Unfit { path: PathBuf, source: NoteError },
@@ -72,7 +77,7 @@ impl ModuleFile {
         let at = path.to_owned();
         let bytes = read(path).map_err(|source| FileError::Read { path: at, source })?;
         let at = path.to_owned();
-        let signer = policy.admit(&bytes);
+        let signer = policy.signer(&bytes);
         let signer = signer.map_err(|source| FileError::Untrusted { path: at, source })?;
         let at = path.to_owned();
         let about = About::read(&bytes);
@@ -122,7 +127,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes)?;
+    let mut file = file.take(FILE_MAX + 1);
+    while (&mut file).take(PIECE as u64).read_to_end(&mut bytes)? > 0 {}
     match bytes.len() as u64 > FILE_MAX {
         true => Err(io::Error::other("it is too long for a module")),
         false => Ok(bytes),
@@ -136,7 +142,9 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
         .create_new(true)
         .mode(0o700)
         .open(path)?;
-    let written = file.write_all(bytes);
+    let written = bytes
+        .chunks(PIECE)
+        .try_for_each(|piece| file.write_all(piece));
     if written.is_err() {
         let _ = fs::remove_file(path);
     }

@@ -1,7 +1,12 @@
-//! Copies of the main task, forked while it has one thread, so that they are whole; and its helper threads.
+//! Copies of the main task, forked while it has one thread, so that they are whole.
 
 use nix::unistd::{ForkResult, Pid, fork};
 use std::io;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a thread that has ended may still be seen.
+const THREAD_ENDS: Duration = Duration::from_millis(20);
 
 /// Which of the two this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +35,20 @@ pub(crate) fn threads() -> io::Result<usize> {
     Ok(std::fs::read_dir("/proc/self/task")?.count())
 }
 
+/// Waits until there are only so many threads, but not for long: one that was joined may still be listed for a moment. Returns how
+/// many there are.
+pub(crate) fn wait_for_threads(most: usize) -> usize {
+    let end = Instant::now() + THREAD_ENDS;
+    loop {
+        // When that cannot be known there is more than may be.
+        let count = threads().unwrap_or(most + 1);
+        if count <= most || Instant::now() > end {
+            return count;
+        }
+        thread::sleep(Duration::from_micros(100));
+    }
+}
+
 /// Copies this process.
 ///
 /// # Errors
@@ -45,12 +64,6 @@ pub(crate) fn copy() -> Result<Side, ForkError> {
         Ok(ForkResult::Child) => Ok(Side::Copy),
         Err(error) => Err(ForkError::System(error.into())),
     }
-}
-
-/// Has the calling thread step back: the main task is to run whenever it can.
-pub(crate) fn step_back() {
-    // SAFETY: changes the priority of this thread alone. That it may not be changed is of no harm.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 19) };
 }
 
 /// Ends this process at once: no destructors, no handlers at exit.

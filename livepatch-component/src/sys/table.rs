@@ -219,6 +219,9 @@ unsafe extern "C" fn open(
             abi::NETLINK_ROUTE => Kind::Netlink {
                 groups: socket.groups,
             },
+            abi::TCP4 => Kind::Tcp {
+                address: socket.address,
+            },
             other => return Err(ServiceError::UnknownKind(other)),
         };
         let opened = services.open(&Opening {

@@ -10,7 +10,7 @@ use crate::revert::revert;
 use crate::select::{Selected, Selection};
 use crate::status::Status;
 use crate::stop::on_tracer_thread;
-use crate::trust::{Admitted, Policy};
+use crate::trust::{Admitted, Policy, admit};
 use std::time::Duration;
 
 /// `livepatch apply`.
@@ -54,7 +54,7 @@ struct Supersedes;
 /// Reads the bundle once, for all processes.
 fn with_bundle(check: &Check, work: impl FnOnce(&Admitted) -> Status) -> Status {
     let policy = Policy::read(&check.trust.sources()).map_err(Into::into);
-    match policy.and_then(|policy| policy.admit(&check.bundle)) {
+    match policy.and_then(|policy| admit(&policy, &check.bundle)) {
         Ok(admitted) => work(&admitted),
         Err(error) => {
             let status = error.status();

@@ -1,6 +1,6 @@
 //! `livepatch kernel` and `livepatch revert --kernel`.
 
-use super::options::{Output, Revert, duration};
+use super::options::{Output, Revert};
 use super::told::Told;
 use crate::kernel::running::Running;
 use crate::kernel::transition::Patience;
@@ -8,6 +8,7 @@ use crate::kernel::{KernelError, load, persist, report::KernelReport};
 use crate::status::Status;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use livepatch_cli::duration;
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 use super::kernel::Kernel;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use livepatch_bundle::RunAddr;
+use livepatch_cli::duration;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -258,23 +259,6 @@ fn address(text: &str) -> Result<RunAddr, String> {
         .map_err(|_| "use an address as the message has it, as in 0x7f0012345678".to_string())
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let scale = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        _ => return Err("use a number and ms, s or m, as in 500ms".into()),
-    };
-    let number: f64 = number
-        .parse()
-        .map_err(|_| "use a number and ms, s or m, as in 500ms".to_string())?;
-    Duration::try_from_secs_f64(number * scale).map_err(|error| error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -283,16 +267,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Options::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_have_units() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
-        assert_eq!(duration("1m"), Ok(Duration::from_secs(60)));
-        assert!(duration("1h").is_err());
-        assert!(duration("").is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The directory of bundles.
 
 use crate::image::Images;
-use crate::trust::{Admitted, BundleRefusal, Policy, PolicyError, Sources};
+use crate::trust::{Admitted, BundleRefusal, Policy, PolicyError, Sources, admit};
 use livepatch_bundle::{BuildId, TrustedFileError, check_trusted};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -107,7 +107,7 @@ impl Bundles {
 }
 
 fn bundle(policy: &Policy, path: &Path) -> Result<Kept, Unfit> {
-    let admitted = policy.admit(path)?;
+    let admitted = admit(policy, path)?;
     let modules = admitted.bundle.manifest.modules.iter();
     let build_ids: BTreeSet<BuildId> = modules
         .filter_map(|module| module.build_id.clone())

@@ -1,6 +1,6 @@
 //! What is known of the arena's memory, apart from touching it.
 
-use super::layout::{CLASSES, Class, SLABS};
+use super::layout::{CLASSES, Class, SLAB, SLABS};
 use std::ops::Range;
 
 /// What a slab is used for.
@@ -29,8 +29,50 @@ pub(super) enum Chunk {
     Sealed,
 }
 
-/// Free blocks, by class: each list is linked through the blocks themselves.
-pub(super) type Lists = [usize; CLASSES];
+/// Free blocks of one size.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Free {
+    /// Address of the first one that was in use before, 0 for none; they are linked through themselves.
+    pub(super) list: usize,
+    /// Addresses that never were in use: a slab is not touched before it must be.
+    new: usize,
+    end: usize,
+}
+
+impl Free {
+    /// All of a new slab.
+    pub(super) fn slab(start: usize, size: usize) -> Self {
+        Self {
+            list: 0,
+            new: start,
+            end: start + SLAB / size * size,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list == 0 && self.new == self.end
+    }
+
+    /// Takes a block where there is one; `link` reads which follows one in the list.
+    pub(super) fn take(&mut self, size: usize, link: impl Fn(usize) -> usize) -> usize {
+        if self.list != 0 {
+            let next = link(self.list);
+            return std::mem::replace(&mut self.list, next);
+        }
+        self.new += size;
+        self.new - size
+    }
+}
+
+/// Free blocks, by class.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lists(pub(super) [Free; CLASSES]);
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self([Free::default(); CLASSES])
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -38,8 +80,9 @@ pub(super) struct State {
     pub(super) most: usize,
     /// Those that were ever in use.
     pub(super) chunks: Vec<Chunk>,
+    /// Chunks that are in mappings apart from the others.
+    pub(super) apart: Vec<bool>,
     pub(super) slabs: Vec<Slab>,
-    /// Address of the first free block of each class.
     pub(super) free: Lists,
     /// Further lists, of memory that was sealed.
     pub(super) more: Vec<Lists>,
@@ -57,8 +100,9 @@ impl State {
         Self {
             most,
             chunks: Vec::new(),
+            apart: Vec::new(),
             slabs: Vec::new(),
-            free: [0; CLASSES],
+            free: Lists::default(),
             more: Vec::new(),
             sealed: None,
             used: 0,
@@ -70,12 +114,12 @@ impl State {
     /// Takes free blocks of a class from the further lists.
     pub(super) fn take_more(&mut self, class: Class) {
         let index = class.index();
-        let found = self.more.iter_mut().find(|lists| lists[index] != 0);
-        if let Some(lists) = found {
-            self.free[index] = std::mem::take(&mut lists[index]);
+        let mut more = self.more.iter_mut();
+        if let Some(lists) = more.find(|lists| !lists.0[index].is_empty()) {
+            self.free.0[index] = std::mem::take(&mut lists.0[index]);
         }
         self.more
-            .retain(|lists| lists.iter().any(|list| *list != 0));
+            .retain(|lists| lists.0.iter().any(|free| !free.is_empty()));
     }
 
     /// A chunk that takes no memory.
@@ -94,6 +138,7 @@ impl State {
             return None;
         }
         self.chunks.resize(length, Chunk::Absent);
+        self.apart.resize(length, false);
         self.slabs.resize(length * SLABS, Slab::Free);
         Some(())
     }

@@ -3,19 +3,23 @@
 //! While a switch is under way every change is written down, so that it can be undone: what the old module stopped in TERM, and
 //! what the new one began in RESTART. (A message that was sent is sent.)
 
+mod journal;
+
 use crate::module::mapper::{EntryId, Names};
 use crate::sockets::{Kind, Sockets, Source, to_address};
+use crate::streams::Stream;
 use crate::sys::arena::Arena;
 use crate::sys::module::Calls;
 use crate::sys::signals::Set;
 use crate::timers::{Timer, Timers};
+use journal::Undo;
 use livepatch_module::abi;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use socket2::SockAddr;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::thread::{self, ThreadId};
@@ -78,15 +82,6 @@ pub(crate) struct Answer {
     pub(crate) command: u64,
     pub(crate) status: i32,
     pub(crate) text: String,
-}
-
-/// A change that a failed switch takes back.
-#[derive(Debug)]
-enum Undo {
-    Timer(u64, Option<Timer>),
-    Opened(u64),
-    Closed(u64, Source),
-    Signal(u32, Option<EntryId>),
 }
 
 /// The services and all that they keep.
@@ -164,7 +159,9 @@ impl Services {
             _ => "debug: ",
         };
         let text = text.replace(|c: char| c.is_control(), " ");
-        eprintln!("livepatch-component: {}: {level}{text}", self.component);
+        let line = format!("livepatch-component: {}: {level}{text}\n", self.component);
+        // In one piece, so that lines of several processes do not mix. Nobody may be left to read it.
+        let _ = io::stderr().write_all(line.as_bytes());
     }
 
     /// Tells the log why something did not work.
@@ -191,12 +188,6 @@ impl Services {
         let known = self.names.borrow().known(name);
         let known = known.filter(|entry| self.calls.borrow().has(*entry));
         known.ok_or_else(|| ServiceError::NoEntry(name.to_owned()))
-    }
-
-    fn note(&self, undo: impl FnOnce() -> Undo) {
-        if let Some(journal) = &mut *self.journal.borrow_mut() {
-            journal.push(undo());
-        }
     }
 
     pub(crate) fn open(&self, opening: &Opening<'_>) -> Result<u64, ServiceError> {
@@ -226,19 +217,73 @@ impl Services {
         let token = usize::try_from(id).map_err(io::Error::other)?;
         let mut descriptor = SourceFd(&source.descriptor());
         let token = Token(FIRST_SOCKET + token);
-        self.registry
-            .register(&mut descriptor, token, Interest::READABLE)
+        // Connections are also told when they take output again; datagrams go or do not.
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.registry.register(&mut descriptor, token, interest)
+    }
+
+    /// Has the system tell of all sockets, whatever another process that shares them has changed.
+    pub(crate) fn register_again(&self) {
+        for (id, source) in &*self.sockets.borrow() {
+            // It may be watched still, or not any more.
+            let _ = self
+                .registry
+                .deregister(&mut SourceFd(&source.descriptor()));
+            if let Err(error) = self.register(*id, source) {
+                self.complain("watch a socket again", &error);
+            }
+        }
+    }
+
+    /// Keeps a connection that came through a listener; returns its number.
+    pub(crate) fn adopt(&self, listener: u64, stream: Stream) -> Result<u64, ServiceError> {
+        let id = self.next_socket.get();
+        let source = {
+            let sockets = self.sockets.borrow();
+            if sockets.len() >= SOCKETS_MAX {
+                return Err(ServiceError::TooMany);
+            }
+            let listener = sockets
+                .get(&listener)
+                .ok_or(ServiceError::NoSocket(listener))?;
+            listener.connection(id, stream)
+        };
+        self.register(id, &source)?;
+        self.next_socket.set(id + 1);
+        self.sockets.borrow_mut().insert(id, source);
+        Ok(id)
+    }
+
+    /// Something happened at a socket: it may have something to read, or take output again.
+    pub(crate) fn wake(&self, id: u64) {
+        let mut sockets = self.sockets.borrow_mut();
+        let Some(source) = sockets.get_mut(&id) else {
+            return;
+        };
+        source.is_ready = !source.leaves;
+        if !source.flush() && source.leaves {
+            sockets.remove(&id);
+        }
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<u64> {
         let sockets = self.sockets.borrow();
-        let found = sockets.iter().find(|(_, source)| source.name == name);
-        found.map(|(id, _)| *id)
+        let mut here = sockets.iter().filter(|(_, source)| !source.leaves);
+        here.find(|(_, source)| source.name == name)
+            .map(|(id, _)| *id)
     }
 
     pub(crate) fn close(&self, id: u64) -> Result<(), ServiceError> {
-        let source = self.sockets.borrow_mut().remove(&id);
+        let mut sockets = self.sockets.borrow_mut();
+        let source = sockets.get_mut(&id).filter(|source| !source.leaves);
         let source = source.ok_or(ServiceError::NoSocket(id))?;
+        if source.flush() {
+            (source.leaves, source.is_ready) = (true, false);
+            self.note(|| Undo::Leaves(id));
+            return Ok(());
+        }
+        let source = sockets.remove(&id).ok_or(ServiceError::NoSocket(id))?;
+        drop(sockets);
         self.registry
             .deregister(&mut SourceFd(&source.descriptor()))?;
         self.note(|| Undo::Closed(id, source));
@@ -269,7 +314,8 @@ impl Services {
         send: impl FnOnce(&mut Source) -> io::Result<()>,
     ) -> Result<(), ServiceError> {
         let mut sockets = self.sockets.borrow_mut();
-        let source = sockets.get_mut(&id).ok_or(ServiceError::NoSocket(id))?;
+        let source = sockets.get_mut(&id).filter(|source| !source.leaves);
+        let source = source.ok_or(ServiceError::NoSocket(id))?;
         Ok(send(source)?)
     }
 
@@ -321,58 +367,12 @@ impl Services {
         });
     }
 
-    /// Begins to write changes down.
-    pub(crate) fn begin(&self) {
-        *self.journal.borrow_mut() = Some(Vec::new());
-    }
-
-    /// Lets the changes stand.
-    pub(crate) fn commit(&self) {
-        *self.journal.borrow_mut() = None;
-    }
-
-    /// Takes the changes back, last first.
-    pub(crate) fn undo(&self) {
-        let journal = self.journal.take().unwrap_or_default();
-        for undo in journal.into_iter().rev() {
-            self.take_back(undo);
-        }
-    }
-
-    fn take_back(&self, undo: Undo) {
-        match undo {
-            Undo::Timer(key, timer) => {
-                // There was room for it before.
-                let _ = self.timers.borrow_mut().set(key, timer);
-            }
-            Undo::Opened(id) => {
-                // It may have been closed again, which was taken back first.
-                let _ = self.close(id);
-            }
-            Undo::Closed(id, source) => {
-                if let Err(error) = self.register(id, &source) {
-                    self.complain("watch a socket again", &error);
-                }
-                self.sockets.borrow_mut().insert(id, source);
-            }
-            Undo::Signal(number, before) => {
-                let mut signals = self.signals.borrow_mut();
-                match before {
-                    Some(entry) => signals.insert(number, entry),
-                    None => signals.remove(&number),
-                };
-                drop(signals);
-                if let Err(error) = self.watch_signals() {
-                    self.complain("watch signals again", &error);
-                }
-            }
-        }
-    }
-
     /// The call-backs that something is bound to.
     pub(crate) fn bound(&self) -> Vec<EntryId> {
         let mut bound: Vec<EntryId> = self.timers.borrow().entries().collect();
-        bound.extend(self.sockets.borrow().values().map(|source| source.entry));
+        let sockets = self.sockets.borrow();
+        let here = sockets.values().filter(|source| !source.leaves);
+        bound.extend(here.map(|source| source.entry));
         bound.extend(self.signals.borrow().values());
         bound.sort();
         bound.dedup();

@@ -2,17 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The exit statuses of `livepatch`. The order is that of severity, for commands on several processes.
+/// The exit statuses. The order is that of severity, for commands on several processes or components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// 0: done, or nothing was to do.
     Done,
-    /// 3: the target stayed busy until the time was up; nothing changed.
+    /// 3: the target was busy; nothing changed.
     Busy,
     /// 4: refused: it does not fit, it is unsound, or policy forbids it; nothing changed.
     Refused,
-    /// 1: an error; nothing changed.
+    /// 1: an error; all is as before.
     Error,
     /// 2: the command line is wrong.
     Usage,

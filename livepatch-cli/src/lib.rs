@@ -1,0 +1,10 @@
+//! What the command lines of `livepatch` and `livepatch component` have in common. They are programs of their own, since a process
+//! that hosts modules must not link a debugger.
+
+#![forbid(unsafe_code)]
+
+mod duration;
+pub mod status;
+
+pub use duration::duration;
+pub use status::Status;

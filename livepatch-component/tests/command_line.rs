@@ -1,0 +1,142 @@
+//! The command line: every verb with `--json`, its exit status, and what people read.
+
+mod common;
+
+use common::{Place, Running};
+use serde_json::Value;
+use std::process::Command;
+
+struct Line {
+    place: Place,
+    component: Running,
+}
+
+impl Line {
+    fn new() -> Self {
+        let place = Place::new();
+        place.counter("1.0.0", &[]);
+        place.counter("1.0.1", &[]);
+        place.counter("busy", &["BUSY"]);
+        place.counter("broken", &["FAIL_RESTART"]);
+        let component = place.run("counter", "1.0.0", &[]);
+        Self { place, component }
+    }
+
+    fn run(&self, words: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_livepatch-component"))
+            .args(words)
+            .env("LIVEPATCH_COMPONENTS", self.place.directory.path())
+            .output()
+            .expect("it can be run");
+        let text = String::from_utf8(output.stdout).expect("text");
+        (output.status.code(), text)
+    }
+
+    /// The answer of a verb with `--json`, one object on one line, whose `status` is the exit status.
+    fn json(&self, words: &[&str], status: i32) -> Value {
+        let (verb, rest) = words.split_first().expect("a verb");
+        let mut all = vec![*verb, "--json"];
+        all.extend(rest);
+        let (code, text) = self.run(&all);
+        assert_eq!(code, Some(status), "{words:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{words:?}: {text}");
+        let value: Value = serde_json::from_str(&text).expect("an object");
+        assert_eq!(value["status"], status, "{words:?}: {text}");
+        value
+    }
+}
+
+#[test]
+fn every_verb_has_json() {
+    let line = Line::new();
+    let shown = line.json(&["show", "counter", "--symbols"], 0);
+    let component = &shown["component"];
+    assert_eq!(component["version"], "1.0.0");
+    assert_eq!(component["queue"]["bound"], 65536);
+    for table in ["callbacks", "library", "data"] {
+        let symbols = component["symbols"][table].as_array();
+        assert!(
+            symbols.is_some_and(|symbols| !symbols.is_empty()),
+            "{table}"
+        );
+    }
+    let done = line.json(&["upgrade", "counter", "1.0.1"], 0);
+    assert_eq!(done["result"], "done");
+    assert_eq!(done["history"][0]["transfer"], "handed-over");
+    assert!(done["history"][0]["pause_ns"].as_u64() > Some(0));
+    assert_eq!(
+        line.json(&["upgrade", "counter", "9.9"], 4)["result"],
+        "refused"
+    );
+    let failed = line.json(&["upgrade", "counter", "broken"], 1);
+    assert_eq!(failed["history"][0]["outcome"], "rolled-back");
+    assert_eq!(failed["errors"].as_array().map(Vec::len), Some(2));
+    let back = line.json(&["rollback", "counter"], 0);
+    assert_eq!(back["history"][0]["to"], "1.0.0");
+    let answer = line.json(&["command", "counter", "show"], 0);
+    assert_eq!(
+        answer["answer"],
+        "1.0.0 count 0 lost 0 late 0 ticks 0 signals 0"
+    );
+    assert_eq!(
+        line.json(&["command", "counter", "nonsense"], 1)["result"],
+        "error"
+    );
+    assert_eq!(
+        line.json(&["upgrade", "counter", "busy"], 0)["result"],
+        "done"
+    );
+    assert_eq!(
+        line.json(&["upgrade", "counter", "1.0.0"], 3)["result"],
+        "busy"
+    );
+    let history = line.json(&["history", "counter"], 0);
+    let actions: Vec<&str> = history["history"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|record| record["action"].as_str())
+        .collect();
+    assert_eq!(
+        actions,
+        [
+            "start", "upgrade", "upgrade", "upgrade", "rollback", "upgrade", "upgrade"
+        ]
+    );
+    assert_eq!(line.json(&["show", "nobody"], 1)["result"], "error");
+    let group = line.json(&["upgrade", "--group", "counter=1.0.1"], 3);
+    assert_eq!(group["name"], "counter");
+    assert_eq!(line.json(&["stop", "counter"], 0)["result"], "done");
+}
+
+#[test]
+fn people_read_what_was_done() {
+    let line = Line::new();
+    let (code, text) = line.run(&["upgrade", "counter", "1.0.1"]);
+    assert_eq!(code, Some(0));
+    assert!(
+        text.starts_with("upgrade 1.0.0 -> 1.0.1: done; pause "),
+        "{text}"
+    );
+    let (_, text) = line.run(&["show", "counter", "--symbols"]);
+    for part in [
+        "counter 1.0.1 in process",
+        "previous  1.0.0",
+        "call-backs",
+        "library",
+        "data",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let (_, text) = line.run(&["history", "counter"]);
+    assert!(text.contains("pause in µs:"), "{text}");
+    for wrong in [
+        &["upgrade"][..],
+        &["explode"],
+        &["show", "../x"],
+        &["upgrade", "counter", "1", "2"],
+    ] {
+        assert_eq!(line.run(wrong).0, Some(2), "{wrong:?}");
+    }
+    line.component.stop();
+}
