@@ -200,3 +200,32 @@ fn a_module_under_another_licence_uses_nothing_of_the_gpl() {
         run.stderr
     );
 }
+
+#[test]
+fn a_static_key_that_a_module_owns_is_refused() {
+    let bench = Bench::new("GPL");
+    let source = FIRST
+        .replace(
+            "static int count;",
+            "static int count;\nstatic struct static_key key;",
+        )
+        .replace("{ use(&count);", "{ use(&key); use(&count);")
+        .replace(
+            "{ count += x;",
+            "{ count += x; if (static_branch(&key)) return 0;",
+        );
+    for (version, is_new) in [("old", false), ("new", true)] {
+        let object = format!("first/{version}.o");
+        compile(bench.directory.path(), &object, &source, is_new);
+    }
+    let module = bench.path("lib/modules/6.1.0-test/kernel/first.ko");
+    std::fs::copy(bench.path("first/old.o"), module).expect("writable");
+    let run = bench.make(bench.pair("show"), &["first"]);
+    let text = "it uses the static key `key`, which the module `first` owns: the kernel reads `__jump_table` when the \
+                patch is loaded";
+    assert!(
+        run.status == 4 && run.stderr.contains(text),
+        "{}",
+        run.stderr
+    );
+}
