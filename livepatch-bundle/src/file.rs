@@ -9,8 +9,9 @@ use tempfile::NamedTempFile;
 
 /// Writes a bundle to a temporary file beside `path`, decodes it again, compares, and renames it into place.
 ///
-/// The file is flushed to disk before the rename, so that after a crash `path` is either the old file or the new
-/// one. A symbolic link at `path` stays and its target is replaced.
+/// Whoever reads `path` meanwhile sees the old file or the new one. It is not flushed to disk: like what a compiler writes it can
+/// be made again, and what a crash of the machine leaves of it is no bundle. A symbolic link at `path` stays and its
+/// target is replaced.
 ///
 /// # Errors
 /// When encoding, comparing or the file system fails, or `path` is no regular file; `path` is then as it was and
@@ -127,10 +128,9 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
         .tempfile_in(directory)
 }
 
-/// Writes, flushes to disk and reads back.
+/// Writes and reads back.
 fn store(file: &mut NamedTempFile, bytes: &[u8]) -> io::Result<Vec<u8>> {
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
     file.rewind()?;
     let mut written = Vec::with_capacity(bytes.len());
     file.read_to_end(&mut written)?;

@@ -36,15 +36,25 @@ impl Layout {
     /// Where a member begins, in bytes; members of nameless structures inside count as its own.
     ///
     /// # Errors
-    /// When there is no such member.
+    /// When there is no such member, or no room for a pointer at its place.
     pub fn offset(&self, member: &str) -> Result<u64, BtfError> {
         let offset = self.members.get(member).copied();
-        offset.ok_or_else(|| BtfError::NoMember {
+        let offset = offset.ok_or_else(|| BtfError::NoMember {
             structure: self.name.clone(),
             member: member.to_owned(),
-        })
+        })?;
+        let end = offset.checked_add(8);
+        if self.size > SIZE_MAX || end.is_none_or(|end| end > self.size) {
+            return Err(BtfError::Malformed(
+                "a member lies outside of its structure",
+            ));
+        }
+        Ok(offset)
     }
 }
+
+/// More than any structure of the livepatch core or the module loader has.
+const SIZE_MAX: u64 = 1 << 16;
 
 const MAGIC: u16 = 0xeb9f;
 const STRUCT: u8 = 4;

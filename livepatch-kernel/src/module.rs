@@ -46,6 +46,25 @@ pub struct ModuleFile {
     contents: Vec<std::ops::Range<usize>>,
     /// Its build ID.
     pub build_id: Option<BuildId>,
+    /// Whether it may use what is exported to modules under the GPL alone.
+    pub is_gpl: bool,
+}
+
+/// Licences that the kernel takes for compatible (`include/linux/license.h`).
+const COMPATIBLE: [&[u8]; 6] = [
+    b"GPL",
+    b"GPL v2",
+    b"GPL and additional rights",
+    b"Dual BSD/GPL",
+    b"Dual MIT/GPL",
+    b"Dual MPL/GPL",
+];
+
+/// Whether `.modinfo` names such a licence; of several the first counts.
+fn is_gpl(information: &[u8]) -> bool {
+    let mut lines = information.split(|byte| *byte == 0);
+    let licence = lines.find_map(|line| line.strip_prefix(b"license="));
+    licence.is_some_and(|licence| COMPATIBLE.contains(&licence))
 }
 
 impl ModuleFile {
@@ -59,12 +78,14 @@ impl ModuleFile {
         let table = header.sections(LE, data.as_slice())?;
         let mut contents = Vec::new();
         let mut build_id = None;
+        let mut gpl = false;
         for section in table.iter() {
             let bytes = section.data(LE, data.as_slice()).unwrap_or_default();
             let start = usize::try_from(section.sh_offset(LE)).unwrap_or_default();
             if table.section_name(LE, section)? == b".note.gnu.build-id" {
                 build_id = build_id_in(bytes);
             }
+            gpl |= table.section_name(LE, section)? == b".modinfo" && is_gpl(bytes);
             contents.push(if bytes.is_empty() {
                 0..0
             } else {
@@ -97,6 +118,7 @@ impl ModuleFile {
             symbols: found,
             contents,
             build_id,
+            is_gpl: gpl,
             data,
         })
     }
@@ -114,5 +136,22 @@ impl ModuleFile {
         let contents = &self.data[self.contents.get(symbol.section)?.clone()];
         let start = usize::try_from(symbol.offset).ok()?;
         contents.get(start..start.checked_add(len)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn licences_are_told_apart() {
+        assert!(is_gpl(b"author=me\0license=Dual MIT/GPL\0"));
+        for text in [
+            &b""[..],
+            b"license=Proprietary\0license=GPL\0",
+            b"xlicense=GPL\0",
+        ] {
+            assert!(!is_gpl(text), "{text:?}");
+        }
     }
 }

@@ -1,11 +1,19 @@
 //! Disassembly for people, in Intel syntax.
 
-use iced_x86::{Decoder, DecoderOptions, Formatter, Instruction, IntelFormatter};
+use iced_x86::{Decoder, DecoderOptions, FastFormatter, Formatter, Instruction, IntelFormatter};
 
-/// One instruction as text.
+/// One instruction as text, in a message.
+///
+/// By the formatter that needs no tables: those of the other, whose listings are nearer to other tools', take longer to set up
+/// than the comparison of a small object.
 pub(crate) fn describe(instruction: &Instruction) -> String {
+    let mut formatter = FastFormatter::new();
+    let options = formatter.options_mut();
+    options.set_use_hex_prefix(true);
+    options.set_uppercase_hex(false);
+    options.set_space_after_operand_separator(true);
     let mut text = String::new();
-    formatter().format(instruction, &mut text);
+    formatter.format(instruction, &mut text);
     text
 }
 

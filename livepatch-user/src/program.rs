@@ -156,7 +156,7 @@ impl Linkage for Candidate<'_> {
         for Slot { address, kind, .. } in self.image.import_slots(name) {
             match kind {
                 SlotKind::GlobDat => slots.address = Some(address),
-                SlotKind::JumpSlot => slots.address = slots.address.or(Some(address)),
+                SlotKind::JumpSlot => slots.lazy = Some(address),
                 SlotKind::Copy => slots.copy = Some(address),
                 SlotKind::TpOff => slots.tp_offset = Some(address),
                 SlotKind::TlsModule => slots.tls_pair = Some(address),
@@ -179,6 +179,13 @@ impl Linkage for Candidate<'_> {
             }
             _ => found.address.map(Global::Address),
         }
+    }
+
+    fn canonical(&self, name: &str) -> Option<RunAddr> {
+        let main = self.images.main()?.id();
+        let seen = self.images.scope_order_of(self.image.id());
+        let canonical = || self.images.canonical_plt(name);
+        seen.contains(&main).then(canonical).flatten()
     }
 
     fn preemptible(&self, name: &str) -> bool {

@@ -9,7 +9,7 @@
 
 mod step;
 
-use crate::object::{Atom, Link, Object, Role};
+use crate::object::{Atom, Link, Object, Role, names};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use livepatch_bundle::Class;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,14 +45,24 @@ const READERS: [&str; 23] = [
 /// How far before a jump its register is loaded, in instructions.
 const NEAR: usize = 8;
 
-/// Whether the code that holds `link` may let the address out that the link leads to.
+/// Whether the code that holds `link` may let the address out that the link leads to. `two`: whether a function of a name is known
+/// to return its result in two registers, or not to.
 #[must_use]
-pub(crate) fn escapes(object: &Object<'_>, atom: &Atom<'_>, link: &Link) -> bool {
+pub(crate) fn escapes(
+    object: &Object<'_>,
+    atom: &Atom<'_>,
+    link: &Link,
+    two: impl Fn(&str) -> Option<bool>,
+) -> bool {
     let slot = link.kind.class() == Class::GotSlot;
     match link.site.role {
         Role::Access | Role::Indexed if !slot => false,
         Role::Data => true,
-        _ => Walk::new(object, atom).lets_out(link.site_start()),
+        _ => {
+            let mut walk = Walk::new(object, atom);
+            walk.two_results = two(atom.name).or_else(|| two(names::origin(atom.name)));
+            walk.lets_out(link.site_start())
+        }
     }
 }
 
@@ -63,6 +73,8 @@ struct Walk<'w, 'd> {
     code: BTreeMap<u64, Instruction>,
     /// Places in the code that data points to.
     labels: BTreeSet<u64>,
+    /// Whether `%rdx` is a result, too, where that is known.
+    two_results: Option<bool>,
 }
 
 impl<'w, 'd> Walk<'w, 'd> {
@@ -78,6 +90,7 @@ impl<'w, 'd> Walk<'w, 'd> {
             atom,
             code,
             labels: labels.collect(),
+            two_results: None,
         }
     }
 
@@ -170,13 +183,14 @@ impl<'w, 'd> Walk<'w, 'd> {
         })
     }
 
-    /// Whether a register with the address is one of the results. The second one, `%rdx`, rarely is; code that reads memory
-    /// through it has it for that.
+    /// Whether a register with the address is one of the results. Where nothing tells whether the second one, `%rdx`, is,
+    /// code that reads memory through it is taken to have it for that.
     fn returns(&self, registers: Registers) -> bool {
         let through =
             |one: &Instruction| [one.memory_base(), one.memory_index()].contains(&Register::RDX);
+        let second = || !self.code.values().any(through);
         registers.has(Register::RAX)
-            || registers.has(Register::RDX) && !self.code.values().any(through)
+            || registers.has(Register::RDX) && self.two_results.unwrap_or_else(second)
     }
 
     /// Whether a branch without relocation stays in the code.
@@ -236,6 +250,19 @@ mod tests {
         ];
         for way in ways {
             assert!(out(way), "{way:x?}");
+        }
+    }
+
+    #[test]
+    fn the_second_result_is_known_by_its_type_or_guessed() {
+        // lea 0(%rip), %rdx; mov (%rdx), %rax; ret
+        let bytes = [0x48, 0x8d, 0x15, 0, 0, 0, 0, 0x48, 0x8b, 0x02, 0xc3];
+        let atom = Atom::new(AtomKind::Function, 1, 0..bytes.len() as u64, &bytes);
+        let object = Object::default();
+        let mut walk = Walk::new(&object, &atom);
+        for (two, out) in [(None, false), (Some(false), false), (Some(true), true)] {
+            walk.two_results = two;
+            assert_eq!(walk.lets_out(0), out, "{two:?}");
         }
     }
 

@@ -5,6 +5,7 @@ use crate::emit::{self, Labels, Patch};
 use crate::input::{InputError, PairBytes};
 use crate::object::{self, Object, ObjectError};
 use crate::pair::Pair;
+use crate::parallel;
 use crate::program::{Program, Unit};
 use crate::proof::Proof;
 use crate::refusal::Refusal;
@@ -12,7 +13,6 @@ use crate::target::{Image, locate};
 use crate::types;
 use crate::{anchors, checks};
 use livepatch_bundle::Bundle;
-use rayon::prelude::*;
 use thiserror::Error;
 
 /// Why neither a patch nor a verdict came out.
@@ -65,11 +65,7 @@ pub enum Outcome {
 /// # Errors
 /// When an object cannot be read or an option names what is not there.
 pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, GenerateError> {
-    let units: Vec<Unit<'_>> = pairs
-        .par_iter()
-        .map(|pair| Ok(Unit::new(read_by(pair, object::read)?)))
-        .collect::<Result<_, GenerateError>>()?;
-    let program = Program::new(units);
+    let program = Program::new(units(pairs, object::read)?);
     let closure = Closure::of(&program);
     let mut refusals = checks::refusals(&program, &closure, &options.allow_data);
     let types = types::check(&program, &closure, &options.allow_layout);
@@ -115,12 +111,25 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
 
 type Reader = for<'d> fn(&'d [u8]) -> Result<Object<'d>, ObjectError>;
 
+/// All pairs, read by `reader` and analysed.
+pub(crate) fn units(pairs: &[PairBytes], reader: Reader) -> Result<Vec<Unit<'_>>, GenerateError> {
+    let unit = |pair| Ok(Unit::new(read_by(pair, reader)?));
+    parallel::map(pairs, PairBytes::size, unit)
+        .into_iter()
+        .collect()
+}
+
 /// Both versions of a pair, each read by `reader`.
-pub(crate) fn read_by(pair: &PairBytes, reader: Reader) -> Result<Pair<'_>, GenerateError> {
+fn read_by(pair: &PairBytes, reader: Reader) -> Result<Pair<'_>, GenerateError> {
+    let (old, new) = parallel::join(
+        pair.size(),
+        || version(reader, pair.old.as_deref(), &pair.name, "old"),
+        || version(reader, pair.new.as_deref(), &pair.name, "new"),
+    );
     Ok(Pair {
         name: pair.name.clone(),
-        old: version(reader, pair.old.as_deref(), &pair.name, "old")?,
-        new: version(reader, pair.new.as_deref(), &pair.name, "new")?,
+        old: old?,
+        new: new?,
     })
 }
 

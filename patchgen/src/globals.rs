@@ -1,68 +1,73 @@
 //! Who defines which global symbol.
 
 use crate::object::{AtomId, AtomKind, Object};
-use std::collections::HashMap;
 
-/// Global symbols of many objects, each with its place.
+/// Global symbols of many objects, each with its place; sorted by name, for there are many.
 #[derive(Debug)]
-pub struct Globals<'d, T>(HashMap<&'d str, Entry<T>>);
+pub struct Globals<'d, T>(Vec<Definition<'d, T>>);
 
-#[derive(Debug)]
-struct Entry<T> {
+#[derive(Clone, Copy, Debug)]
+struct Definition<'d, T> {
+    name: &'d str,
     place: T,
     weak: bool,
     several: bool,
 }
 
-impl<'d, T: Copy> Globals<'d, T> {
+impl<'d, T: Copy + Ord> Globals<'d, T> {
     /// Collects the definitions of `objects`; `place` names an atom of the `index`-th.
     pub fn of<'o>(
-        objects: impl Iterator<Item = &'o Object<'d>>,
+        objects: impl Iterator<Item = &'o Object<'d>> + Clone,
         place: impl Fn(usize, AtomId) -> T,
     ) -> Self
     where
         'd: 'o,
     {
-        let mut globals = Self(HashMap::new());
+        let count = objects.clone().flat_map(definitions).count();
+        let mut all = Vec::with_capacity(count);
         for (index, object) in objects.enumerate() {
-            for (atom, name, weak) in definitions(object) {
-                globals.enter(name, place(index, atom), weak);
-            }
+            let own = definitions(object);
+            all.extend(own.map(|(atom, name, weak)| Definition {
+                name,
+                place: place(index, atom),
+                weak,
+                several: false,
+            }));
         }
-        globals
+        Self::sorted(all)
+    }
+
+    /// Keeps one definition of each name: the first, and a weak one only where there is no other.
+    fn sorted(mut definitions: Vec<Definition<'d, T>>) -> Self {
+        definitions.sort_unstable_by_key(|one| (one.name, one.weak, one.place));
+        definitions.dedup_by(|later, first| {
+            let same = later.name == first.name;
+            first.several |= same && !later.weak;
+            same
+        });
+        Self(definitions)
+    }
+
+    fn find(&self, name: &str) -> Option<&Definition<'d, T>> {
+        let found = self.0.binary_search_by_key(&name, |one| one.name);
+        found.ok().map(|index| &self.0[index])
     }
 
     /// The definition of `name`; of several the first, and a weak one only where there is no other.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<T> {
-        self.0.get(name).map(|entry| entry.place)
+        self.find(name).map(|entry| entry.place)
     }
 
     /// Whether several objects define `name`, none of them weakly: they are not of one program.
     #[must_use]
     pub fn has_several(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|entry| entry.several)
+        self.find(name).is_some_and(|entry| entry.several)
     }
 
-    /// All names with their places, in no order.
+    /// All names with their places, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&'d str, T)> {
-        self.0.iter().map(|(name, entry)| (*name, entry.place))
-    }
-
-    fn enter(&mut self, name: &'d str, place: T, weak: bool) {
-        let fresh = Entry {
-            place,
-            weak,
-            several: false,
-        };
-        match self.0.get_mut(name) {
-            Some(entry) if !entry.weak => entry.several |= !weak,
-            Some(entry) if !weak => *entry = fresh,
-            Some(_) => {}
-            None => {
-                self.0.insert(name, fresh);
-            }
-        }
+        self.0.iter().map(|entry| (entry.name, entry.place))
     }
 }
 
@@ -85,14 +90,22 @@ mod tests {
 
     #[test]
     fn strong_definitions_win_and_doubles_are_told() {
-        let mut globals = Globals(HashMap::new());
-        globals.enter("weak", 1, true);
-        globals.enter("weak", 2, true);
-        globals.enter("both", 1, true);
-        globals.enter("both", 2, false);
-        globals.enter("both", 3, true);
-        globals.enter("double", 1, false);
-        globals.enter("double", 2, false);
+        let all = [
+            ("weak", 1, true),
+            ("weak", 2, true),
+            ("both", 1, true),
+            ("both", 2, false),
+            ("both", 3, true),
+            ("double", 1, false),
+            ("double", 2, false),
+        ];
+        let definitions = all.map(|(name, place, weak)| Definition {
+            name,
+            place,
+            weak,
+            several: false,
+        });
+        let globals = Globals::sorted(definitions.to_vec());
         assert_eq!(
             (globals.get("weak"), globals.has_several("weak")),
             (Some(1), false)

@@ -56,6 +56,15 @@ pub struct PairBytes {
     pub new: Option<Vec<u8>>,
 }
 
+impl PairBytes {
+    /// How many bytes both versions have.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let versions = [&self.old, &self.new];
+        versions.into_iter().flatten().map(Vec::len).sum()
+    }
+}
+
 /// Object files by name.
 pub type Objects = BTreeMap<String, Vec<u8>>;
 

@@ -36,6 +36,7 @@ pub mod input;
 pub mod kernel;
 pub mod object;
 pub mod pair;
+mod parallel;
 pub mod program;
 pub mod proof;
 pub mod refusal;

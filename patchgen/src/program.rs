@@ -26,6 +26,7 @@ impl<'d> Unit<'d> {
         let correlation = Correlation::of(&pair);
         let mut comparison = Comparison::of(&pair, &correlation);
         if pair.old.is_kernel {
+            comparison.ignore(&pair);
             comparison.spread_to_callers(&pair, &correlation);
         }
         Self {

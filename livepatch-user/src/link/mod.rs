@@ -29,8 +29,10 @@ pub struct Resolution {
     pub branch: Option<RunAddr>,
     /// The address that is the symbol's identity (`&symbol`).
     pub address: Option<RunAddr>,
-    /// A slot of the module that holds the address, filled by the dynamic loader.
+    /// A slot of the module that holds the address, filled by the dynamic loader at once.
     pub slot: Option<RunAddr>,
+    /// A slot of the module for calls, which may lead to the dynamic loader until the first one (`R_X86_64_JUMP_SLOT`).
+    pub lazy_slot: Option<RunAddr>,
     /// The offset from the thread pointer, as initial-exec and local-exec code adds it.
     pub tp_offset: Option<i64>,
     /// A slot of the module that holds that offset.

@@ -158,7 +158,10 @@ impl Linker<'_> {
     fn stub_distance(&self, symbol: SymbolId, stub: u64) -> Option<i32> {
         let through = match self.slot_value(symbol, SlotKind::Branch) {
             Some(_) => self.at(self.layout.slots[&(symbol, SlotKind::Branch)]),
-            None => self.resolutions[symbol.0].slot?,
+            None => {
+                let known = &self.resolutions[symbol.0];
+                known.slot.or(known.lazy_slot)?
+            }
         };
         i32::try_from(through.distance_from(self.at(stub + 6))).ok()
     }
@@ -235,7 +238,13 @@ impl Linker<'_> {
             ),
             Class::PcRelative if reloc.kind == RelocKind::Plt32 => self.branch(reloc, place),
             Class::PcRelative => Some(relative(self.address(reloc.symbol)?)),
-            Class::GotSlot => Some(relative(known.slot.or_else(|| own(SlotKind::Address))?)),
+            // The lazy slot does for calls, and is all there is where an implementation is not chosen yet.
+            Class::GotSlot => Some(relative(
+                known
+                    .slot
+                    .or_else(|| own(SlotKind::Address))
+                    .or(known.lazy_slot)?,
+            )),
             Class::TpOff => Some(known.tp_offset?.wrapping_add(reloc.addend)),
             Class::GotTpOff => Some(relative(
                 known.tp_offset_slot.or_else(|| own(SlotKind::TpOffset))?,

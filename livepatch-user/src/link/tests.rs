@@ -118,7 +118,11 @@ fn a_got_field_uses_the_modules_slot_or_brings_one() {
     assert_eq!(leads_to(&image.unwrap(), 256 + 8), slot);
 
     let far = RunAddr(0x7fff_0000_0000);
-    let (_, image) = linked(RelocKind::GotPcRel, -4, at(far));
+    let lazy = Resolution {
+        lazy_slot: Some(slot),
+        ..at(far)
+    };
+    let (_, image) = linked(RelocKind::GotPcRel, -4, lazy);
     let image = image.unwrap();
     let own = (leads_to(&image, 256 + 8).0 - BASE.0) as usize;
     assert_eq!(image.text[own..own + 8], far.0.to_le_bytes());

@@ -30,8 +30,10 @@ pub struct Named {
 /// Slots of the module that the dynamic loader fills for a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slots {
-    /// Holds the address, or leads to the loader until the first call.
+    /// Holds the address (`R_X86_64_GLOB_DAT`).
     pub address: Option<RunAddr>,
+    /// Holds the address, or leads to the loader until the first call (`R_X86_64_JUMP_SLOT`).
+    pub lazy: Option<RunAddr>,
     /// The module's own copy of the variable (`R_X86_64_COPY`).
     pub copy: Option<RunAddr>,
     /// Holds the offset from the thread pointer.
@@ -61,6 +63,8 @@ pub trait Linkage {
     fn slots(&self, name: &str) -> Slots;
     /// The first definition in the loader's search order.
     fn global(&self, name: &str) -> Option<Global>;
+    /// The PLT entry of an executable at a fixed address that stands for the function in all modules.
+    fn canonical(&self, name: &str) -> Option<RunAddr>;
     /// Whether other modules may define the name instead: a library that exports it.
     fn preemptible(&self, name: &str) -> bool;
     /// The offset of the module's TLS block from the thread pointer, where that is fixed.
@@ -260,15 +264,18 @@ impl Question<'_> {
         let slot = self.spoken_address(Via::GotSlot).or(slots.address);
         let elsewhere = self.reference.scope == Scope::Global && self.linkage.preemptible(name);
         let own = direct.or(slots.copy).or(table.filter(|_| !elsewhere));
-        let global = if own.is_none() {
-            self.global(branch.or(slot))?
-        } else {
-            None
-        };
+        let any_slot = slot.or(slots.lazy);
+        let (mut canonical, mut global) = (None, None);
+        if own.is_none() && self.reference.scope == Scope::Global {
+            canonical = self.linkage.canonical(name);
+            global = self.global(branch.or(any_slot).or(canonical))?;
+        }
+        let called = own.or(global).or(canonical);
         Ok(Resolution {
-            branch: branch.or_else(|| own.or(global).filter(|_| slot.is_none() || own.is_some())),
-            address: own.or(global).or(table),
+            branch: branch.or_else(|| called.filter(|_| any_slot.is_none() || own.is_some())),
+            address: own.or(canonical).or(global).or(table),
             slot,
+            lazy_slot: slots.lazy,
             tls_module_pair: self.spoken_address(Via::TlsLd),
             tls_module: self.linkage.tls_module(),
             size: self.size(),
@@ -278,9 +285,6 @@ impl Question<'_> {
 
     /// The address that the loader's search gives; an unbound IFUNC is an error unless the module has another way.
     fn global(&self, other_way: Option<RunAddr>) -> Result<Option<RunAddr>, ResolveError> {
-        if self.reference.scope == Scope::Local {
-            return Ok(None);
-        }
         match self.linkage.global(&self.reference.name) {
             Some(Global::Address(address) | Global::Ifunc(Some(address))) => Ok(Some(address)),
             Some(Global::Ifunc(None)) if other_way.is_none() => Err(ResolveError::Unbound {

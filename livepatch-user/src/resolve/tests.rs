@@ -13,6 +13,7 @@ struct Fake {
     named: Vec<Named>,
     slots: Slots,
     global: Option<Global>,
+    canonical: Option<RunAddr>,
     preemptible: bool,
     tls_offset: Option<i64>,
 }
@@ -26,6 +27,9 @@ impl Linkage for Fake {
     }
     fn global(&self, _: &str) -> Option<Global> {
         self.global
+    }
+    fn canonical(&self, _: &str) -> Option<RunAddr> {
+        self.canonical
     }
     fn preemptible(&self, _: &str) -> bool {
         self.preemptible
@@ -219,6 +223,39 @@ fn a_function_chosen_at_load_time_is_where_it_is_bound_or_refused() {
         ..program(None)
     };
     assert_eq!(answer(import(), &[], &by_slot).unwrap().slot, Some(SLOT));
+}
+
+#[test]
+fn a_function_is_called_by_the_lazy_slot_and_known_by_its_address() {
+    let program = Fake {
+        global: Some(Global::Address(ELSEWHERE)),
+        slots: Slots {
+            lazy: Some(SLOT),
+            ..Slots::default()
+        },
+        ..Fake::default()
+    };
+    let known = answer(import(), &[], &program).unwrap();
+    let ways = (known.branch, known.address, known.slot, known.lazy_slot);
+    assert_eq!(ways, (None, Some(ELSEWHERE), None, Some(SLOT)));
+}
+
+#[test]
+fn the_plt_entry_of_a_fixed_executable_is_the_functions_address() {
+    let program = Fake {
+        global: Some(Global::Address(ELSEWHERE)),
+        canonical: Some(CODE),
+        ..Fake::default()
+    };
+    let known = answer(import(), &[], &program).unwrap();
+    assert_eq!((known.branch, known.address), (Some(ELSEWHERE), Some(CODE)));
+    let program = Fake {
+        global: Some(Global::Ifunc(None)),
+        canonical: Some(CODE),
+        ..Fake::default()
+    };
+    let known = answer(import(), &[], &program).unwrap();
+    assert_eq!((known.branch, known.address), (Some(CODE), Some(CODE)));
 }
 
 #[test]

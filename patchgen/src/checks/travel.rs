@@ -1,7 +1,7 @@
 //! What speaks against carrying an atom, or replacing a function.
 
 use crate::emit::shorts;
-use crate::object::{AtomId, AtomKind, Link, Object, Role, code_view};
+use crate::object::{AtomId, AtomKind, Link, Object, Role, btf_ids, code_view};
 use crate::program::{NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
 use livepatch_match::falls_through;
@@ -38,12 +38,16 @@ pub(super) fn carried(program: &Program<'_>, new: NewAtom) -> Vec<Refusal> {
     }
     let section = &object.sections[atom.section()];
     if !atom.kind.is_code() && !is_ordinary_section(section.name) {
-        let name = section.name;
-        found.push(refusal(format!(
-            "new data in section `{name}`, whose meaning is not known"
-        )));
+        found.push(refusal(strange(section.name)));
     }
     found
+}
+
+fn strange(section: &str) -> String {
+    if section == btf_ids::SECTION {
+        return "it is a new or changed list of BTF numbers, which only the kernel's build fills in (`.BTF_ids`)".to_owned();
+    }
+    format!("new data in section `{section}`, whose meaning is not known")
 }
 
 /// Whether control may go on from the last instruction into what followed in the object file and does not in the patch.

@@ -1,10 +1,11 @@
 //! What speaks against a patch in one pair of objects.
 
-use crate::escape;
-use crate::object::{AtomId, AtomKind};
+use crate::closure::may_mean_next;
+use crate::object::{Atom, AtomId, AtomKind};
 use crate::pair::Users;
 use crate::program::{NewAtom, Program, Unit};
 use crate::refusal::Refusal;
+use crate::{escape, types};
 use std::collections::{BTreeSet, HashMap};
 
 /// Everything that speaks against the unit; `allowed` names variables whose initial value may change.
@@ -105,6 +106,8 @@ impl UnitCheck<'_, '_> {
             return Vec::new();
         }
         let users = Users::of(&pair.old);
+        let types = types::read(&pair.old).ok();
+        let two = |name: &str| types.as_ref()?.returns_two_registers(name);
         let mut found = Vec::new();
         for new in changed {
             let Some(old) = correlation.old_of(new) else {
@@ -113,10 +116,16 @@ impl UnitCheck<'_, '_> {
             let keeper = users.of_atom(old).iter().find_map(|user| {
                 let atom = pair.old.atom(*user);
                 let mut links = atom.references().filter(|link| link.target == old);
-                let out = links
-                    .find(|link| atom.kind.is_code() && escape::escapes(&pair.old, atom, link))?;
+                let out = links.find(|link| {
+                    atom.kind.is_code() && escape::escapes(&pair.old, atom, link, two)
+                })?;
                 Some((pair.old.label(*user), out.site_start()))
             });
+            found.extend(self.maybe_user(old).map(|function| {
+                let reason = format!("its contents changed, and it cannot be told whether `{function}` refers to it or to a constant before it: \
+                                      compile old and new with `-fdata-sections`");
+                self.about(new, reason)
+            }));
             found.extend(keeper.map(|(function, at)| {
                 let reason = format!(
                     "its contents changed, and `{function}` may have handed out its address at +{at:#x}"
@@ -125,6 +134,21 @@ impl UnitCheck<'_, '_> {
             }));
         }
         found
+    }
+
+    /// An old function that may refer to a constant by a place before it.
+    fn maybe_user(&self, constant: AtomId) -> Option<String> {
+        let old = &self.unit.pair.old;
+        let (before, _) = old.neighbours(constant);
+        if old.atom(before?).kind != AtomKind::Literal {
+            return None;
+        }
+        let means = |atom: &Atom<'_>| {
+            let mut links = atom.references().filter(|link| Some(link.target) == before);
+            links.any(|link| may_mean_next(old, link) == Some(constant))
+        };
+        let (user, _) = old.enumerate().find(|(_, atom)| means(atom))?;
+        Some(old.label(user))
     }
 
     fn constructors(&self) -> Vec<Refusal> {
@@ -153,9 +177,15 @@ impl UnitCheck<'_, '_> {
     fn names(&self) -> Vec<Refusal> {
         let mut found = Vec::new();
         let (pair, correlation) = (&self.unit.pair, &self.unit.correlation);
+        // Most keep their names.
+        let kept = |id: AtomId, name: &str| {
+            let old = correlation.old_of(id).map(|old| pair.old.atom(old));
+            old.is_some_and(|old| old.globals().any(|other| other == name))
+        };
         let mut by_name = HashMap::new();
         for (id, atom) in pair.new.enumerate().filter(|(_, atom)| atom.section() != 0) {
-            by_name.extend(atom.globals().map(|name| (name, id)));
+            let others = atom.globals().filter(|name| !kept(id, name));
+            by_name.extend(others.map(|name| (name, id)));
         }
         for (id, atom) in pair.old.enumerate().filter(|(_, atom)| atom.section() != 0) {
             let new = correlation.new_of(id);

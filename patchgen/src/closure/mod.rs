@@ -3,6 +3,8 @@
 
 mod neighbours;
 
+pub(crate) use neighbours::may_mean_next;
+
 use crate::hooks::{self, MarkedHook};
 use crate::object::{AtomId, AtomKind, FunctionId, Link, Role, tables};
 use crate::program::{Fate, NewAtom, OldAtom, Program};
@@ -251,7 +253,16 @@ fn defined<'d>(
     let old = program.old_of(new);
     // Nobody but the compiler indexes its own tables, and it takes their start.
     let own_table = target.is_private() && link.at() == 0 && link.site.role == Role::Address;
-    let firm = !link.loose || own_table || target.kind.is_anonymous() || target.fleeting;
+    let firm = !link.is_loose() || own_table || target.kind.is_anonymous() || target.fleeting;
+    let own = &program.units[from.unit].pair.new;
+    if let Some(next) = may_mean_next(own, link) {
+        let (next, section) = (own.label(next), own.section_name(next));
+        let reason = format!(
+            "it cannot be told whether it refers to `{next}` or to a constant before it in `{section}`: compile old and new with \
+             `-fdata-sections`"
+        );
+        return Err(Refusal::new(program, from, reason));
+    }
     if !firm && !neighbours::are_firm(program, from, new) {
         let section = unit.pair.new.section_name(new.atom);
         let reason = format!(

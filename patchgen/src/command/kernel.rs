@@ -1,12 +1,14 @@
 //! `patchgen --kernel RELEASE OLD NEW -o FILE`, `patchgen --kernel-object OLD NEW -o FILE`, `patchgen kernel-objects`.
 
-use super::make::{check_output, labels, refused, remove_stale, unchanged};
+use super::make::{check_output, labels, refused, remove_stale, separate, unchanged};
 use super::{Choices, DONE, KernelChoices, KernelObjects, Make};
 use anyhow::{Context, bail};
 use livepatch_bundle::{KernelManifest, write_kernel_file};
 use livepatch_kernel::{Kernel, Paths};
 use patchgen::input;
-use patchgen::kernel::{KernelOptions, KernelOutcome, Target, generate_kernel, objects};
+use patchgen::kernel::{KernelOptions, KernelOutcome, Part, generate_kernel, objects};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 impl KernelChoices {
@@ -15,27 +17,70 @@ impl KernelChoices {
         self.kernel.is_some() || self.kernel_object
     }
 
-    fn target(&self, release: &str) -> anyhow::Result<Target> {
+    fn kernel(&self) -> anyhow::Result<Option<Kernel>> {
+        let Some(release) = &self.kernel else {
+            return Ok(None);
+        };
         let paths = Paths {
             root: self.root.clone().unwrap_or_else(|| Paths::default().root),
             image: self.image.clone(),
             symvers: self.symvers.clone(),
         };
-        let kernel = Kernel::read(release, &paths)?;
-        let module = match &self.module {
-            Some(name) => {
-                let name = name.replace('-', "_");
-                let file = kernel.module(&name)?;
-                Some((name, file))
+        Ok(Some(Kernel::read(release, &paths)?))
+    }
+
+    /// Which objects are of which module; `None` for the kernel itself.
+    fn sources<'c>(&'c self, make: &'c Make) -> anyhow::Result<Vec<Source<'c>>> {
+        let named = |name: &str| name.replace('-', "_");
+        let mut sources = vec![Source {
+            module: self.module.as_deref().map(named),
+            old: &make.old,
+            new: &make.new,
+        }];
+        for one in self.with_module.chunks_exact(3) {
+            let name = one[0].to_str().context("the name of a module is no text")?;
+            sources.push(Source {
+                module: Some(named(name)),
+                old: &one[1],
+                new: &one[2],
+            });
+        }
+        let mut names = BTreeSet::new();
+        for source in &sources {
+            if !names.insert(&source.module) {
+                let name = source.module.as_deref().unwrap_or_default();
+                bail!("the module `{name}` is given twice: put its objects into one directory");
             }
-            None => None,
+        }
+        Ok(sources)
+    }
+}
+
+/// Objects that belong together.
+struct Source<'c> {
+    module: Option<String>,
+    old: &'c Path,
+    new: &'c Path,
+}
+
+impl Source<'_> {
+    fn read(&self, kernel: Option<&Kernel>) -> anyhow::Result<Part> {
+        let module = match (&self.module, kernel) {
+            (Some(name), Some(kernel)) => Some((name.clone(), kernel.module(name)?)),
+            _ => None,
         };
-        Ok(Target { kernel, module })
+        Ok(Part {
+            pairs: input::read(self.old, self.new)?,
+            module,
+        })
     }
 }
 
 pub(super) fn run(make: &Make, kernel: &KernelChoices, choices: &Choices) -> anyhow::Result<u8> {
     check_output(make)?;
+    for input in &kernel.with_module {
+        separate(input, &make.output)?;
+    }
     unsupported(choices)?;
     let options = KernelOptions {
         labels: labels(choices, &make.output)?,
@@ -43,10 +88,11 @@ pub(super) fn run(make: &Make, kernel: &KernelChoices, choices: &Choices) -> any
         allow_layout: choices.allow_layout.clone(),
         replace: kernel.replace,
     };
-    let pairs = input::read(&make.old, &make.new)?;
-    let target = kernel.kernel.as_deref();
-    let target = target.map(|release| kernel.target(release)).transpose()?;
-    match generate_kernel(&pairs, &options, target.as_ref())? {
+    let sources = kernel.sources(make)?;
+    let target = kernel.kernel()?;
+    let parts = sources.iter().map(|source| source.read(target.as_ref()));
+    let parts: Vec<Part> = parts.collect::<anyhow::Result<_>>()?;
+    match generate_kernel(&parts, &options, target.as_ref())? {
         KernelOutcome::Patch(module, manifest) => {
             let output = make.output.display();
             write_kernel_file(&module, &make.output)
@@ -119,13 +165,20 @@ pub(super) fn objects(arguments: &KernelObjects) -> anyhow::Result<u8> {
         patch: arguments.patch.clone(),
         output: arguments.output.clone(),
     })?;
-    for one in made {
-        let module = one
-            .module
-            .map(|name| format!(" --module {name}"))
-            .unwrap_or_default();
-        let (old, new) = (one.old.display(), one.new.display());
-        println!("patchgen --kernel {release}{module} {old} {new} -o fix.kpatch");
-    }
+    println!("{}", command(release, &made));
     Ok(DONE)
+}
+
+/// How to go on: the first of the kernel and the modules with changed objects as OLD and NEW, the others by `--with-module`.
+fn command(release: &str, made: &[objects::Made]) -> String {
+    let mut command = format!("patchgen --kernel {release}");
+    for (index, one) in made.iter().enumerate() {
+        let (old, new) = (one.old.display(), one.new.display());
+        let _ = match (&one.module, index) {
+            (None, _) => write!(command, " {old} {new}"),
+            (Some(name), 0) => write!(command, " --module {name} {old} {new}"),
+            (Some(name), _) => write!(command, " --with-module {name} {old} {new}"),
+        };
+    }
+    command + " -o fix.kpatch"
 }

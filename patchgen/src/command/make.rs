@@ -31,13 +31,16 @@ pub(super) fn run(make: &Make, choices: &Choices) -> anyhow::Result<u8> {
 
 /// Refuses to write over what is read.
 pub(super) fn check_output(make: &Make) -> anyhow::Result<()> {
-    for input in [&make.old, &make.new].into_iter().chain(&make.target) {
-        if is_same_file(input, &make.output) {
-            bail!(
-                "the output `{}` is one of the inputs",
-                make.output.display()
-            );
-        }
+    let inputs = [&make.old, &make.new].into_iter().chain(&make.target);
+    inputs
+        .into_iter()
+        .try_for_each(|input| separate(input, &make.output))
+}
+
+/// Refuses an output that is an input.
+pub(super) fn separate(input: &Path, output: &Path) -> anyhow::Result<()> {
+    if is_same_file(input, output) {
+        bail!("the output `{}` is one of the inputs", output.display());
     }
     Ok(())
 }

@@ -104,6 +104,9 @@ struct KernelChoices {
     /// The objects are of this module. Default: of the kernel itself.
     #[arg(long, value_name = "NAME", requires = "kernel")]
     module: Option<String>,
+    /// The patch is for this module, too, with these objects. Repeat for several. Objects of the kernel itself are OLD and NEW.
+    #[arg(long, num_args = 3, value_names = ["NAME", "OLD", "NEW"], requires = "kernel")]
+    with_module: Vec<PathBuf>,
     /// Where packages of the kernel are unpacked. Default: `/`.
     #[arg(long, value_name = "DIR", requires = "kernel")]
     root: Option<PathBuf>,

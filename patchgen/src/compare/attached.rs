@@ -29,7 +29,7 @@ impl Judge<'_, '_> {
             compared(self.pair.new.attached(new)),
         );
         for (one, other) in old.iter().zip(&new) {
-            let place = one.table.name == other.table.name && aligned.has(piece, one.at, other.at);
+            let place = one.section == other.section && aligned.has(piece, one.at, other.at);
             if !place || blanked(one) != blanked(other) {
                 return Err(differs(one));
             }
@@ -73,7 +73,7 @@ fn differs(entry: &Attached<'_>) -> String {
 fn compared<'a, 'd>(entries: &'a [Attached<'d>]) -> Vec<&'a Attached<'d>> {
     let decides = |one: &&Attached<'_>| one.table.compared && !is_disabled(one);
     let mut compared: Vec<_> = entries.iter().filter(decides).collect();
-    compared.sort_by_key(|one| (one.table.name, one.at));
+    compared.sort_by_key(|one| (one.section, one.at));
     compared
 }
 

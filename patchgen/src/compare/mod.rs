@@ -8,6 +8,7 @@ mod attached;
 mod callers;
 mod contents;
 mod function;
+mod ignored;
 mod lines;
 mod paths;
 mod targets;
@@ -33,6 +34,8 @@ pub struct Comparison {
     changed: HashMap<FunctionId, String>,
     /// Changed functions that are no replacements: their callers are.
     travelling: BTreeSet<FunctionId>,
+    /// Changed functions that stay as they are, since the new source says so.
+    ignored: BTreeSet<FunctionId>,
     /// New constants that correlate and whose contents are others.
     different: BTreeSet<AtomId>,
     /// Variables and other data that must stay as they are and do not: the new atom, and how it differs.
@@ -54,6 +57,7 @@ impl Comparison {
         Self {
             changed: changed.collect(),
             travelling: BTreeSet::new(),
+            ignored: BTreeSet::new(),
             different: judge.different.into_iter().map(|(_, new)| new).collect(),
             altered,
         }

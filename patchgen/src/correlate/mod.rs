@@ -23,6 +23,8 @@ pub struct Correlation {
     to_old: Mapping,
     /// New variables that may be an existing one or another.
     pub ambiguous: BTreeSet<AtomId>,
+    /// New variables that are taken for an existing one though another function uses them; the author is told.
+    pub followed: BTreeSet<AtomId>,
 }
 
 impl Correlation {
@@ -33,6 +35,7 @@ impl Correlation {
             to_new: Mapping::new(pair.old.atoms.len()),
             to_old: Mapping::new(pair.new.atoms.len()),
             ambiguous: BTreeSet::new(),
+            followed: BTreeSet::new(),
         };
         correlation.globals(pair);
         correlation.exact(pair);

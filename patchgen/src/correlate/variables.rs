@@ -5,9 +5,9 @@
 
 use super::Correlation;
 use super::groups::Group;
-use crate::object::{AtomId, AtomKind, Object, names};
+use crate::object::{AtomId, AtomKind, Object, Role, names};
 use crate::pair::{Pair, Users};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Correlates the variables of the groups.
 pub(super) fn correlate(pair: &Pair<'_>, groups: &[Group], correlation: &mut Correlation) {
@@ -119,6 +119,18 @@ impl<'p, 'd> Names<'p, 'd> {
     }
 }
 
+impl Names<'_, '_> {
+    /// What its users do with which places of a variable.
+    fn uses(&self, id: AtomId) -> HashSet<(i64, Role)> {
+        let users = self.users.of_atom(id).iter();
+        let links = users.flat_map(|user| self.object.references(*user));
+        links
+            .filter(|link| link.target == id)
+            .map(|link| (link.at(), link.site.role))
+            .collect()
+    }
+}
+
 struct Sides<'p, 'd> {
     old: Names<'p, 'd>,
     new: Names<'p, 'd>,
@@ -134,6 +146,9 @@ impl Sides<'_, '_> {
         if let ([old], [new]) = (&old[..], &new[..]) {
             if self.may_be_one(pair, *old, *new) {
                 correlation.join(*old, *new);
+            } else if self.went_along(pair, *old, *new) {
+                correlation.join(*old, *new);
+                correlation.followed.insert(*new);
             }
             return;
         }
@@ -156,30 +171,26 @@ impl Sides<'_, '_> {
         let (a, b) = (self.old.of_atom(old), self.new.of_atom(new));
         // A constant that nobody uses any more is nobody's state.
         let idle = pair.new.atom(new).kind == AtomKind::ReadOnly && b.is_empty();
-        idle || !a.is_disjoint(&b)
-            || !names::is_numbered(pair.old.atom(old).name)
-            || self.went_along(pair, (old, &a), new)
+        idle || !a.is_disjoint(&b) || !names::is_numbered(pair.old.atom(old).name)
     }
 
     /// Whether a variable of a kernel's function went into a new one that only that function calls. Kernel code is split so often
-    /// that this is taken for the same variable if its size and contents are the same; elsewhere it cannot be told.
-    fn went_along(
-        &self,
-        pair: &Pair<'_>,
-        (old, users): (AtomId, &BTreeSet<String>),
-        new: AtomId,
-    ) -> bool {
+    /// that this is taken for the same variable if size and contents are the same and it is used alike; elsewhere it
+    /// cannot be told. Another variable of the same name would pass for it only if new code did with it what the old did.
+    fn went_along(&self, pair: &Pair<'_>, old: AtomId, new: AtomId) -> bool {
         let (before, after) = (pair.old.atom(old), pair.new.atom(new));
         let alike =
             (before.kind, before.size, before.bytes) == (after.kind, after.size, after.bytes);
+        let users = self.old.of_atom(old);
         let known = |name: &str| pair.old.atoms.iter().any(|atom| atom.name == name);
         let followed = |user: &AtomId| {
             let callers = self.new.of_atom(*user);
             let is_new = !known(pair.new.atom(*user).name);
-            is_new && !callers.is_empty() && callers.is_subset(users)
+            is_new && !callers.is_empty() && callers.is_subset(&users)
         };
         let own = self.new.users.of_atom(new);
-        pair.new.is_kernel && alike && !own.is_empty() && own.iter().all(followed)
+        let followed = pair.new.is_kernel && alike && !own.is_empty() && own.iter().all(followed);
+        followed && self.old.uses(old) == self.new.uses(new)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What speaks against a patch for the kernel, beside what speaks against any.
 
 use super::callbacks;
+use super::place::PER_CPU;
 use super::running::differs;
 use super::symbols::Host;
 use crate::closure::{Closure, Destination};
@@ -19,7 +20,19 @@ pub(super) fn warnings(program: &Program<'_>, closure: &Closure<'_>) -> Vec<Stri
             "constants of `{name}` changed, which ran when the kernel started: it stays as it is"
         )
     });
-    past.collect()
+    let ignored = program.units.iter().flat_map(|unit| {
+        let name = |function| unit.pair.new.function_name(function);
+        unit.comparison.ignored().map(name).map(|name| {
+            format!("`{name}` changed and stays as it is, as the new source says (`KPATCH_IGNORE_FUNCTION`)")
+        })
+    });
+    let followed = program.units.iter().flat_map(|unit| {
+        let new = unit.correlation.followed.iter();
+        new.map(|id| unit.pair.new.atom(*id).name).map(|name| {
+            format!("`{name}` went to a new function and is taken for the variable that there was, with its value")
+        })
+    });
+    past.chain(ignored).chain(followed).collect()
 }
 
 /// Every reason.
@@ -95,8 +108,15 @@ fn carried(program: &Program<'_>, new: NewAtom) -> Option<&'static str> {
     if is_initial(section) {
         return Some("it is initialisation code or data, which a patch cannot bring");
     }
-    if section.starts_with(".data..percpu") {
-        return Some("a new per-CPU variable is not supported");
+    if section.starts_with(PER_CPU) {
+        // The module loader copies a module's variables to all processors, but relocates them not in all releases.
+        let address = !object.atom(new.atom).links.is_empty();
+        let decrypted = section.ends_with("..decrypted");
+        return match (address, decrypted) {
+            (true, _) => Some("the initial value of a new per-CPU variable holds an address"),
+            (_, true) => Some("a patch cannot bring per-CPU variables that are not encrypted"),
+            _ => None,
+        };
     }
     let function = object.atom(new.atom).kind == AtomKind::Function;
     let entries = object.attached(new.atom);

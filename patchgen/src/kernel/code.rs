@@ -1,19 +1,19 @@
 //! New code and data, with what tables say about it, as sections of a module.
 
+use super::constants::Load;
 use super::file::{Field, File, Sec, Shape, Sym, Target};
+use super::place::{blank, prefix, put, shape_of};
 use super::symbols::{Host, Outside, external, running};
 use crate::closure::{Closure, Destination};
 use crate::emit::shorts;
-use crate::object::tables::PADDING;
-use crate::object::{Atom, AtomKind, Attached, Link, Object, traced_at};
-use crate::program::{NewAtom, Program};
+use crate::object::tables::IGNORED;
+use crate::object::{AtomKind, Attached, Object, traced_at};
+use crate::program::{NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
 use livepatch_bundle::RelocKind;
 use object::elf;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Nops before a function, which call-depth tracking may fill (`CONFIG_CALL_PADDING`).
-const PREFIX: usize = 16;
 /// Tables that the kernel reads once, when the patch is loaded.
 const READ_AT_LOAD: [&str; 3] = ["__jump_table", ".static_call_sites", ".altinstructions"];
 
@@ -48,39 +48,17 @@ impl<'p, 'd> Code<'p, 'd> {
     /// Adds everything that is carried.
     pub(super) fn emit(&mut self, file: &mut File) {
         for new in &self.closure.carried {
-            self.place(file, *new);
+            let place = put(file, self.object(*new), *new);
+            self.places.insert(*new, place);
         }
         for new in &self.closure.carried {
             self.fill(file, *new);
         }
+        file.part += 1;
     }
 
     fn object(&self, new: NewAtom) -> &'p Object<'d> {
         &self.program.units[new.unit].pair.new
-    }
-
-    fn place(&mut self, file: &mut File, new: NewAtom) {
-        let object = self.object(new);
-        let atom = object.atom(new.atom);
-        let align = object.align(new.atom);
-        let bytes = contents(atom);
-        let place = match atom.kind {
-            AtomKind::Function => function(file, object, atom, &bytes),
-            AtomKind::Outlined => {
-                let flags = elf::SHF_ALLOC | elf::SHF_EXECINSTR;
-                let section = file.shared(object.section_name(new.atom), Shape::contents(flags, 1));
-                (section, file.append(section, 1, &bytes))
-            }
-            _ => data(file, (object, new), align, &bytes),
-        };
-        let kind = match atom.kind {
-            AtomKind::Function => elf::STT_FUNC,
-            _ => elf::STT_OBJECT,
-        };
-        if !atom.name.is_empty() {
-            file.define(atom.name, kind, place, atom.size, false);
-        }
-        self.places.insert(new, place);
     }
 
     /// Lists where a function calls the tracer.
@@ -129,6 +107,13 @@ impl<'p, 'd> Code<'p, 'd> {
         destinations: &[&Destination<'d>],
     ) {
         let object = self.object(new);
+        if entry.table.name == IGNORED {
+            return;
+        }
+        if let Some(load) = Load::of(entry, object.atom(new.atom).bytes) {
+            self.constant(file, new, load);
+            return;
+        }
         if !entry.table.refused.is_empty() {
             self.refuse(new, entry.table.refused.to_owned());
             return;
@@ -164,6 +149,26 @@ impl<'p, 'd> Code<'p, 'd> {
             self.field(file, new, (section, start), field, **to);
             self.not_late(new, entry.section, **to);
         }
+    }
+
+    /// Fills in where a variable is that code reads in place of a constant.
+    fn constant(&mut self, file: &mut File, new: NewAtom, load: Option<Load<'d>>) {
+        let Some(load) = load else {
+            let reason = "it uses a constant of the kernel's start (`runtime_ptr_*`) in a way that is not understood";
+            self.refuse(new, reason.to_owned());
+            return;
+        };
+        let old = &self.program.units[new.unit].pair.old;
+        let unit = new.unit;
+        let mut own = old
+            .enumerate()
+            .filter(|(_, atom)| atom.kind == AtomKind::Data && atom.name == load.variable);
+        let to = match own.next() {
+            Some((atom, _)) => Destination::Running(OldAtom { unit, atom }),
+            None => Destination::External(load.variable),
+        };
+        let field = (load.field(), RelocKind::Pc32, -4);
+        self.field(file, new, self.places[&new], field, to);
     }
 
     /// Refuses tables about symbols that may not be there when the kernel reads the table.
@@ -253,118 +258,4 @@ fn is_known(kind: RelocKind) -> bool {
         kind,
         K::Abs64 | K::Abs32 | K::Abs32S | K::Pc32 | K::Plt32 | K::Pc64
     )
-}
-
-/// The atom's bytes with its fields blanked: the module loader wants zeros there.
-fn contents(atom: &Atom<'_>) -> Vec<u8> {
-    let mut bytes = shorts::code(atom).unwrap_or_else(|_| atom.bytes.to_vec());
-    let fields = atom
-        .links
-        .iter()
-        .map(|link: &Link| (link.offset(), link.kind));
-    for (offset, kind) in fields {
-        blank(&mut bytes, offset, kind);
-    }
-    bytes
-}
-
-fn blank(bytes: &mut [u8], offset: u64, kind: RelocKind) {
-    let start = (offset as usize).min(bytes.len());
-    let end = (start + kind.width()).min(bytes.len());
-    bytes[start..end].fill(0);
-}
-
-fn function(file: &mut File, object: &Object<'_>, atom: &Atom<'_>, bytes: &[u8]) -> (Sec, u64) {
-    let flags = elf::SHF_ALLOC | elf::SHF_EXECINSTR;
-    let section = file.unique(&format!(".text.{}", atom.name), Shape::contents(flags, 16));
-    let padding = prefix(object, atom);
-    file.append(section, 1, padding);
-    if !padding.is_empty() {
-        let name = format!("{PADDING}{}", atom.name);
-        file.define(
-            name,
-            elf::STT_FUNC,
-            (section, 0),
-            padding.len() as u64,
-            false,
-        );
-    }
-    (section, file.append(section, 1, bytes))
-}
-
-/// The padding that belongs to a function, in objects whose functions have it.
-fn prefix<'d>(object: &Object<'d>, atom: &Atom<'_>) -> &'d [u8] {
-    const NOP: u8 = 0x90;
-    let sections = &object.sections;
-    let padded = sections
-        .iter()
-        .any(|one| one.name == "__patchable_function_entries");
-    let start = usize::try_from(atom.start).unwrap_or_default();
-    let before = start.checked_sub(PREFIX).filter(|_| padded);
-    let bytes = before.and_then(|before| sections[atom.section()].data.get(before..start));
-    bytes
-        .filter(|bytes| bytes.iter().all(|byte| *byte == NOP))
-        .unwrap_or_default()
-}
-
-fn data(
-    file: &mut File,
-    (object, new): (&Object<'_>, NewAtom),
-    align: u64,
-    bytes: &[u8],
-) -> (Sec, u64) {
-    let atom = object.atom(new.atom);
-    let section = object.section_name(new.atom);
-    if matches!(section, "__dyndbg" | "__verbose") {
-        let section = file.shared(section, shape_of(object, section));
-        return (section, file.append(section, 8, bytes));
-    }
-    let label = |atom: &Atom<'_>| match atom.name {
-        "" => format!("u{}.{:x}.{:x}", new.unit, atom.section(), atom.start),
-        name => name.to_owned(),
-    };
-    if let Some(run) = atom.run {
-        let first = object.atom(run);
-        let name = format!(".rodata.{}", label(first));
-        let align = object.align(run);
-        let section = file.shared(&name, Shape::contents(elf::SHF_ALLOC, align));
-        return (
-            section,
-            file.append_at(section, atom.start - first.start, bytes),
-        );
-    }
-    if matches!(atom.kind, AtomKind::String | AtomKind::Constant) {
-        let section = file.shared(".rodata.str", Shape::contents(elf::SHF_ALLOC, align));
-        return (section, file.append(section, align, bytes));
-    }
-    let writable = elf::SHF_ALLOC | elf::SHF_WRITE;
-    if atom.kind != AtomKind::Data {
-        let name = format!(".rodata.{}", label(atom));
-        let section = file.unique(&name, Shape::contents(elf::SHF_ALLOC, align));
-        return (section, file.append(section, 1, bytes));
-    }
-    if bytes.len() as u64 == atom.size {
-        let name = format!(".data.{}", label(atom));
-        let section = file.unique(&name, Shape::contents(writable, align));
-        return (section, file.append(section, 1, bytes));
-    }
-    let shape = Shape {
-        kind: elf::SHT_NOBITS,
-        ..Shape::contents(writable, align)
-    };
-    let section = file.unique(&format!(".bss.{}", label(atom)), shape);
-    file.zeros(section, atom.size);
-    (section, 0)
-}
-
-/// A table's section as the object has it, loaded again.
-fn shape_of(object: &Object<'_>, name: &str) -> Shape {
-    let section = object.sections.iter().find(|section| section.name == name);
-    let (flags, align) = section.map_or((0, 1), |section| (section.flags, section.align));
-    Shape {
-        kind: elf::SHT_PROGBITS,
-        flags: flags & elf::SHF_WRITE.0 | elf::SHF_ALLOC.0,
-        align,
-        entsize: 0,
-    }
 }

@@ -91,6 +91,8 @@ pub(super) struct Symbol {
 /// A module that is being put together.
 #[derive(Debug, Default)]
 pub(super) struct File {
+    /// The kernel or module whose code is added, by number: what has no name is named after it.
+    pub(super) part: usize,
     pub(super) sections: Vec<Section>,
     pub(super) symbols: Vec<Symbol>,
 }

@@ -10,20 +10,53 @@ use crate::refusal::Refusal;
 use livepatch_bundle::{
     Fixup, FixupKind, KERNEL_KIND, KERNEL_SCHEMA, KernelFunction, KernelManifest, KernelObject,
 };
+use livepatch_kernel::Kernel;
 
 /// A call's bytes.
 const CALL: u64 = 5;
 const ENDBR: [u8; 4] = [0xf3, 0x0f, 0x1e, 0xfa];
 
-/// What the patch is for and does.
+/// What the patch is for and does. Parts that nothing changed in are no part of it.
 ///
 /// # Errors
 /// Functions that cannot be named to the kernel.
 pub(super) fn of(
-    code: &Code<'_, '_>,
+    codes: &[Code<'_, '_>],
     options: &KernelOptions,
     module: &str,
+    kernel: Option<&Kernel>,
 ) -> Result<KernelManifest, Vec<Refusal>> {
+    let (mut objects, mut refusals) = (Vec::new(), Vec::new());
+    for code in codes.iter().filter(|code| !code.closure.carried.is_empty()) {
+        match object(code) {
+            Ok(object) => objects.push(object),
+            Err(more) => refusals.extend(more),
+        }
+    }
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    let warnings = codes
+        .iter()
+        .flat_map(|code| checks::warnings(code.program, code.closure));
+    Ok(KernelManifest {
+        schema: KERNEL_SCHEMA,
+        kind: KERNEL_KIND.to_owned(),
+        tool: concat!("patchgen ", env!("CARGO_PKG_VERSION")).to_owned(),
+        name: options.labels.name.clone(),
+        module: module.to_owned(),
+        description: options.labels.description.clone(),
+        release: kernel.map_or_else(String::new, |kernel| kernel.release.clone()),
+        build_id: kernel.map(|kernel| kernel.build_id.clone()),
+        replace: options.replace,
+        supersedes: options.labels.supersedes.clone(),
+        objects,
+        warnings: warnings.collect(),
+    })
+}
+
+/// The kernel or a module with its changed functions.
+fn object(code: &Code<'_, '_>) -> Result<KernelObject, Vec<Refusal>> {
     let (mut functions, mut refusals) = (Vec::new(), Vec::new());
     for replaced in &code.closure.replaced {
         match function(code, replaced) {
@@ -34,28 +67,10 @@ pub(super) fn of(
     if !refusals.is_empty() {
         return Err(refusals);
     }
-    let host = code.host;
-    let object = KernelObject {
-        name: host.object().to_owned(),
-        build_id: host.module.and_then(|(_, file)| file.build_id.clone()),
+    Ok(KernelObject {
+        name: code.host.object().to_owned(),
+        build_id: code.host.module.and_then(|(_, file)| file.build_id.clone()),
         functions,
-    };
-    Ok(KernelManifest {
-        schema: KERNEL_SCHEMA,
-        kind: KERNEL_KIND.to_owned(),
-        tool: concat!("patchgen ", env!("CARGO_PKG_VERSION")).to_owned(),
-        name: options.labels.name.clone(),
-        module: module.to_owned(),
-        description: options.labels.description.clone(),
-        release: host
-            .kernel
-            .map(|kernel| kernel.release.clone())
-            .unwrap_or_default(),
-        build_id: host.kernel.map(|kernel| kernel.build_id.clone()),
-        replace: options.replace,
-        supersedes: options.labels.supersedes.clone(),
-        objects: vec![object],
-        warnings: checks::warnings(code.program, code.closure),
     })
 }
 

@@ -7,12 +7,15 @@
 mod callbacks;
 mod checks;
 mod code;
+mod constants;
 mod encode;
 mod file;
 mod manifest;
 mod module;
 pub mod objects;
+mod place;
 mod running;
+mod structures;
 mod symbols;
 
 use crate::checks::refusals;
@@ -21,17 +24,17 @@ use crate::emit::Labels;
 use crate::generate::{self, GenerateError};
 use crate::input::PairBytes;
 use crate::object::{AtomKind, read_kernel};
-use crate::program::{Program, Unit};
+use crate::program::Program;
 use crate::refusal::Refusal;
 use crate::types;
 use code::Code;
 use file::{File, Shape};
 use livepatch_bundle::KernelManifest;
 use livepatch_kernel::{Kernel, KernelError, ModuleFile};
-use module::{Livepatch, Replaced};
+use module::Livepatch;
 use object::elf;
-use rayon::prelude::*;
 use running::Running;
+use structures::{Patched, Replaced};
 use symbols::Host;
 use thiserror::Error;
 
@@ -63,12 +66,12 @@ pub enum KernelPatchError {
     Name(String),
 }
 
-/// The kernel that a patch is for.
+/// Objects of the kernel itself, or of one module.
 #[derive(Debug)]
-pub struct Target {
-    /// The kernel.
-    pub kernel: Kernel,
-    /// The module that the objects belong to; `None` for the kernel itself.
+pub struct Part {
+    /// Old and new.
+    pub pairs: Vec<PairBytes>,
+    /// The module that they belong to; `None` for the kernel itself.
     pub module: Option<(String, ModuleFile)>,
 }
 
@@ -96,42 +99,39 @@ pub enum KernelOutcome {
     Refused(Vec<Refusal>),
 }
 
-/// Compares the pairs and makes the patch; without a target one that shows what would be in it and cannot be loaded.
+/// Compares the pairs and makes the patch; without a kernel one that shows what would be in it and cannot be loaded.
 ///
 /// # Errors
 /// When an object cannot be read, or the kernel does not tell what is needed.
 pub fn generate_kernel(
-    pairs: &[PairBytes],
+    parts: &[Part],
     options: &KernelOptions,
-    target: Option<&Target>,
+    kernel: Option<&Kernel>,
 ) -> Result<KernelOutcome, KernelPatchError> {
-    if let Some(target) = target {
-        usable(&target.kernel)?;
+    if let Some(kernel) = kernel {
+        usable(kernel)?;
     }
-    let units: Vec<Unit<'_>> = pairs
-        .par_iter()
-        .map(|pair| Ok(Unit::new(generate::read_by(pair, read_kernel)?)))
-        .collect::<Result<_, GenerateError>>()?;
-    let program = Program::new(units);
-    let mut closure = Closure::of(&program);
-    if target.is_none() {
-        closure.add_new(&program);
-    }
-    let host = host(&program, target);
-    let mut found = refusals(&program, &closure, &options.allow_data);
-    found.extend(checks::refusals(&program, &closure, &host));
-    found.extend(types::check(&program, &closure, &options.allow_layout).refusals);
-    if found.is_empty() && closure.replaced.is_empty() && closure.carried.is_empty() {
+    let parts: Vec<Analysed<'_>> = parts
+        .iter()
+        .map(|part| Analysed::of(part, kernel))
+        .collect::<Result<_, _>>()?;
+    let mut found: Vec<Refusal> = parts
+        .iter()
+        .flat_map(|part| part.refusals(options))
+        .collect();
+    if found.is_empty() && parts.iter().all(Analysed::is_unchanged) {
         return Ok(KernelOutcome::Unchanged);
     }
     let mut file = File::default();
-    let mut code = Code::new(&program, &closure, &host);
+    let mut codes: Vec<Code<'_, '_>> = parts.iter().map(Analysed::code).collect();
     if found.is_empty() {
-        code.emit(&mut file);
-        found.append(&mut code.refusals);
+        for code in &mut codes {
+            code.emit(&mut file);
+            found.append(&mut code.refusals);
+        }
     }
-    let manifest = manifest::of(&code, options, &module_name(&options.labels.name)?);
-    let manifest = match manifest {
+    let module = module_name(&options.labels.name)?;
+    let manifest = match manifest::of(&codes, options, &module, kernel) {
         Ok(manifest) if found.is_empty() => manifest,
         Ok(_) => return Ok(refused(found)),
         Err(more) => {
@@ -139,8 +139,8 @@ pub fn generate_kernel(
             return Ok(refused(found));
         }
     };
-    if let Some(target) = target {
-        finish(&mut file, &code, &manifest, &target.kernel)?;
+    if let Some(kernel) = kernel {
+        finish(&mut file, &codes, &manifest, kernel)?;
     }
     let shape = Shape {
         flags: 0,
@@ -149,6 +149,58 @@ pub fn generate_kernel(
     let section = file.section(".livepatch.manifest", shape);
     file.append(section, 1, &manifest.encode());
     Ok(KernelOutcome::Patch(file.encode(), Box::new(manifest)))
+}
+
+/// A part with what is known about it.
+struct Analysed<'t> {
+    program: Program<'t>,
+    closure: Closure<'t>,
+    host: Host<'t>,
+}
+
+impl<'t> Analysed<'t> {
+    fn of(part: &'t Part, kernel: Option<&'t Kernel>) -> Result<Self, KernelPatchError> {
+        let program = Program::new(generate::units(&part.pairs, read_kernel)?);
+        let mut closure = Closure::of(&program);
+        if kernel.is_none() {
+            closure.add_new(&program);
+        }
+        let module = part.module.as_ref();
+        let running = match kernel {
+            Some(kernel) if module.is_none() => Running::of(&program, kernel),
+            _ => Running::default(),
+        };
+        let host = Host {
+            kernel,
+            running,
+            module: module.map(|(name, file)| (name.as_str(), file)),
+        };
+        Ok(Self {
+            program,
+            closure,
+            host,
+        })
+    }
+
+    fn refusals(&self, options: &KernelOptions) -> Vec<Refusal> {
+        let Self {
+            program,
+            closure,
+            host,
+        } = self;
+        let mut found = refusals(program, closure, &options.allow_data);
+        found.extend(checks::refusals(program, closure, host));
+        found.extend(types::check(program, closure, &options.allow_layout).refusals);
+        found
+    }
+
+    fn is_unchanged(&self) -> bool {
+        self.closure.replaced.is_empty() && self.closure.carried.is_empty()
+    }
+
+    fn code(&self) -> Code<'_, 't> {
+        Code::new(&self.program, &self.closure, &self.host)
+    }
 }
 
 fn refused(mut refusals: Vec<Refusal>) -> KernelOutcome {
@@ -166,19 +218,6 @@ fn usable(kernel: &Kernel) -> Result<(), KernelPatchError> {
     }
 }
 
-fn host<'t>(program: &Program<'_>, target: Option<&'t Target>) -> Host<'t> {
-    let module = target.and_then(|target| target.module.as_ref());
-    let running = match target {
-        Some(target) if module.is_none() => Running::of(program, &target.kernel),
-        _ => Running::default(),
-    };
-    Host {
-        kernel: target.map(|target| &target.kernel),
-        running,
-        module: module.map(|(name, file)| (name.as_str(), file)),
-    }
-}
-
 /// The name of the module of a patch: `livepatch_` and the patch's, with `_` for what module names cannot have.
 fn module_name(patch: &str) -> Result<String, KernelPatchError> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
@@ -192,30 +231,19 @@ fn module_name(patch: &str) -> Result<String, KernelPatchError> {
 /// Adds what makes a livepatch of the code.
 fn finish(
     file: &mut File,
-    code: &Code<'_, '_>,
+    codes: &[Code<'_, '_>],
     manifest: &KernelManifest,
     kernel: &Kernel,
 ) -> Result<(), KernelPatchError> {
-    let functions = manifest.objects.iter().flat_map(|object| &object.functions);
-    let replaced = functions
-        .zip(&code.closure.replaced)
-        .map(|(function, one)| Replaced {
-            name: function.name.clone(),
-            position: function.sympos,
-            place: code.places[&one.new],
-        });
-    let replaced: Vec<Replaced> = replaced.collect();
+    let outside = codes.iter().flat_map(|code| &code.outside);
+    let namespaces = symbols::namespaces(outside);
     let livepatch = Livepatch {
         module: &manifest.module,
         description: &manifest.description,
-        object: code.host.module.map(|(name, _)| name),
-        functions: &replaced,
+        objects: objects(codes, manifest),
         replace: manifest.replace,
-        callbacks: callbacks::of(code),
-        namespaces: symbols::namespaces(code.outside.iter())
-            .into_iter()
-            .collect(),
-        orc: orc(code),
+        namespaces: namespaces.into_iter().collect(),
+        orc: codes.iter().find_map(orc),
     };
     module::add(file, &livepatch, kernel)?;
     let modversions = kernel.vermagic.contains("modversions");
@@ -230,6 +258,26 @@ fn finish(
         });
     }
     Ok(())
+}
+
+/// What is patched, as the livepatch core is told.
+fn objects<'c>(codes: &[Code<'c, '_>], manifest: &KernelManifest) -> Vec<Patched<'c>> {
+    let patched = codes.iter().filter_map(|code| {
+        let mut objects = manifest.objects.iter();
+        let object = objects.find(|object| object.name == code.host.object())?;
+        let functions = object.functions.iter().zip(&code.closure.replaced);
+        let functions = functions.map(|(function, one)| Replaced {
+            name: function.name.clone(),
+            position: function.sympos,
+            place: code.places[&one.new],
+        });
+        Some(Patched {
+            module: code.host.module.map(|(name, _)| name),
+            functions: functions.collect(),
+            callbacks: callbacks::of(code),
+        })
+    });
+    patched.collect()
 }
 
 /// Records of `.orc_unwind` at the start of a function, and behind its end.

@@ -1,4 +1,4 @@
-//! What makes a module of it, and a livepatch: the structures of the livepatch core and of the module loader.
+//! What makes a module of it: functions that the module loader calls, `struct module`, and what `modinfo` shows.
 //!
 //! ```text
 //! f3 0f 1e fa             endbr64                        init_module:
@@ -10,19 +10,11 @@
 //! ```
 
 use super::file::{Field, File, Sec, Shape, Target};
+use super::structures::{BtfResult, Layouts, Patched, pointer, structures, writable};
+use livepatch_kernel::btf::BtfError;
 use livepatch_kernel::{Kernel, KernelError, Layout};
 use object::elf;
 use std::fmt::Write as _;
-
-/// A replaced function.
-pub(super) struct Replaced {
-    /// The name of the old one.
-    pub name: String,
-    /// Its position among those of its name.
-    pub position: u32,
-    /// The new one.
-    pub place: (Sec, u64),
-}
 
 /// What the livepatch core is told.
 pub(super) struct Livepatch<'l> {
@@ -30,46 +22,13 @@ pub(super) struct Livepatch<'l> {
     pub module: &'l str,
     /// One line for `modinfo`.
     pub description: &'l str,
-    /// The patched object's name; `None` for the kernel itself.
-    pub object: Option<&'l str>,
-    pub functions: &'l [Replaced],
+    pub objects: Vec<Patched<'l>>,
     /// Whether it takes the place of all others.
     pub replace: bool,
-    /// Functions that the livepatch core calls around the switch, by member of `struct klp_callbacks`.
-    pub callbacks: Vec<(&'static str, (Sec, u64))>,
     /// Namespaces to import.
     pub namespaces: Vec<&'l str>,
     /// Records of `.orc_unwind` for code that has nothing on the stack, and for what is behind code.
     pub orc: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-/// Layouts of the structures that are written.
-struct Layouts {
-    module: Layout,
-    patch: Layout,
-    object: Layout,
-    func: Layout,
-    callbacks: Layout,
-}
-
-impl Layouts {
-    fn of(kernel: &Kernel) -> Result<Self, KernelError> {
-        let names = [
-            "module",
-            "klp_patch",
-            "klp_object",
-            "klp_func",
-            "klp_callbacks",
-        ];
-        let [module, patch, object, func, callbacks] = kernel.layouts(names)?;
-        Ok(Self {
-            module,
-            patch,
-            object,
-            func,
-            callbacks,
-        })
-    }
 }
 
 /// Adds the structures to the file.
@@ -96,87 +55,6 @@ pub(super) fn add(
     })?;
     information(file, livepatch, kernel);
     Ok(())
-}
-
-fn writable(align: u64) -> Shape {
-    Shape::contents(elf::SHF_ALLOC | elf::SHF_WRITE, align)
-}
-
-fn pointer(file: &mut File, section: Sec, offset: u64, (target, addend): (Sec, u64)) {
-    let field = Field {
-        offset,
-        kind: elf::R_X86_64_64.0,
-        target: Target::Own(target),
-        addend: addend.cast_signed(),
-    };
-    file.relocate(section, field);
-}
-
-type BtfResult<T> = Result<T, livepatch_kernel::btf::BtfError>;
-
-/// `struct klp_patch`, `klp_object[2]` and `klp_func[n + 1]`; the last of each is zero. Returns where the first is.
-fn structures(
-    file: &mut File,
-    livepatch: &Livepatch<'_>,
-    layouts: &Layouts,
-    this: Sec,
-) -> BtfResult<(Sec, u64)> {
-    let section = file.section(".data.livepatch", writable(64));
-    let strings = file.section(".rodata.livepatch", Shape::contents(elf::SHF_ALLOC, 1));
-    let Layouts {
-        patch,
-        object,
-        func,
-        callbacks,
-        ..
-    } = layouts;
-    let objects = patch.size.next_multiple_of(8);
-    let funcs = objects + 2 * object.size;
-    let size = funcs + (livepatch.functions.len() as u64 + 1) * func.size;
-    let mut data = vec![0; size as usize];
-    data[patch.offset("replace")? as usize] = u8::from(livepatch.replace);
-    for (index, one) in livepatch.functions.iter().enumerate() {
-        let at = funcs + index as u64 * func.size;
-        let position = (at + func.offset("old_sympos")?) as usize;
-        data[position..position + 8].copy_from_slice(&u64::from(one.position).to_le_bytes());
-        let name = string(file, strings, &one.name);
-        pointer(
-            file,
-            section,
-            at + func.offset("old_name")?,
-            (strings, name),
-        );
-        pointer(file, section, at + func.offset("new_func")?, one.place);
-    }
-    pointer(file, section, patch.offset("mod")?, (this, 0));
-    pointer(file, section, patch.offset("objs")?, (section, objects));
-    pointer(
-        file,
-        section,
-        objects + object.offset("funcs")?,
-        (section, funcs),
-    );
-    for (member, place) in &livepatch.callbacks {
-        let at = objects + object.offset("callbacks")? + callbacks.offset(member)?;
-        pointer(file, section, at, *place);
-    }
-    if let Some(name) = livepatch.object {
-        let name = string(file, strings, name);
-        pointer(
-            file,
-            section,
-            objects + object.offset("name")?,
-            (strings, name),
-        );
-    }
-    file.append(section, 1, &data);
-    Ok((section, 0))
-}
-
-fn string(file: &mut File, section: Sec, text: &str) -> u64 {
-    let mut bytes = text.as_bytes().to_vec();
-    bytes.push(0);
-    file.append(section, 1, &bytes)
 }
 
 /// The functions that the module loader calls; returns where they are.
@@ -273,10 +151,12 @@ fn this_module(
     layout: &Layout,
     (section, init, exit): (Sec, (Sec, u64), (Sec, u64)),
 ) -> BtfResult<()> {
-    let mut data = vec![0; layout.size as usize];
     let name = layout.offset("name")? as usize;
+    let mut data = vec![0; layout.size as usize];
     let text = livepatch.module.as_bytes();
-    data[name..name + text.len()].copy_from_slice(text);
+    let place = data.get_mut(name..name + text.len());
+    let outside = BtfError::Malformed("`struct module` has no room for a name");
+    place.ok_or(outside)?.copy_from_slice(text);
     file.append(section, 1, &data);
     file.define(
         "__this_module",

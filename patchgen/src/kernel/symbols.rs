@@ -70,6 +70,14 @@ pub(super) fn external(host: &Host<'_>, name: &str) -> Result<Outside, String> {
         });
     };
     if let Some(export) = kernel.symvers.get(name) {
+        if let Some((module, file)) = host.module
+            && export.gpl
+            && !file.is_gpl
+        {
+            return Err(format!(
+                "`{name}` is exported to modules under the GPL alone, which `{module}` is not"
+            ));
+        }
         if export.owner == VMLINUX {
             return Ok(Outside::Exported {
                 name: name.to_owned(),

@@ -13,7 +13,7 @@ use super::mapping::Mapping;
 use super::order::Order;
 use super::raw::{ObjectError, Place, Relocations, Section, Symbol, Tables};
 use super::{Atom, AtomId, AtomKind, Object};
-use super::{attached, code, exceptions, functions, strings, tables, unwind};
+use super::{attached, btf_ids, code, exceptions, functions, strings, tables, unwind};
 use livepatch_bundle::{Scope, SymbolKind};
 use object::elf;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,16 +33,23 @@ pub fn read(data: &[u8]) -> Result<Object<'_>, ObjectError> {
 /// As [`read`].
 pub fn read_kernel(data: &[u8]) -> Result<Object<'_>, ObjectError> {
     let mut tables = super::raw::read(data)?;
-    let taken = tables::take(&mut tables);
-    carve(tables, Some(&taken))
+    let taken = Taken {
+        tables: tables::take(&mut tables),
+        numbers: btf_ids::take(&mut tables),
+    };
+    carve(tables, Some(taken))
 }
 
-fn carve<'d>(
-    tables: Tables<'d>,
-    kernel: Option<&[(usize, &'static tables::Table)]>,
-) -> Result<Object<'d>, ObjectError> {
+/// What is no data of its own in objects of the kernel.
+struct Taken<'d> {
+    /// Tables about code, by section.
+    tables: Vec<(usize, &'static tables::Table)>,
+    numbers: Vec<btf_ids::Entry<'d>>,
+}
+
+fn carve<'d>(tables: Tables<'d>, kernel: Option<Taken<'d>>) -> Result<Object<'d>, ObjectError> {
     let mut carver = Carver {
-        outlined: match kernel {
+        outlined: match &kernel {
             Some(_) => attached::outlined(&tables),
             None => BTreeMap::new(),
         },
@@ -58,6 +65,9 @@ fn carve<'d>(
     };
     carver.nameless(&resolver, gaps);
     let externals = carver.externals();
+    let is_kernel = kernel.is_some();
+    let (taken, numbers) = kernel.map_or_else(Default::default, |it| (it.tables, it.numbers));
+    let numbers = carver.numbers(numbers);
     let mut atoms = carver.atoms;
     atoms.shrink_to_fit();
     let order = Order::of(&atoms, tables.sections.len());
@@ -67,7 +77,8 @@ fn carve<'d>(
         externals,
     };
     linker.link_all(&mut atoms, &decoded.escapes);
-    if kernel.is_some() {
+    btf_ids::link(&mut atoms, &order, &numbers);
+    if is_kernel {
         for atom in &mut atoms {
             let section = linker.resolver.tables.sections[atom.section()].name;
             atom.fleeting = tables::is_fleeting(atom, section);
@@ -75,14 +86,14 @@ fn carve<'d>(
     }
     exceptions::through_slots(&mut atoms);
     let (frames, mut flaws) = unwind::frames(&linker, &atoms);
-    let (attached, not_understood) = attached::collect(&linker, &atoms, kernel.unwrap_or_default());
+    let (attached, not_understood) = attached::collect(&linker, &atoms, &taken);
     flaws.extend(not_understood);
     let mut object = Object {
         order,
         atoms,
         frames,
         attached,
-        is_kernel: kernel.is_some(),
+        is_kernel,
         flaws,
         ..Object::default()
     };
@@ -290,6 +301,19 @@ impl<'d> Carver<'_, 'd> {
             self.push(atom);
         }
         externals
+    }
+
+    /// One atom for what each entry of a list of BTF numbers stands for, as if the linker had to find it.
+    fn numbers(&mut self, entries: Vec<btf_ids::Entry<'d>>) -> Vec<(btf_ids::Entry<'d>, AtomId)> {
+        let mut found = Vec::new();
+        for entry in entries {
+            let mut atom = self.atom(0, AtomKind::Undefined, 0, 0);
+            atom.name = entry.name;
+            atom.scope = Scope::Global;
+            found.push((entry, AtomId(self.atoms.len() as u32)));
+            self.push(atom);
+        }
+        found
     }
 
     fn atom(&self, section: usize, kind: AtomKind, start: u64, end: u64) -> Atom<'d> {

@@ -237,9 +237,8 @@ impl<'d> Linker<'_, 'd> {
         let at = place.wrapping_sub(start);
         let mut link = Link::new(offset, kind, target, at).ok_or_else(too_far(offset))?;
         link.bias = bias;
-        link.loose = !named && computed && is_data && self.order.is_shared(section);
         link.site = site;
-        Ok(link)
+        Ok(link.loose(!named && computed && is_data && self.order.is_shared(section)))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod atom;
 mod attached;
+pub mod btf_ids;
 mod carve;
 mod code;
 pub mod code_view;

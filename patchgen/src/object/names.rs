@@ -50,6 +50,12 @@ pub fn part_parent(name: &str) -> Option<&str> {
     (!parent.is_empty()).then_some(parent)
 }
 
+/// The function of the source that a clone or part was made of: `parse` for `parse.constprop.0.isra.0`.
+#[must_use]
+pub fn origin(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
+}
+
 /// Whether a clone was made by the optimiser, whose address no source program can take.
 #[must_use]
 pub fn is_clone(name: &str) -> bool {

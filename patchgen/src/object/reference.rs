@@ -8,8 +8,11 @@ use livepatch_bundle::RelocKind;
 pub struct Link {
     /// See [`offset`](Self::offset).
     field: u32,
-    /// See [`at`](Self::at).
-    place: i32,
+    /// See [`at`](Self::at): the lower 32 bits.
+    place: u32,
+    /// Twice those above (the kernel tells physical from virtual addresses by adding 2 GiB), and 1 if it is
+    /// [loose](Self::is_loose): there are many links.
+    above: i8,
     /// How the field is computed.
     pub kind: RelocKind,
     /// What it refers to.
@@ -17,25 +20,22 @@ pub struct Link {
     /// What PC-relative fields have beyond where they lead: how far it is from the field to the next instruction, or to the
     /// start of the table.
     pub bias: i32,
-    /// Whether the target was found by a place in a section that others share, by code that may compute with it: a
-    /// pointer to before an array is a pointer into its neighbour.
-    pub loose: bool,
     /// The instruction that holds the field; the field itself for data.
     pub site: Site,
 }
 
 impl Link {
     /// A reference from the field at `offset` of an atom to the place `at` of another; `None` where these are 4 GiB into atoms, or
-    /// 2 GiB before or behind them.
+    /// 256 GiB before or behind them.
     #[must_use]
     pub fn new(offset: u64, kind: RelocKind, target: AtomId, at: i64) -> Option<Self> {
         Some(Self {
             field: u32::try_from(offset).ok()?,
-            place: i32::try_from(at).ok()?,
+            place: (at & i64::from(u32::MAX)) as u32,
+            above: i8::try_from(at >> 32).ok()?.checked_mul(2)?,
             kind,
             target,
             bias: 0,
-            loose: false,
             site: Site::data(kind.width()),
         })
     }
@@ -46,10 +46,10 @@ impl Link {
         Self {
             field: 0,
             place: 0,
+            above: 0,
             kind: RelocKind::GotPcRel,
             target,
             bias: 0,
-            loose: false,
             site: Site::data(RelocKind::GotPcRel.width()),
         }
     }
@@ -73,7 +73,23 @@ impl Link {
     /// Where in the target it leads, without the bias.
     #[must_use]
     pub fn at(&self) -> i64 {
-        self.place.into()
+        i64::from(self.above >> 1) << 32 | i64::from(self.place)
+    }
+
+    /// Whether the target was found by a place in a section that others share, by code that may compute with it: a
+    /// pointer to before an array is a pointer into its neighbour.
+    #[must_use]
+    pub fn is_loose(&self) -> bool {
+        self.above & 1 == 1
+    }
+
+    /// The same link, [loose](Self::is_loose) or not.
+    #[must_use]
+    pub fn loose(self, loose: bool) -> Self {
+        Self {
+            above: self.above & !1 | i8::from(loose),
+            ..self
+        }
     }
 
     /// `A` of the psABI's formulas, with `S` the start of the target.
@@ -86,5 +102,31 @@ impl Link {
     #[must_use]
     pub fn site_start(&self) -> u64 {
         self.site.start(self.offset())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_before_and_far_behind_atoms_are_kept() {
+        let link = |at| {
+            Link::new(0, RelocKind::Abs64, AtomId(0), at)
+                .map(|link| (link.at(), link.loose(true).at()))
+        };
+        for at in [
+            0,
+            -1,
+            -4096,
+            0x8000_0000,
+            -0x8000_0001,
+            (1 << 38) - 1,
+            -(1 << 38),
+        ] {
+            assert_eq!(link(at), Some((at, at)), "{at:#x}");
+        }
+        assert_eq!((link(1 << 38), link(i64::MIN)), (None, None));
+        assert_eq!(size_of::<Link>(), 24, "there are many");
     }
 }

@@ -106,7 +106,8 @@ const fn plain(name: &'static str, treatment: Treatment) -> Table {
 }
 
 const PLACE: &[Shape] = &[shape(4, &[])];
-const BOOTED: &str = "it uses a constant that only the kernel's start fills in (`runtime_*`)";
+const BOOTED: &str =
+    "it shifts by a constant that only the kernel's start fills in (`runtime_shift_*`)";
 
 const BUG: &[Shape] = &[
     Shape {
@@ -142,6 +143,9 @@ const PARAVIRT: &[Shape] = &[Shape {
     ..wide(shape(16, &[]))
 }];
 
+/// Lists functions whose change their author wants ignored (`KPATCH_IGNORE_FUNCTION` of kpatch's macros).
+pub const IGNORED: &str = ".kpatch.ignore.functions";
+
 /// All that is known.
 #[rustfmt::skip]
 pub static TABLES: &[Table] = &[
@@ -156,8 +160,10 @@ pub static TABLES: &[Table] = &[
     entries(".return_sites", PLACE, Rewrites::Bytes(5)),
     entries(".call_sites", PLACE, Rewrites::Bytes(5)),
     Table { companion: Some((".orc_unwind", 6)), ..entries(".orc_unwind_ip", PLACE, Rewrites::Nothing) },
-    Table { refused: BOOTED, ..entries("runtime_ptr_*", PLACE, Rewrites::Bytes(8)) },
-    Table { refused: BOOTED, ..entries("runtime_shift_*", PLACE, Rewrites::Bytes(1)) },
+    entries(IGNORED, &[wide(shape(8, &[]))], Rewrites::Nothing),
+    // New code reads the variables (`kernel::constants`).
+    compared(entries("runtime_ptr_*", PLACE, Rewrites::Bytes(8))),
+    compared(Table { refused: BOOTED, ..entries("runtime_shift_*", PLACE, Rewrites::Bytes(1)) }),
     plain(".altinstr_replacement", Treatment::Outlined),
     plain(".altinstr_aux", Treatment::Outlined),
     plain(".fixup", Treatment::Outlined),

@@ -21,9 +21,10 @@ pub use model::{Encoding, Family, Field, Key, Shape, Type, TypeId, TypeRef, Type
 pub use read::{TypesError, read};
 
 use crate::closure::Closure;
+use crate::pair::Pair;
+use crate::parallel;
 use crate::program::Program;
 use crate::refusal::Refusal;
-use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What comes of the comparison.
@@ -43,10 +44,9 @@ pub fn check(program: &Program<'_>, closure: &Closure<'_>, allowed: &[String]) -
         .into_iter()
         .filter(|unit| !program.units[*unit].pair.old.sections.is_empty())
         .collect();
-    let read: Vec<(usize, Result<[Types; 2], TypesError>)> = compared
-        .par_iter()
-        .map(|unit| (*unit, both(program, *unit)))
-        .collect();
+    let size = |unit: &usize| size(&program.units[*unit].pair);
+    let read: Vec<(usize, Result<[Types; 2], TypesError>)> =
+        parallel::map(&compared, size, |unit| (*unit, both(program, *unit)));
     let mut verdict = Verdict::default();
     let mut unread = Vec::new();
     let mut found = Changes::default();
@@ -73,7 +73,14 @@ pub fn check(program: &Program<'_>, closure: &Closure<'_>, allowed: &[String]) -
 
 fn both(program: &Program<'_>, unit: usize) -> Result<[Types; 2], TypesError> {
     let pair = &program.units[unit].pair;
-    Ok([read(&pair.old)?, read(&pair.new)?])
+    let (old, new) = parallel::join(size(pair), || read(&pair.old), || read(&pair.new));
+    Ok([old?, new?])
+}
+
+/// Bytes of both versions' sections.
+fn size(pair: &Pair<'_>) -> usize {
+    let sections = pair.old.sections.iter().chain(&pair.new.sections);
+    sections.map(|section| section.data.len()).sum()
 }
 
 fn advice(unread: &[(&String, &TypesError)]) -> Vec<String> {
@@ -231,10 +238,12 @@ impl Changes {
         if wanted.is_empty() {
             return BTreeSet::new();
         }
-        let all: Vec<(usize, [Option<Types>; 2])> = (0..program.units.len())
-            .into_par_iter()
-            .map(|unit| (unit, wanted_of(program, unit, &wanted)))
-            .collect();
+        let units: Vec<usize> = (0..program.units.len()).collect();
+        let all: Vec<(usize, [Option<Types>; 2])> = parallel::map(
+            &units,
+            |unit| size(&program.units[*unit].pair),
+            |unit| (*unit, wanted_of(program, *unit, &wanted)),
+        );
         for one in described {
             for old in all.iter().filter_map(|(_, [old, _])| old.as_ref()) {
                 self.compare_unknown(program, one, old);

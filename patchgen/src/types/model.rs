@@ -146,6 +146,8 @@ pub struct Types {
     pub elsewhere: BTreeSet<Key>,
     /// Variables, in the order of the debug information.
     pub variables: Vec<Variable>,
+    /// What functions return, by the names of their symbols; of those of one name all.
+    pub results: HashMap<String, Vec<Option<TypeRef>>>,
 }
 
 impl Types {
@@ -185,6 +187,17 @@ impl Types {
             }
         }
         None
+    }
+
+    /// Whether a function of this name returns its result in `%rax` and `%rdx` (psABI 3.2.3: more than 8 bytes, at most 16), as far
+    /// as its size tells; `None` where no such function is described.
+    #[must_use]
+    pub fn returns_two_registers(&self, function: &str) -> Option<bool> {
+        let results = self.results.get(function)?;
+        Some(results.iter().any(|of| match self.find(*of) {
+            Some(id) => self.size(id).is_none_or(|size| (9..=16).contains(&size)),
+            None => of.is_some(),
+        }))
     }
 
     /// What people call the type.

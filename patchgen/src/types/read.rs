@@ -218,6 +218,10 @@ impl Reader {
         {
             slots.insert(slot, name.clone().unwrap_or_default());
         }
+        if let Some(name) = &name {
+            let results = self.types.results.entry(name.clone()).or_default();
+            results.push(entry.of());
+        }
         Scope {
             function: true,
             ..around.within(name.as_deref())

@@ -79,4 +79,31 @@ struct ddebug { const char *module, *function, *file, *format; unsigned int line
 	static const char __UNIQUE_ID_##tag##100[] __attribute__((used, section(".modinfo"))) = #tag "=" text
 #define atomic_inc(p) asm volatile(".pushsection .smp_locks, \"a\"\n.balign 4\n.long 671f - .\n.popsection\n671: lock; incl %0" : "+m"(*(p)))
 
+/* arch/x86/include/asm/runtime-const.h */
+#define RUNTIME_POINTER(sym) ({ void *__ret; \
+	asm("mov %1,%0\n1:\n.pushsection runtime_ptr_" #sym ",\"a\"\n.long 1b - 8 - .\n.popsection" \
+	    : "=r"(__ret) : "i"(0x0123456789abcdefull)); __ret; })
+#define RUNTIME_SHIFT(val, sym) ({ unsigned __ret = (val); \
+	asm("shrl $12,%k0\n1:\n.pushsection runtime_shift_" #sym ",\"a\"\n.long 1b - 1 - .\n.popsection" : "+r"(__ret)); __ret; })
+
+/* arch/x86/include/asm/static_call.h */
+#define STATIC_CALL_BY(name, key) \
+	asm volatile("1: call __SCT__" #name "\n.pushsection .static_call_sites, \"aw\"\n.long 1b - .\n.long __SCK__" #key " - .\n" \
+		     ".popsection" : : : "memory")
+#define STATIC_CALL(name) STATIC_CALL_BY(name, name)
+struct call_key { void *func; unsigned long type; };
+#define STATIC_CALL_DEFINE(name, function) \
+	struct call_key __SCK__##name = { function, 1 }; \
+	asm(".pushsection .static_call.text, \"ax\"\n.balign 4\n.globl __SCT__" #name "\n__SCT__" #name ":\n" \
+	    ".byte 0xe9\n.long " #function " - (. + 4)\n.byte 0x0f, 0xb9, 0xcc\n" \
+	    ".type __SCT__" #name ", @function\n.size __SCT__" #name ", . - __SCT__" #name "\n.popsection");
+
+/* include/linux/btf_ids.h */
+#define BTF_ENTRY_(name) \
+	".local __BTF_ID__" #name "\n.type __BTF_ID__" #name ", STT_OBJECT\n.size __BTF_ID__" #name ", 4\n__BTF_ID__" #name ": .zero 4\n"
+#define BTF_PASTE(name, number) BTF_ENTRY_(name##__##number)
+#define BTF_ENTRY(name, number) BTF_PASTE(name, number)
+#define BTF_LIST(name, entries) \
+	asm(".pushsection .BTF_ids,\"a\"\n.local " #name "\n" #name ":\n" entries ".popsection");
+
 #endif

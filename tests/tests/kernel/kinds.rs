@@ -3,12 +3,7 @@
 use super::load::{CLEAN, guest};
 use super::on_each_kernel;
 use anyhow::Result;
-use livepatch_tests::qemu::{Guest, Kernel};
-
-/// The kinds that this kernel's patches can be made for.
-fn kinds(kernel: &Kernel) -> &'static [Kind] {
-    &KINDS[usize::from(kernel.release.starts_with("6.12."))..]
-}
+use livepatch_tests::qemu::Guest;
 
 /// A patch, and a question to which old and new code give different answers.
 struct Kind {
@@ -19,7 +14,6 @@ struct Kind {
     new: &'static str,
 }
 
-/// `hidden` is for 6.1: in 6.12 the function uses a constant that only the kernel's start fills in, which is refused.
 const KINDS: [Kind; 4] = [
     Kind {
         patch: "hidden",
@@ -76,9 +70,9 @@ impl Kind {
 #[ignore = "minutes in an emulator: `scripts/test --full`"]
 fn special_code_task_by_task() -> Result<()> {
     on_each_kernel(|kernel| {
-        let patches: Vec<_> = kinds(kernel).iter().map(|kind| kind.patch).collect();
+        let patches: Vec<_> = KINDS.iter().map(|kind| kind.patch).collect();
         let mut guest = guest(kernel, &patches)?;
-        for kind in kinds(kernel) {
+        for kind in &KINDS {
             kind.add(&mut guest, "");
         }
         guest.run("kinds").map(drop)
@@ -89,11 +83,11 @@ fn special_code_task_by_task() -> Result<()> {
 #[ignore = "minutes in an emulator: `scripts/test --full`"]
 fn special_code_all_at_once() -> Result<()> {
     on_each_kernel(|kernel| {
-        let patches: Vec<_> = kinds(kernel).iter().map(|kind| kind.patch).collect();
+        let patches: Vec<_> = KINDS.iter().map(|kind| kind.patch).collect();
         let mut guest = guest(kernel, &patches)?;
         guest.file(&kernel.companion()?)?;
         guest.step("insmod livepatch_kmod.ko");
-        for kind in kinds(kernel) {
+        for kind in &KINDS {
             kind.add(&mut guest, "--atomic");
         }
         guest.step("rmmod livepatch_kmod");

@@ -6,6 +6,7 @@ mod companion;
 mod fixes;
 mod kinds;
 mod load;
+mod parts;
 mod stress;
 
 use anyhow::{Context, Result};

@@ -94,7 +94,7 @@ fn has(lists: &[List], list: &List, object: &str, depth: usize) -> bool {
 }
 
 fn lists(makefile: &str, config: &Config) -> Vec<List> {
-    let joined = makefile.replace("\\\n", " ");
+    let joined = round(&makefile.replace("\\\n", " "));
     let lines = joined
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default());
@@ -108,6 +108,15 @@ fn lists(makefile: &str, config: &Config) -> Vec<List> {
         })
     });
     assignments.collect()
+}
+
+/// The text with `$(NAME)` for `${NAME}`, which means the same.
+fn round(text: &str) -> String {
+    let mut parts = text.split("${");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        text + "$(" + &part.replacen('}', ")", 1)
+    })
 }
 
 /// The variable's name with the values of `$(CONFIG_…)`; `None` when it refers to something else.
@@ -161,7 +170,8 @@ mod tests {
     const MAKEFILE: &str = "obj-y   += proc.o   # all of it\n\
                             proc-y := nommu.o \\\n\tversion.o\n\
                             proc-$(CONFIG_MMU) += task_mmu.o\n\
-                            obj-$(CONFIG_KCORE) += kcore.o\n\
+                            obj-${CONFIG_KCORE} += kcore.o\n\
+                            obj-${CONFIG_LSM} += lsm.o\n\
                             obj-$(CONFIG_TEST) += test.o other.o\n\
                             test-objs := one.o\n\
                             mmu-$(CONFIG_MMU) := memory.o\n\
@@ -169,13 +179,15 @@ mod tests {
 
     #[test]
     fn objects_are_followed_to_what_they_become() {
-        let config = config("CONFIG_MMU=y\nCONFIG_TEST=m\n# CONFIG_KCORE is not set\n");
+        let config =
+            config("CONFIG_MMU=y\nCONFIG_TEST=m\nCONFIG_LSM=y\n# CONFIG_KCORE is not set\n");
         let of = |object| part(MAKEFILE, &config, object).map(|p| (p.whole, p.is_module));
         assert_eq!(of("version"), Some(("proc".to_owned(), false)));
         assert_eq!(of("task_mmu"), Some(("proc".to_owned(), false)));
         assert_eq!(of("one"), Some(("test".to_owned(), true)));
         assert_eq!(of("memory"), Some(("memory".to_owned(), false)));
         assert_eq!(of("other"), Some(("other".to_owned(), true)));
+        assert_eq!(of("lsm"), Some(("lsm".to_owned(), false)));
         assert_eq!((of("kcore"), of("absent")), (None, None));
     }
 

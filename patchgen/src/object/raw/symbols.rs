@@ -5,7 +5,7 @@ use object::LittleEndian;
 use object::elf::{self, Sym64};
 use object::read::elf::Sym as _;
 use object::read::{SectionIndex, SymbolIndex};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Where a symbol is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct Symbols<'d> {
     sources: Vec<(usize, SourceId)>,
     /// The start of the names of functions that count as nothing but their section.
     ignored: Option<&'static str>,
+    /// Symbols that are taken for others than the file says, by index: their types and sizes.
+    retyped: BTreeMap<usize, (elf::SymbolType, u64)>,
 }
 
 impl<'d> Symbols<'d> {
@@ -95,6 +97,7 @@ impl<'d> Symbols<'d> {
             table,
             sources,
             ignored: None,
+            retyped: BTreeMap::new(),
         };
         Ok((symbols, names))
     }
@@ -102,6 +105,11 @@ impl<'d> Symbols<'d> {
     /// From now on functions whose names begin so count as symbols of their section.
     pub(in crate::object) fn ignore(&mut self, start: &'static str) {
         self.ignored = Some(start);
+    }
+
+    /// From now on the symbol of this number has another type and size.
+    pub(in crate::object) fn retype(&mut self, index: usize, kind: elf::SymbolType, size: u64) {
+        self.retyped.insert(index, (kind, size));
     }
 
     /// How many there are.
@@ -169,6 +177,9 @@ impl<'d> Symbols<'d> {
         let ignored = self.ignored.is_some_and(|it| symbol.name.starts_with(it));
         if ignored && symbol.kind == elf::STT_FUNC {
             symbol.kind = elf::STT_SECTION;
+        }
+        if let Some((kind, size)) = self.retyped.get(&index.0) {
+            (symbol.kind, symbol.size) = (*kind, *size);
         }
         symbol
     }
