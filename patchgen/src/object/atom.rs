@@ -6,7 +6,7 @@ use livepatch_bundle::{Scope, SymbolKind};
 use std::fmt;
 use std::ops::Range;
 
-/// The index of an atom in [`Object::atoms`].
+/// The index of an atom in [`Object::atoms`](super::Object::atoms).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AtomId(pub u32);
 

@@ -63,7 +63,7 @@ pub struct Object<'d> {
     pub sections: Vec<Section<'d>>,
     /// By symbol index; empty when nothing that remains refers to symbols.
     pub symbols: Symbols<'d>,
-    /// The names of `STT_FILE` symbols, by [`SourceId`].
+    /// The names of `STT_FILE` symbols, by [`SourceId`](super::raw::SourceId).
     pub sources: Vec<&'d str>,
     /// Atoms in the order of sections and offsets, then those of other files.
     pub atoms: Vec<Atom<'d>>,
