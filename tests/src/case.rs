@@ -69,6 +69,13 @@ fn check_patched(program: &Program) -> Result<()> {
     target.check_undisturbed()?;
     answers(&mut target, program, &directives.output).context("with the patch")?;
     check_listed(&target)?;
+    if directives.kept {
+        let reverted = livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
+        let told = reverted.stdout.contains("its memory stays");
+        ensure!(told, "the memory does not stay: {reverted}");
+        answers(&mut target, program, &directives.after).context("after the revert")?;
+        return target.end();
+    }
     // An exception that new code caught leaves addresses of its handler in freed memory, until the next one is thrown.
     revert_asking(&mut target, &directives.ask)?;
     let after = Snapshot::take(target.pid())?;

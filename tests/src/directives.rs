@@ -8,12 +8,14 @@
 //! | `NoSections` | the objects have no section for each function and variable, as those that the program is linked from |
 //! | `Pack: …` | what becomes of the objects before `patchgen` reads them, see [`Pack`] |
 //! | `Link: …` | how the program is linked, see [`Link`] (`pie`) |
+//! | `Libraries: …` | what the program is linked with beside the C library, in place of what the compiler adds |
 //! | `Strip: …` | `all`: no symbol table; `debugfile`: it lies in a debug file below `debug`, by build ID |
 //! | `Target` | `patchgen` is given `--target` |
 //! | `Patchgen: …` / `Apply: …` | more arguments |
 //! | `OldHas: …` | text that `readelf -Wrs old.o` must contain, so that the case tests what it says |
 //! | `Ask: …` | the question put to the process (`40`) |
 //! | `ExpectBefore: …`, `ExpectOutput: …`, `AfterRevert: …` | answers; repeated: of as many questions in a row (`AfterRevert`: as before) |
+//! | `Kept` | the patch's memory stays after the revert: something that nobody clears still points there |
 //! | `NoChange` | `patchgen` finds no functional change |
 //! | `PatchgenRefuses: …` / `ApplyRefuses: …` | refused with this text, and the process is left as it was |
 //! | `Patched` | what the others say does not hold (after `In …`) |
@@ -147,6 +149,8 @@ pub struct Directives {
     pub link: Link,
     /// What is stripped.
     pub strip: Strip,
+    /// What it is linked with.
+    pub libraries: Vec<String>,
     /// Whether `patchgen` gets `--target`.
     pub target: bool,
     /// More arguments for `patchgen`.
@@ -163,6 +167,8 @@ pub struct Directives {
     pub output: Vec<String>,
     /// Answers after the revert.
     pub after: Vec<String>,
+    /// Whether the memory stays after the revert.
+    pub kept: bool,
     /// What should come of it.
     pub outcome: Outcome,
 }
@@ -179,6 +185,7 @@ impl Default for Directives {
             forms: Some(Vec::new()),
             link: Link::default(),
             strip: Strip::default(),
+            libraries: Vec::new(),
             target: false,
             patchgen: Vec::new(),
             apply: Vec::new(),
@@ -187,6 +194,7 @@ impl Default for Directives {
             before: Vec::new(),
             output: Vec::new(),
             after: Vec::new(),
+            kept: false,
             outcome: Outcome::Patched,
         }
     }
@@ -273,6 +281,7 @@ impl Directives {
             "Forms" => self.forms = Some(words()),
             "Patched" => self.outcome = Outcome::Patched,
             "Link" => self.link = Link::parse(value)?,
+            "Libraries" => self.libraries = words(),
             "Strip" if value == "all" => self.strip = Strip::All,
             "Strip" if value == "debugfile" => self.strip = Strip::DebugFile,
             "Target" => self.target = true,
@@ -283,6 +292,7 @@ impl Directives {
             "ExpectBefore" => self.before.push(value.to_owned()),
             "ExpectOutput" => self.output.push(value.to_owned()),
             "AfterRevert" => self.after.push(value.to_owned()),
+            "Kept" => self.kept = true,
             "NoChange" => self.outcome = Outcome::NoChange,
             "PatchgenRefuses" => self.outcome = Outcome::PatchgenRefuses(value.to_owned()),
             "ApplyRefuses" => self.outcome = Outcome::ApplyRefuses(value.to_owned()),

@@ -310,7 +310,9 @@ impl Program {
         linker
             .arg("-pthread")
             .args(&inputs)
-            .args(["-ldl", "-lm", "-o"])
+            .args(["-ldl", "-lm"])
+            .args(&directives.libraries)
+            .arg("-o")
             .arg(directory.join("program"));
         run_all(&mut linker)
     }

@@ -27,6 +27,8 @@ const WAYS: [[&str; 2]; 2] = [
     ],
     ["__register_frame", "__deregister_frame"],
 ];
+/// What libgcc's registration function calls.
+const INNER: &str = "__register_frame_info";
 /// Only LLVM's has this.
 const LLVM: &str = "__unw_getcontext";
 
@@ -48,15 +50,23 @@ pub struct Unwinder {
 pub struct Unusable {
     /// The file that it is in.
     pub image: String,
+    /// The file that takes in its stead what it is told.
+    pub instead: Option<String>,
 }
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the unwinder of `{}` has no function by which it learns of new code",
-            self.image
-        )
+        let image = &self.image;
+        match &self.instead {
+            None => write!(
+                f,
+                "the unwinder of `{image}` has no function by which it learns of new code"
+            ),
+            Some(other) => write!(
+                f,
+                "what the unwinder of `{image}` is told of new code, `{other}` takes in its stead"
+            ),
+        }
     }
 }
 
@@ -82,14 +92,26 @@ pub fn unwinders(images: &Images<'_>, module: RunAddr) -> (Vec<Unwinder>, Vec<Un
         if !has {
             continue;
         }
-        match of_image(image) {
+        let instead = instead(images, image);
+        match of_image(image).filter(|_| instead.is_none()) {
             Some(unwinder) => usable.push(unwinder),
             None => unusable.push(Unusable {
                 image: image.label(),
+                instead,
             }),
         }
     }
     (usable, unusable)
+}
+
+/// The file whose function the registration of a library calls: libgcc's `__register_frame` calls `__register_frame_info` by the
+/// dynamic loader's search, and LLVM's library has one, too, that does nothing.
+fn instead(images: &Images<'_>, image: &Image<'_>) -> Option<String> {
+    if !image.exports(INNER) || function(image, LLVM).is_some() {
+        return None;
+    }
+    let found = images.lookup_from(image.id(), INNER, None)?;
+    (found.image != image.id()).then(|| images.get(found.image).label())
 }
 
 fn of_image(image: &Image<'_>) -> Option<Unwinder> {
