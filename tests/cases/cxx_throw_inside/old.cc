@@ -1,4 +1,5 @@
 // New code throws and catches; the function that it replaces did neither.
+//#Forms: gcc
 //#ExpectBefore: 40
 //#ExpectOutput: 45
 //#ExpectOutput: 45
