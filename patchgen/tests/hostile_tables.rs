@@ -19,28 +19,7 @@ use std::sync::OnceLock;
 const MEMORY_LIMIT_KIB: u64 = 1 << 20;
 
 /// What the objects are made from: a jump table, statics, strings, a `.cold` piece, thread-local data, debug information.
-const SOURCE: &str = r#"
-#include <stdio.h>
-#include <stdlib.h>
-static int hits;
-static __thread int mine;
-int table(int x);
-__attribute__((noinline)) static int helper(int x) { static int last; last += x; return last; }
-int table(int x) {
-    hits++;
-    if (__builtin_expect(x > 1000, 0)) { fprintf(stderr, "far too large: %d\n", x); abort(); }
-    switch (x) {
-    case 0: return helper(3);
-    case 1: return mine++;
-    case 2: return hits * 2;
-    case 3: puts("three"); return ADD;
-    case 4: return helper(x) - 1;
-    case 5: return 77;
-    }
-    return x + ADD;
-}
-int (*const pointers[])(int) = { table, helper };
-"#;
+const SOURCE: &str = include_str!("hostile_tables.c");
 
 struct Objects {
     old: Vec<u8>,

@@ -109,8 +109,11 @@ impl Kernel {
         patchgen(command)
     }
 
-    /// Builds the objects before and after a patch.
-    fn kernel_objects(&self, patch: &Path, objects: &Path) -> Result<Finished> {
+    /// Builds the objects before and after a patch; `patchgen` says how to go on.
+    ///
+    /// # Errors
+    /// When the source is not there, or `patchgen` cannot be run.
+    pub fn kernel_objects(&self, patch: &Path, objects: &Path) -> Result<Finished> {
         let source = self.source()?;
         let headers = self.headers();
         patchgen([

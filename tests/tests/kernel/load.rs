@@ -58,13 +58,7 @@ fn a_patch_goes_in_and_out() -> Result<()> {
             .error("the companion module is not there");
         guest.step(CLEAN);
         guest.step("insmod livepatch_kmod.ko");
-        guest
-            .step("livepatch kernel load --atomic version.kpatch")
-            .output("all at once");
-        guest.step("cat /proc/version").output("patched version");
-        guest
-            .step("livepatch list")
-            .output("kernel  version  active  switched all at once");
+        load_at_once(&mut guest);
         guest
             .step("livepatch kernel load --atomic version.kpatch")
             .status(4)
@@ -77,4 +71,15 @@ fn a_patch_goes_in_and_out() -> Result<()> {
         guest.step(CLEAN);
         guest.run("load").map(drop)
     })
+}
+
+/// Has the companion bring the patch of `/proc/version` into force.
+pub(super) fn load_at_once(guest: &mut Guest) {
+    guest
+        .step("livepatch kernel load --atomic version.kpatch")
+        .output("all at once");
+    guest.step("cat /proc/version").output("patched version");
+    guest
+        .step("livepatch list")
+        .output("kernel  version  active  switched all at once");
 }

@@ -1,7 +1,7 @@
 //! A kernel without CONFIG_LIVEPATCH (`scripts/small-kernel`): the companion module alone can do it.
 
 use super::kinds::kind;
-use super::load::{CLEAN, guest};
+use super::load::{CLEAN, guest, load_at_once};
 use anyhow::Result;
 use livepatch_tests::qemu::Kernel;
 
@@ -30,13 +30,7 @@ fn the_companion_does_without_the_kernels_livepatch_core() -> Result<()> {
     guest.step(CLEAN);
     guest.step("insmod livepatch_kmod.ko");
     guest.step("livepatch kernel check --atomic version.kpatch");
-    guest
-        .step("livepatch kernel load --atomic version.kpatch")
-        .output("all at once");
-    guest.step("cat /proc/version").output("patched version");
-    guest
-        .step("livepatch list")
-        .output("kernel  version  active  switched all at once");
+    load_at_once(&mut guest);
     guest
         .step("livepatch kernel load --atomic slow.kpatch")
         .status(4)

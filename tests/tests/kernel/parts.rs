@@ -5,7 +5,6 @@ use super::on_each_kernel;
 use anyhow::{Context, Result};
 use livepatch_tests::qemu::{Guest, Kernel};
 use livepatch_tests::tools::{patchgen, tests_directory};
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -18,22 +17,9 @@ fn both(kernel: &Kernel, place: &Path) -> Result<PathBuf> {
     }
     let patch = place.join("both.patch");
     fs::write(&patch, text)?;
-    let (source, headers) = (kernel.root().join("usr/src/linux-source"), kernel.headers());
-    let objects = place.join("objects");
-    let made = patchgen::<&OsStr>([
-        "kernel-objects".as_ref(),
-        "--kernel".as_ref(),
-        kernel.release.as_ref(),
-        "--source".as_ref(),
-        source.as_os_str(),
-        "--headers".as_ref(),
-        headers.as_os_str(),
-        "--patch".as_ref(),
-        patch.as_os_str(),
-        "-o".as_ref(),
-        objects.as_os_str(),
-    ])?
-    .expect(0)?;
+    let made = kernel
+        .kernel_objects(&patch, &place.join("objects"))?
+        .expect(0)?;
     let command = made.stdout.trim().strip_prefix("patchgen ");
     let command = command.context("kernel-objects says how to go on")?;
     let (command, _) = command.rsplit_once(" -o ").context("with an output")?;

@@ -1,25 +1,13 @@
-/* What the fuzzers begin with: jump tables, statics, strings, thread-local data, a `.cold` piece, pointers to functions. */
+/* What damaged objects are made from, by hostile_tables.rs and by scripts/fuzz, which also takes it for C++. */
 #include <stdio.h>
 #include <stdlib.h>
-
 static int hits;
 static __thread int mine;
-extern int table(int x);
-
-__attribute__((noinline)) static int helper(int x)
-{
-    static int last;
-    last += x;
-    return last;
-}
-
-int table(int x)
-{
+int table(int x);
+__attribute__((noinline)) static int helper(int x) { static int last; last += x; return last; }
+int table(int x) {
     hits++;
-    if (__builtin_expect(x > 1000, 0)) {
-        fprintf(stderr, "far too large: %d\n", x);
-        abort();
-    }
+    if (__builtin_expect(x > 1000, 0)) { fprintf(stderr, "far too large: %d\n", x); abort(); }
     switch (x) {
     case 0: return helper(3);
     case 1: return mine++;
@@ -30,8 +18,7 @@ int table(int x)
     }
     return x + ADD;
 }
-
-int (*pointers[])(int) = { table, helper };
+int (*const pointers[])(int) = { table, helper };
 
 #ifdef __cplusplus
 struct Failure { int why; };
