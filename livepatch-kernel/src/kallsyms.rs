@@ -48,7 +48,7 @@ pub enum KallsymsError {
 pub struct Kallsyms {
     symbols: Vec<KernelSymbol>,
     by_name: HashMap<String, Vec<usize>>,
-    /// The kernel's own, by address.
+    /// All of them, by address.
     by_address: Vec<usize>,
 }
 
@@ -82,8 +82,7 @@ impl Kallsyms {
         for (index, symbol) in symbols.iter().enumerate() {
             by_name.entry(symbol.name.clone()).or_default().push(index);
         }
-        let own = (0..symbols.len()).filter(|index| symbols[*index].module.is_none());
-        let mut by_address: Vec<usize> = own.collect();
+        let mut by_address: Vec<usize> = (0..symbols.len()).collect();
         by_address.sort_by_key(|index| symbols[*index].address);
         Self {
             symbols,
@@ -109,7 +108,7 @@ impl Kallsyms {
         symbols.filter(move |symbol| symbol.module.as_deref() == module)
     }
 
-    /// The kernel's own symbols at an address, in order.
+    /// The symbols at an address, in order.
     pub fn at(&self, address: LinkAddr) -> impl Iterator<Item = &KernelSymbol> {
         let first = self
             .by_address
@@ -119,7 +118,7 @@ impl Kallsyms {
             .take_while(move |symbol| symbol.address == address.0)
     }
 
-    /// The address of the first of the kernel's own symbols behind an address: no symbol there reaches farther.
+    /// The address of the first symbol behind an address: no symbol there reaches farther.
     #[must_use]
     pub fn next_address(&self, address: LinkAddr) -> Option<LinkAddr> {
         let next = self

@@ -52,17 +52,13 @@ pub(crate) fn escapes(
     object: &Object<'_>,
     atom: &Atom<'_>,
     link: &Link,
-    two: impl Fn(&str) -> Option<bool>,
+    two: &dyn Fn(&str) -> Option<bool>,
 ) -> bool {
     let slot = link.kind.class() == Class::GotSlot;
     match link.site.role {
         Role::Access | Role::Indexed if !slot => false,
         Role::Data => true,
-        _ => {
-            let mut walk = Walk::new(object, atom);
-            walk.two_results = two(atom.name).or_else(|| two(names::origin(atom.name)));
-            walk.lets_out(link.site_start())
-        }
+        _ => Walk::new(object, atom, two).lets_out(link.site_start()),
     }
 }
 
@@ -73,12 +69,16 @@ struct Walk<'w, 'd> {
     code: BTreeMap<u64, Instruction>,
     /// Places in the code that data points to.
     labels: BTreeSet<u64>,
-    /// Whether `%rdx` is a result, too, where that is known.
-    two_results: Option<bool>,
+    /// Whether a function's `%rdx` is a result, too, where that is known.
+    two: &'w dyn Fn(&str) -> Option<bool>,
 }
 
 impl<'w, 'd> Walk<'w, 'd> {
-    fn new(object: &'w Object<'d>, atom: &'w Atom<'d>) -> Self {
+    fn new(
+        object: &'w Object<'d>,
+        atom: &'w Atom<'d>,
+        two: &'w dyn Fn(&str) -> Option<bool>,
+    ) -> Self {
         let decoder = Decoder::new(64, atom.bytes, DecoderOptions::NONE);
         let code = decoder.into_iter().map(|one| (one.ip(), one)).collect();
         let data = object.atoms.iter().filter(|one| !one.kind.is_code());
@@ -90,7 +90,7 @@ impl<'w, 'd> Walk<'w, 'd> {
             atom,
             code,
             labels: labels.collect(),
-            two_results: None,
+            two,
         }
     }
 
@@ -188,9 +188,13 @@ impl<'w, 'd> Walk<'w, 'd> {
     fn returns(&self, registers: Registers) -> bool {
         let through =
             |one: &Instruction| [one.memory_base(), one.memory_index()].contains(&Register::RDX);
-        let second = || !self.code.values().any(through);
+        let known = || {
+            let name = self.atom.name;
+            (self.two)(name).or_else(|| (self.two)(names::origin(name)))
+        };
+        let guessed = || !self.code.values().any(through);
         registers.has(Register::RAX)
-            || registers.has(Register::RDX) && self.two_results.unwrap_or_else(second)
+            || registers.has(Register::RDX) && known().unwrap_or_else(guessed)
     }
 
     /// Whether a branch without relocation stays in the code.
@@ -216,7 +220,7 @@ mod tests {
         bytes.extend_from_slice(rest);
         let size = bytes.len() as u64;
         let atom = Atom::new(AtomKind::Function, 1, 0..size, &bytes);
-        Walk::new(&Object::default(), &atom).lets_out(0)
+        Walk::new(&Object::default(), &atom, &|_| None).lets_out(0)
     }
 
     #[test]
@@ -259,9 +263,9 @@ mod tests {
         let bytes = [0x48, 0x8d, 0x15, 0, 0, 0, 0, 0x48, 0x8b, 0x02, 0xc3];
         let atom = Atom::new(AtomKind::Function, 1, 0..bytes.len() as u64, &bytes);
         let object = Object::default();
-        let mut walk = Walk::new(&object, &atom);
         for (two, out) in [(None, false), (Some(false), false), (Some(true), true)] {
-            walk.two_results = two;
+            let known = |_: &str| two;
+            let walk = Walk::new(&object, &atom, &known);
             assert_eq!(walk.lets_out(0), out, "{two:?}");
         }
     }

@@ -92,8 +92,12 @@ pub fn unwinders(images: &Images<'_>, module: RunAddr) -> (Vec<Unwinder>, Vec<Un
         if !has {
             continue;
         }
-        let instead = instead(images, image);
-        match of_image(image).filter(|_| instead.is_none()) {
+        let is_llvm = function(image, LLVM).is_some();
+        let instead = match is_llvm {
+            true => None,
+            false => instead(images, image),
+        };
+        match of_image(image, is_llvm).filter(|_| instead.is_none()) {
             Some(unwinder) => usable.push(unwinder),
             None => unusable.push(Unusable {
                 image: image.label(),
@@ -104,19 +108,18 @@ pub fn unwinders(images: &Images<'_>, module: RunAddr) -> (Vec<Unwinder>, Vec<Un
     (usable, unusable)
 }
 
-/// The file whose function the registration of a library calls: libgcc's `__register_frame` calls `__register_frame_info` by the
+/// The file whose function the registration of libgcc calls, if that is another: its `__register_frame` calls `__register_frame_info` by the
 /// dynamic loader's search, and LLVM's library has one, too, that does nothing.
 fn instead(images: &Images<'_>, image: &Image<'_>) -> Option<String> {
-    if !image.exports(INNER) || function(image, LLVM).is_some() {
+    if !image.exports(INNER) {
         return None;
     }
     let found = images.lookup_from(image.id(), INNER, None)?;
     (found.image != image.id()).then(|| images.get(found.image).label())
 }
 
-fn of_image(image: &Image<'_>) -> Option<Unwinder> {
+fn of_image(image: &Image<'_>, is_llvm: bool) -> Option<Unwinder> {
     let find = (FIND, function(image, FIND)?);
-    let is_llvm = function(image, LLVM).is_some();
     let way = WAYS[usize::from(!is_llvm)];
     let named = |name| Some((name, function(image, name)?));
     Some(Unwinder {

@@ -1,6 +1,6 @@
 //! Code that the compiler split off a function and put elsewhere.
 
-use livepatch_bundle::VMLINUX;
+use livepatch_bundle::{LinkAddr, VMLINUX};
 use livepatch_kernel::{Kallsyms, KernelSymbol};
 
 /// What the compiler adds to the name of a function for the part of it that it splits off.
@@ -25,9 +25,8 @@ pub(super) fn pieces(symbols: &Kallsyms, object: &str, name: &str) -> Vec<Piece>
     let found = symbols.named(&format!("{name}{SPLIT_OFF}"), module);
     let piece = |symbol: &KernelSymbol| {
         let address = symbol.address;
-        let others = symbols.all().iter().map(|other| other.address);
-        let next = others.filter(|other| *other > address).min();
-        let size = next.map_or(MAX_SIZE, |next| (next - address).min(MAX_SIZE));
+        let next = symbols.next_address(LinkAddr(address));
+        let size = next.map_or(MAX_SIZE, |next| (next.0 - address).min(MAX_SIZE));
         let name = name.to_owned();
         Piece {
             name,

@@ -1,11 +1,12 @@
 //! What speaks against a patch in one pair of objects.
 
 use crate::closure::may_mean_next;
-use crate::object::{Atom, AtomId, AtomKind};
+use crate::object::{AtomId, AtomKind};
 use crate::pair::Users;
 use crate::program::{NewAtom, Program, Unit};
 use crate::refusal::Refusal;
 use crate::{escape, types};
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
 /// Everything that speaks against the unit; `allowed` names variables whose initial value may change.
@@ -106,8 +107,11 @@ impl UnitCheck<'_, '_> {
             return Vec::new();
         }
         let users = Users::of(&pair.old);
-        let types = types::read(&pair.old).ok();
-        let two = |name: &str| types.as_ref()?.returns_two_registers(name);
+        let types = OnceCell::new();
+        let two = |name: &str| {
+            let types = types.get_or_init(|| types::read(&pair.old).ok());
+            types.as_ref()?.returns_two_registers(name)
+        };
         let mut found = Vec::new();
         for new in changed {
             let Some(old) = correlation.old_of(new) else {
@@ -117,11 +121,11 @@ impl UnitCheck<'_, '_> {
                 let atom = pair.old.atom(*user);
                 let mut links = atom.references().filter(|link| link.target == old);
                 let out = links.find(|link| {
-                    atom.kind.is_code() && escape::escapes(&pair.old, atom, link, two)
+                    atom.kind.is_code() && escape::escapes(&pair.old, atom, link, &two)
                 })?;
                 Some((pair.old.label(*user), out.site_start()))
             });
-            found.extend(self.maybe_user(old).map(|function| {
+            found.extend(self.maybe_user(&users, old).map(|function| {
                 let reason = format!("its contents changed, and it cannot be told whether `{function}` refers to it or to a constant before it: \
                                       compile old and new with `-fdata-sections`");
                 self.about(new, reason)
@@ -137,18 +141,15 @@ impl UnitCheck<'_, '_> {
     }
 
     /// An old function that may refer to a constant by a place before it.
-    fn maybe_user(&self, constant: AtomId) -> Option<String> {
+    fn maybe_user(&self, users: &Users, constant: AtomId) -> Option<String> {
         let old = &self.unit.pair.old;
-        let (before, _) = old.neighbours(constant);
-        if old.atom(before?).kind != AtomKind::Literal {
-            return None;
-        }
-        let means = |atom: &Atom<'_>| {
-            let mut links = atom.references().filter(|link| Some(link.target) == before);
-            links.any(|link| may_mean_next(old, link) == Some(constant))
+        let before = old.neighbours(constant).0?;
+        let means = |user: &&AtomId| {
+            let mut links = old.atom(**user).references();
+            links.any(|link| link.target == before && may_mean_next(old, link) == Some(constant))
         };
-        let (user, _) = old.enumerate().find(|(_, atom)| means(atom))?;
-        Some(old.label(user))
+        let user = users.of_atom(before).iter().find(means)?;
+        Some(old.label(*user))
     }
 
     fn constructors(&self) -> Vec<Refusal> {

@@ -86,13 +86,14 @@ impl Correlation {
 
     /// Local symbols whose name says all, and symbols that became local or global.
     fn exact(&mut self, pair: &Pair<'_>) {
-        let old = unique_names(&pair.old, |id| self.new_of(id).is_none());
-        let new = unique_names(&pair.new, |id| self.old_of(id).is_none());
         let several = [&pair.old, &pair.new].map(has_several_sources);
-        let mut rest = new.into_iter().peekable();
+        let in_old = |id: &AtomId| name(&pair.old, *id, several[0]);
         let in_new = |id: &AtomId| name(&pair.new, *id, several[1]);
+        let old = unique_names(&pair.old, in_old, |id| self.new_of(id).is_none());
+        let new = unique_names(&pair.new, in_new, |id| self.old_of(id).is_none());
+        let mut rest = new.into_iter().peekable();
         for old in old {
-            let name = name(&pair.old, old, several[0]);
+            let name = in_old(&old);
             while rest.next_if(|id| in_new(id) < name).is_some() {}
             if let Some(new) = rest.next_if(|id| in_new(id) == name) {
                 self.join(old, new);
@@ -202,21 +203,23 @@ fn is_named(atom: &Atom<'_>) -> bool {
 
 type Name<'d> = (Class, &'d str, Option<&'d str>);
 
-/// Atoms whose names have no numbers and are no other's, by name. Source files count only in an object that was linked from
-/// several.
-fn unique_names(object: &Object<'_>, free: impl Fn(AtomId) -> bool) -> Vec<AtomId> {
-    let several = has_several_sources(object);
+/// Atoms whose names have no numbers and are no other's, by name.
+fn unique_names<'d>(
+    object: &Object<'d>,
+    name: impl Fn(&AtomId) -> Name<'d>,
+    free: impl Fn(AtomId) -> bool,
+) -> Vec<AtomId> {
     let named = object
         .enumerate()
         .filter(|(id, atom)| is_named(atom) && free(*id) && !names::is_numbered(atom.name));
     let mut ids: Vec<AtomId> = named.map(|(id, _)| id).collect();
-    let name = |id: &AtomId| name(object, *id, several);
-    ids.sort_unstable_by_key(name);
+    ids.sort_unstable_by_key(&name);
     let same = |one: &AtomId, other: &AtomId| name(one) == name(other);
     let alone = ids.chunk_by(same).filter(|chunk| chunk.len() == 1);
     alone.flatten().copied().collect()
 }
 
+/// What an atom is called; source files count only in an object that was linked from several.
 fn name<'d>(object: &Object<'d>, id: AtomId, several: bool) -> Name<'d> {
     let atom = object.atom(id);
     let source = object.source(atom).filter(|_| several);
