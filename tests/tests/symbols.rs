@@ -51,7 +51,7 @@ fn is_whole(trace: &str) -> Result<()> {
 fn has_lines(trace: &str) -> Result<()> {
     let at = |line| trace.contains(&format!("/patch.c:{line}"));
     ensure!(
-        (at(4) || at(5) || at(6)) && at(11),
+        (at(4) || at(5) || at(6)) && at(10),
         "lines are missing:\n{trace}"
     );
     Ok(())
