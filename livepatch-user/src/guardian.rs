@@ -3,13 +3,13 @@
 //! `livepatch apply` and `revert` start themselves once more as the *guardian*: in its own session, with the
 //! signals of terminals and job control blocked, and last on the OOM killer's list. The command waits for it and exits
 //! with its status. When the command dies, the guardian finishes and the target goes on in the old or the new
-//! version, never half-way.
+//! version, never half-way. When the guardian dies, the command starts another one, which takes back what the first left half done.
 
 use crate::status::Status;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 use thiserror::Error;
 
 /// Set in the guardian's environment.
@@ -34,33 +34,71 @@ pub enum GuardianError {
     #[error("cannot start the guardian process")]
     Start(#[source] io::Error),
     /// Something killed it.
-    #[error(
-        "the guardian process was killed by signal {0}: the patch may be in force, or some of it may be left, which the next \
-         `apply` or `revert` takes back; `livepatch list --pid` tells"
-    )]
-    Killed(i32),
+    #[error("the guardian process was killed by signal {signal}: {}; `livepatch list --pid` tells", left(*.made_good))]
+    Killed {
+        /// By what.
+        signal: i32,
+        /// Whether another one has taken back what it left half done.
+        made_good: bool,
+    },
 }
 
-/// Whether this process is the guardian.
+fn left(made_good: bool) -> &'static str {
+    match made_good {
+        true => "the patch is in force or not, and what was half done was taken back",
+        false => {
+            "the patch may be in force, or some of it may be left, which the next `apply` or `revert` takes back"
+        }
+    }
+}
+
+/// What a guardian is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// What the command line says.
+    Work,
+    /// To take back what another one left half done that was killed at it.
+    MakeGood,
+}
+
+impl Task {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Work => "work",
+            Self::MakeGood => "make-good",
+        }
+    }
+}
+
+/// What this process is to do, if it is a guardian.
 #[must_use]
-pub fn is_guardian() -> bool {
-    std::env::var_os(MARK).is_some()
+pub fn task() -> Option<Task> {
+    let name = std::env::var_os(MARK)?;
+    [Task::Work, Task::MakeGood]
+        .into_iter()
+        .find(|task| name == task.name())
 }
 
-/// Runs this very command again as the guardian and waits for it.
+/// Runs this very command again as the guardian and waits for it; if it dies, another one makes good.
 ///
 /// # Errors
 /// When it cannot be started or dies.
 pub fn run() -> Result<u8, GuardianError> {
-    let status = Command::new("/proc/self/exe")
-        .args(std::env::args_os().skip(1))
-        .env(MARK, "1")
-        .status()
-        .map_err(GuardianError::Start)?;
+    let status = start(Task::Work).map_err(GuardianError::Start)?;
     match (status.code(), status.signal()) {
         (Some(code), _) => Ok(u8::try_from(code).unwrap_or(Status::Error.code())),
-        (None, signal) => Err(GuardianError::Killed(signal.unwrap_or(0))),
+        (None, signal) => Err(GuardianError::Killed {
+            signal: signal.unwrap_or(0),
+            made_good: start(Task::MakeGood).is_ok_and(|status| status.success()),
+        }),
     }
+}
+
+fn start(task: Task) -> io::Result<ExitStatus> {
+    Command::new("/proc/self/exe")
+        .args(std::env::args_os().skip(1))
+        .env(MARK, task.name())
+        .status()
 }
 
 /// Takes leave of the terminal, as far as the system allows: protection from the OOM killer needs a privilege.

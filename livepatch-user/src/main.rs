@@ -1,16 +1,17 @@
 //! The command `livepatch`.
 
 use livepatch_user::cli;
-use livepatch_user::guardian;
+use livepatch_user::guardian::{self, Task};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let options = cli::parse();
-    if cli::writes(&options) && !guardian::is_guardian() {
+    let task = guardian::task();
+    if cli::writes(&options) && task.is_none() {
         return ExitCode::from(cli::run_guarded(cli::output(&options)));
     }
-    if guardian::is_guardian() {
+    if task.is_some() {
         guardian::settle();
     }
     let filter =
@@ -20,5 +21,9 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
-    ExitCode::from(cli::run(&options).code())
+    let status = match task {
+        Some(Task::MakeGood) => cli::make_good(&options),
+        Some(Task::Work) | None => cli::run(&options),
+    };
+    ExitCode::from(status.code())
 }

@@ -44,6 +44,18 @@ pub(crate) fn repair(
     Ok(any)
 }
 
+/// Takes back and removes what a run left that was killed, and nothing else.
+///
+/// # Errors
+/// When the process may not be written, or a patch that is in force in part cannot be taken back.
+pub fn make_whole(pid: Pid, options: Options, debug_dirs: &[PathBuf]) -> Result<(), Error> {
+    let (session, _lock) = Session::open_locked(pid, options.timeout)?;
+    session.refuse_confined()?;
+    let images = session.images(debug_dirs);
+    let found = session.patches(&images);
+    repair(&session, &found, &options, debug_dirs, None).map(drop)
+}
+
 /// Takes back the patch at `base`. One of which no entry leads to the patch does no harm if it stays.
 fn take_back(
     pid: Pid,

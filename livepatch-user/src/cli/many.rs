@@ -3,7 +3,7 @@
 use super::options::Output;
 use super::told::{Told, say};
 use crate::crew::{self, CrewError};
-use crate::guardian::is_guardian;
+use crate::guardian;
 use crate::printable;
 use crate::report::Count;
 use crate::select::Selected;
@@ -33,7 +33,8 @@ impl Many<'_> {
         let job = |index: usize| work(self.targets[index]);
         let mut done = |index: usize, result: Result<Told, CrewError>| {
             let target = self.targets[index];
-            let told = result.unwrap_or_else(|error| lost(target, &error, !quiet && is_guardian()));
+            let told = result
+                .unwrap_or_else(|error| lost(target, &error, !quiet && guardian::task().is_some()));
             if !quiet && !self.output.json {
                 let pid = target.pid;
                 bar.suspend(|| line(pid.0, &told));

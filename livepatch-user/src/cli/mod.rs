@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::guardian::{self, GuardianError};
 use crate::list::{list, patched_processes};
 use crate::process::Pid;
+use crate::repair::make_whole;
 use crate::report::{Count, Report};
 use crate::revert::{self, revert};
 use crate::select::{Selected, Selection, Wanted, select};
@@ -88,6 +89,35 @@ pub fn run(options: &Options) -> Status {
     }
 }
 
+/// Takes back what the same command left half done, whose guardian was killed.
+#[must_use]
+pub fn make_good(options: &Options) -> Status {
+    let (targets, switch, debug_dirs) = match &options.command {
+        Command::Apply(apply) => (
+            &apply.check.targets,
+            &apply.switch,
+            &apply.check.debug_dirs[..],
+        ),
+        Command::Revert(revert) => (&revert.targets, &revert.switch, &[][..]),
+        _ => return Status::Done,
+    };
+    let how = revert::Options::from(&switch.apply(debug_dirs));
+    let Ok(selection) = targets.select() else {
+        return Status::Error;
+    };
+    let work = |target: Selected| match on_tracer_thread(|| make_whole(target.pid, how, debug_dirs))
+    {
+        Ok(()) => Told::nothing(target.pid, "whole", String::new()),
+        Err(error) => told(target, Err(error)),
+    };
+    let many = Many {
+        targets: &selection.processes,
+        at_once: targets.at_once(),
+        output: Output { json: true },
+    };
+    many.run(true, &work).status()
+}
+
 /// Whether the command writes into processes, so that a guardian must do it.
 #[must_use]
 pub fn writes(options: &Options) -> bool {
@@ -109,7 +139,7 @@ pub fn run_guarded(output: Output) -> u8 {
     guardian::run().unwrap_or_else(|error| {
         let status = match error {
             GuardianError::Start(_) => Status::Error,
-            GuardianError::Killed(_) => Status::Broken,
+            GuardianError::Killed { .. } => Status::Broken,
         };
         Told::failure(None, status, &error, None).tell(output);
         status.code()
