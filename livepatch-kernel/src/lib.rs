@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod btf;
+pub mod cache;
 pub mod image;
 pub mod kallsyms;
 pub mod kernel;
@@ -25,6 +26,7 @@ mod tables;
 mod unpack;
 
 pub use btf::{Btf, Layout};
+pub use cache::Cache;
 pub use image::Image;
 pub use kallsyms::{Kallsyms, KernelSymbol};
 pub use kernel::{Kernel, KernelError, Paths};
