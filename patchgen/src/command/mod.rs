@@ -20,9 +20,6 @@ pub(crate) const UNCHANGED: u8 = 3;
 /// No patch is possible.
 pub(crate) const REFUSED: u8 = 4;
 
-/// What the sources of fixes include.
-const HEADER: &str = include_str!("../../include/livepatch.h");
-
 /// Make a live patch from old and new object files.
 #[derive(Debug, Parser)]
 #[command(
@@ -276,7 +273,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
         (Some(Verb::Keygen(arguments)), _) => sign::keygen(arguments),
         (Some(Verb::Sign(arguments)), _) => sign::sign(arguments),
         (Some(Verb::Header), _) => {
-            print!("{HEADER}");
+            print!("{}", patchgen::hooks::HEADER);
             Ok(DONE)
         }
         (None, Some(make)) if command.kernel.is_meant() => {

@@ -1,6 +1,7 @@
 //! Patches of running kernels, in virtual machines: each test boots the newest stock kernel of each series.
 
 mod bad_input;
+mod booted;
 mod busy;
 mod companion;
 mod figures;
