@@ -6,6 +6,7 @@ mod busy;
 mod companion;
 mod figures;
 mod fixes;
+mod hooks;
 mod kinds;
 mod load;
 mod no_livepatch;
