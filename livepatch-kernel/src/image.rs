@@ -10,6 +10,7 @@
 //!
 //! The packed kernel is `vmlinux` without symbols, with section headers; relocations for address randomisation follow it.
 
+use crate::cache::Cache;
 use crate::unpack::{UnpackError, unpack};
 use livepatch_bundle::{BuildId, LinkAddr};
 use object::LittleEndian as LE;
@@ -58,15 +59,19 @@ struct Section {
 }
 
 impl Image {
-    /// Unpacks an image.
+    /// Unpacks an image, or takes what a cache kept of it.
     ///
     /// # Errors
     /// When it is none, or damaged.
-    pub fn parse(file: &[u8]) -> Result<Self, ImageError> {
+    pub fn parse(file: Vec<u8>, cache: Option<&Cache>) -> Result<Self, ImageError> {
         let data = if file.starts_with(&elf::ELFMAG) {
-            file.to_vec()
+            file
         } else {
-            unpack(payload(file)?)?.into_owned()
+            let unpack = || Ok::<_, ImageError>(unpack(payload(&file)?)?.into_owned());
+            match cache {
+                Some(cache) => cache.unpacked(&file, unpack)?,
+                None => unpack()?,
+            }
         };
         let sections = sections(&data)?;
         Ok(Self { data, sections })
@@ -198,10 +203,16 @@ mod tests {
 
     #[test]
     fn what_is_no_image_is_told() {
-        assert!(matches!(Image::parse(b"MZ"), Err(ImageError::NotAnImage)));
+        assert!(matches!(
+            Image::parse(b"MZ".to_vec(), None),
+            Err(ImageError::NotAnImage)
+        ));
         let mut header = vec![0; 0x250];
         header[0x202..0x206].copy_from_slice(b"HdrS");
         header[0x24c] = 0xff;
-        assert!(matches!(Image::parse(&header), Err(ImageError::Truncated)));
+        assert!(matches!(
+            Image::parse(header, None),
+            Err(ImageError::Truncated)
+        ));
     }
 }

@@ -4,6 +4,7 @@
 //! addresses. That order is the order of the kernel's own table, read here out of its image or from `/proc/kallsyms`.
 
 use crate::image::Image;
+use crate::live::{self, Read, Wanted};
 use crate::tables;
 use livepatch_bundle::LinkAddr;
 use std::collections::HashMap;
@@ -59,6 +60,13 @@ impl Kallsyms {
     /// When they are not found, or inconsistent.
     pub fn of_image(image: &Image) -> Result<Self, TablesError> {
         Ok(Self::new(tables::decode(image)?))
+    }
+
+    /// Reads those of the kernel's own symbols that matter out of its memory, by its notes for crash dumps (`VMCOREINFO`); `None` when
+    /// it does not tell where they are, or they are not laid out as known.
+    #[must_use]
+    pub fn of_memory(notes: &str, read: Read<'_>, wanted: &Wanted<'_>) -> Option<Self> {
+        live::symbols(notes, read, wanted).map(Self::new)
     }
 
     /// Reads the text of `/proc/kallsyms`.

@@ -1,6 +1,7 @@
 //! One kernel with all its facts, found by its release.
 
 use crate::btf::{Btf, BtfError, Layout};
+use crate::cache::Cache;
 use crate::image::{Image, ImageError};
 use crate::kallsyms::{Kallsyms, TablesError};
 use crate::module::{ModuleError, ModuleFile};
@@ -108,6 +109,8 @@ pub struct Paths {
     pub image: Option<PathBuf>,
     /// `Module.symvers`, if it is not at its usual place.
     pub symvers: Option<PathBuf>,
+    /// Where unpacked images are kept; `None`: nowhere.
+    pub cache: Option<Cache>,
 }
 
 impl Default for Paths {
@@ -116,6 +119,7 @@ impl Default for Paths {
             root: PathBuf::from("/"),
             image: None,
             symvers: None,
+            cache: None,
         }
     }
 }
@@ -154,7 +158,7 @@ impl Kernel {
             path: image_path.clone(),
             source,
         };
-        let image = Image::parse(&packed).map_err(failed)?;
+        let image = Image::parse(packed, paths.cache.as_ref()).map_err(failed)?;
         let build_id = image.build_id().map_err(failed)?;
         let symbols = Kallsyms::of_image(&image);
         let symbols = symbols.map_err(|source| KernelError::Symbols {

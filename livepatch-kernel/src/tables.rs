@@ -69,7 +69,7 @@ fn u32_at(data: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.try_into().ok()?))
 }
 
-struct Tokens {
+pub(crate) struct Tokens {
     /// Where the table begins.
     start: usize,
     /// Behind the index.
@@ -95,16 +95,14 @@ impl Tokens {
     }
 
     fn with_index(data: &[u8], zero: usize, index: usize) -> Option<Self> {
-        let bytes = data.get(index..index.checked_add(TOKENS * 2)?)?;
-        let offsets: Vec<usize> = bytes
-            .chunks_exact(2)
-            .map(|two| usize::from(u16::from_le_bytes([two[0], two[1]])))
-            .collect();
-        let ascending = offsets[0] == 0 && offsets.windows(2).all(|pair| pair[0] < pair[1]);
-        if !ascending {
-            return None;
-        }
+        let offsets = token_offsets(data, index)?;
         let start = zero.checked_sub(offsets[usize::from(b'0')])?;
+        Self::between(data, start, index)
+    }
+
+    /// The table from `start` on whose index is at `index`.
+    pub(crate) fn between(data: &[u8], start: usize, index: usize) -> Option<Self> {
+        let offsets = token_offsets(data, index)?;
         let text = |offset: &usize| {
             let rest = data.get(start.checked_add(*offset)?..index)?;
             let end = rest.iter().position(|byte| *byte == 0)?;
@@ -123,20 +121,34 @@ impl Tokens {
         })
     }
 
+    /// The text of a token.
+    pub(crate) fn text(&self, token: u8) -> &str {
+        &self.texts[usize::from(token)]
+    }
+
     /// The name at `at` with its kind before it, and where the next one is.
-    fn name(&self, data: &[u8], at: usize) -> Option<(String, usize)> {
+    pub(crate) fn name(&self, data: &[u8], at: usize) -> Option<(String, usize)> {
         let (len, at) = length(data, at)?;
         let next = at.checked_add(len)?;
         let tokens = data.get(at..next)?;
-        let text = tokens
-            .iter()
-            .map(|token| self.texts[usize::from(*token)].as_str());
+        let text = tokens.iter().map(|token| self.text(*token));
         Some((text.collect(), next))
     }
 }
 
+/// Where each token begins, by the index at `index`: ascending from 0.
+fn token_offsets(data: &[u8], index: usize) -> Option<Vec<usize>> {
+    let bytes = data.get(index..index.checked_add(TOKENS * 2)?)?;
+    let offsets: Vec<usize> = bytes
+        .chunks_exact(2)
+        .map(|two| usize::from(u16::from_le_bytes([two[0], two[1]])))
+        .collect();
+    let ascending = offsets[0] == 0 && offsets.windows(2).all(|pair| pair[0] < pair[1]);
+    ascending.then_some(offsets)
+}
+
 /// The number of tokens of the name at `at`, and where they begin.
-fn length(data: &[u8], at: usize) -> Option<(usize, usize)> {
+pub(crate) fn length(data: &[u8], at: usize) -> Option<(usize, usize)> {
     let first = usize::from(*data.get(at)?);
     if first & 0x80 == 0 {
         return Some((first, at + 1));
@@ -252,26 +264,30 @@ impl Places {
     /// The address of a symbol; `index` is below the count that was checked.
     fn address(&self, data: &[u8], index: usize) -> u64 {
         let offset = u32_at(data, self.offsets + index * 4).unwrap_or_default();
-        match offset.cast_signed() {
-            absolute @ 0.. => u64::from(absolute.cast_unsigned()),
-            relative => self
-                .base
-                .wrapping_sub(1)
-                .wrapping_sub(i64::from(relative).cast_unsigned()),
-        }
+        address(self.base, offset)
+    }
+}
+
+/// The address that an entry of `offsets` stands for.
+pub(crate) fn address(base: u64, offset: u32) -> u64 {
+    match offset.cast_signed() {
+        absolute @ 0.. => u64::from(absolute.cast_unsigned()),
+        relative => base
+            .wrapping_sub(1)
+            .wrapping_sub(i64::from(relative).cast_unsigned()),
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn aligned(data: &mut Vec<u8>) {
         data.resize(data.len().next_multiple_of(ALIGN), 0);
     }
 
-    /// Tables of `count` symbols `Tsym`, with one-letter tokens.
-    fn tables(count: usize, offsets_last: bool) -> Vec<u8> {
+    /// Tables of `count` symbols `Tsym`, but for the second, `T_stext`, with one-letter tokens.
+    pub(crate) fn tables(count: usize, offsets_last: bool) -> Vec<u8> {
         let mut offsets = Vec::new();
         for index in 0..count {
             offsets.extend_from_slice(&(-1 - 16 * index as i32).to_le_bytes());
@@ -289,7 +305,11 @@ mod tests {
             if index % GROUP == 0 {
                 markers.extend_from_slice(&((data.len() - start) as u32).to_le_bytes());
             }
-            data.extend_from_slice(b"\x04Tsym");
+            data.extend_from_slice(if index == 1 {
+                b"\x07T_stext"
+            } else {
+                b"\x04Tsym"
+            });
         }
         aligned(&mut data);
         data.extend_from_slice(&markers);
@@ -311,6 +331,22 @@ mod tests {
         }
         data.extend_from_slice(&[0xaa; 64]);
         data
+    }
+
+    /// Where in the data each table is, by the name that the kernel has for it.
+    pub(crate) fn placed(data: &[u8]) -> [(&'static str, usize); 6] {
+        let tokens = Tokens::find(data).expect("tokens");
+        let names = Names::find(data, tokens.start).expect("names");
+        let places = Places::find(data, &names, tokens.end).expect("addresses");
+        let base = places.offsets + (names.count * 4).next_multiple_of(ALIGN);
+        [
+            ("names", names.start),
+            ("num_syms", names.number),
+            ("token_table", tokens.start),
+            ("token_index", tokens.end - TOKENS * 2),
+            ("offsets", places.offsets),
+            ("relative_base", base),
+        ]
     }
 
     #[test]

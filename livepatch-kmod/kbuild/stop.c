@@ -123,13 +123,22 @@ static bool lpk_is_stopper(struct task_struct *task)
 	return false;
 }
 
+/*
+ * A task that ended stays in the list until its parent takes note, and has no stack: that was freed, and what thread.sp leads to is gone. With the
+ * machine stopped nobody can free another.
+ */
+static bool lpk_has_stack(struct task_struct *task)
+{
+	return refcount_read(&task->stack_refcount) != 0;
+}
+
 static void lpk_walk_all(struct lpk_machine *machine)
 {
 	struct task_struct *process, *task;
 	unsigned int cpu;
 
 	for_each_process_thread(process, task)
-		if (!lpk_is_stopper(task))
+		if (lpk_has_stack(task) && !lpk_is_stopper(task))
 			lpk_walk_task(machine->walk, task);
 	for_each_online_cpu(cpu) {
 		if (lpk_idle[cpu])

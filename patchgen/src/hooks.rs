@@ -8,6 +8,8 @@ use crate::program::{Fate, NewAtom, Program, Unit};
 use crate::refusal::Refusal;
 use livepatch_bundle::Phase;
 
+/// `livepatch.h`, which the sources of fixes include.
+pub const HEADER: &str = include_str!("../include/livepatch.h");
 /// Where `livepatch.h` puts marks; the phase's name follows.
 const MARKS: &str = ".livepatch.hooks.";
 /// Where it describes shadow variables; the variable's name follows.

@@ -11,6 +11,7 @@
 //! | `Livepatch` | these are left to the livepatch core to find                           |
 //! | `Undefined` | these are left to the module loader to find                            |
 //! | `Entries`   | a section, and how many bytes it has                                   |
+//! | `NoSectionSymbol` | these sections have no symbol of their own in the old object   |
 //! | `Refused`   | patchgen refuses; standard error has this text                         |
 //! | `Unchanged` | no functional change                                                   |
 
@@ -82,8 +83,24 @@ fn check(case: &Path) -> Vec<String> {
     let name = case.file_stem().unwrap_or_default().display();
     problems
         .into_iter()
+        .chain(section_symbols(&directives, &old))
         .map(|problem| format!("{name}: {problem}"))
         .collect()
+}
+
+/// Symbols of sections that should have none: the case would show nothing.
+fn section_symbols(directives: &Directives, object: &Path) -> Vec<String> {
+    let bytes = std::fs::read(object).expect("written");
+    let file = object::File::parse(&bytes[..]).expect("an object file");
+    let symbols = file.symbols();
+    let sections = symbols.filter(|symbol| symbol.kind() == SymbolKind::Section);
+    let named: BTreeSet<String> = sections
+        .filter_map(|symbol| file.section_by_index(symbol.section_index()?).ok())
+        .filter_map(|section| Some(section.name().ok()?.to_owned()))
+        .collect();
+    let wanted = directives.words("NoSectionSymbol");
+    let there = wanted.into_iter().filter(|name| named.contains(*name));
+    there.map(|name| format!("`{name}` has a symbol")).collect()
 }
 
 fn said(what: &str, run: &Run) -> String {

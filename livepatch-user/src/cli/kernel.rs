@@ -3,7 +3,7 @@
 use super::options::{Output, Revert};
 use super::told::Told;
 use crate::kernel::running::Running;
-use crate::kernel::transition::Patience;
+use crate::kernel::transition::{Patience, Progress};
 use crate::kernel::{KernelError, load, persist, report::KernelReport};
 use crate::status::Status;
 use clap::{Args, Subcommand};
@@ -230,14 +230,15 @@ fn load_all(options: &Load) -> Status {
 }
 
 /// Shows how many tasks are left, where somebody watches.
-fn with_progress<T>(work: impl FnOnce(&dyn Fn(usize)) -> T) -> T {
+fn with_progress<T>(work: impl FnOnce(Progress<'_>) -> T) -> T {
     let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
     let bar = ProgressBar::new_spinner();
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    let result = work(&|left| {
+    let tell = |left| {
         bar.set_message(format!("{left} tasks are in code that changes"));
         bar.tick();
-    });
+    };
+    let result = work((!bar.is_hidden()).then_some(&tell));
     bar.finish_and_clear();
     result
 }

@@ -11,8 +11,7 @@ use livepatch_bundle::{
     KernelFunction, KernelManifest, KernelObject, VMLINUX, read_file, read_kernel,
 };
 use livepatch_kernel::Kallsyms;
-use std::collections::HashSet;
-use std::io;
+use livepatch_kernel::live::{Read, Wanted};
 use std::path::Path;
 
 /// What `scripts/sign-file` of the kernel puts at the end of a signed module.
@@ -164,13 +163,19 @@ fn prove_all(
     running: &Running,
 ) -> Result<(Fit, Vec<Misfit>), KernelError> {
     let functions = manifest.objects.iter().flat_map(|object| &object.functions);
-    let names: HashSet<&str> = functions.map(|function| function.name.as_str()).collect();
-    let wanted = |name: &str| names.contains(name) || name.ends_with(SPLIT_OFF);
-    let symbols = running.symbols(&wanted)?;
+    let wanted = Wanted {
+        names: functions.map(|function| function.name.as_str()).collect(),
+        suffix: Some(SPLIT_OFF),
+    };
     let memory = Kcore::open(&running.memory()).map_err(|source| KernelError::Read {
         path: running.memory(),
         source,
     })?;
+    let symbols = if manifest.objects.iter().all(|object| object.name == VMLINUX) {
+        running.own_symbols(&memory, &wanted)?
+    } else {
+        running.symbols(&wanted)?
+    };
     let (mut fit, mut misfits) = (Fit::default(), Vec::new());
     for object in &manifest.objects {
         if !running.has(&object.name) {
@@ -208,9 +213,6 @@ fn module_identity(
         found: found.map_or_else(|| "none".into(), |id| id.to_string()),
     }))
 }
-
-/// How the kernel's memory is read: bytes from an address on.
-type Read<'a> = &'a dyn Fn(u64, usize) -> io::Result<Vec<u8>>;
 
 /// Finds a function as the kernel will find it, and compares its code.
 fn prove(

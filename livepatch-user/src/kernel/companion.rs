@@ -7,7 +7,7 @@ use super::plain::{filled_in, unexported};
 use super::running::Running;
 use super::{KernelError, Misfit};
 use crate::plan::Problems;
-use std::collections::HashSet;
+use livepatch_kernel::live::Wanted;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -75,8 +75,11 @@ fn without_core(
     misfit: &dyn Fn(&str) -> KernelError,
 ) -> Result<Vec<u8>, KernelError> {
     let wanted = unexported(module).map_err(|why| misfit(&why))?;
-    let names: HashSet<&str> = wanted.iter().map(|one| one.name.as_str()).collect();
-    let symbols = running.symbols(&|name| names.contains(name))?;
+    let names = wanted.iter().map(|one| one.name.as_str()).collect();
+    let symbols = running.symbols(&Wanted {
+        names,
+        suffix: None,
+    })?;
     filled_in(module, &wanted, &symbols).map_err(|why| misfit(&why))
 }
 

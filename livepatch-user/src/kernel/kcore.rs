@@ -16,6 +16,8 @@ const HEADERS: usize = 64 << 10;
 pub struct Kcore {
     file: File,
     segments: Vec<Segment>,
+    /// The first bytes, with the notes.
+    headers: Vec<u8>,
 }
 
 /// A range of addresses and where it is in the file.
@@ -37,7 +39,28 @@ impl Kcore {
         let length = read_up_to(&file, &mut headers)?;
         headers.truncate(length);
         let segments = segments(&headers).map_err(io::Error::other)?;
-        Ok(Self { file, segments })
+        Ok(Self {
+            file,
+            segments,
+            headers,
+        })
+    }
+
+    /// The kernel's notes for crash dumps (`VMCOREINFO`), lines of text; `None` if there are none.
+    #[must_use]
+    pub fn notes(&self) -> Option<String> {
+        let data = self.headers.as_slice();
+        let header = FileHeader64::<LittleEndian>::parse(data).ok()?;
+        let endian = header.endian().ok()?;
+        let all = header.program_headers(endian, data).ok()?.iter();
+        let mut notes = all.filter_map(|one| one.notes(endian, data).ok().flatten());
+        let mut notes = notes.next()?;
+        while let Ok(Some(note)) = notes.next() {
+            if note.name() == b"VMCOREINFO" {
+                return Some(String::from_utf8_lossy(note.desc()).into_owned());
+            }
+        }
+        None
     }
 
     /// Reads bytes from an address on.

@@ -1,9 +1,11 @@
 //! What the running kernel shows of itself in `/proc` and `/sys`.
 
 use super::KernelError;
+use super::kcore::Kcore;
 use livepatch_bundle::{BuildId, VMLINUX};
 use livepatch_kernel::Kallsyms;
 use livepatch_kernel::image::build_id_in;
+use livepatch_kernel::live::Wanted;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -122,18 +124,34 @@ impl Running {
         (mode != "none").then(|| format!("lockdown is `{mode}`"))
     }
 
-    /// The symbols whose names are wanted, with their addresses: a kernel has 200,000, and few matter.
+    /// The kernel's own symbols that matter, out of its memory if it can be made out there; else, those of modules too.
+    ///
+    /// # Errors
+    /// As [`Self::symbols`].
+    pub fn own_symbols(
+        &self,
+        memory: &Kcore,
+        wanted: &Wanted<'_>,
+    ) -> Result<Kallsyms, KernelError> {
+        let read = |address, length| memory.read(address, length);
+        let found = memory
+            .notes()
+            .and_then(|notes| Kallsyms::of_memory(&notes, &read, wanted));
+        found.map_or_else(|| self.symbols(wanted), Ok)
+    }
+
+    /// The symbols that matter, those of modules too, with their addresses: a kernel has 200,000, and few do.
     ///
     /// # Errors
     /// When they are hidden or malformed.
-    pub fn symbols(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Kallsyms, KernelError> {
+    pub fn symbols(&self, wanted: &Wanted<'_>) -> Result<Kallsyms, KernelError> {
         let text = read(&self.proc.join("kallsyms"))?;
         let text = String::from_utf8_lossy(&text);
         let lines = || text.split_inclusive('\n');
         // One is kept to tell that addresses are shown at all.
         let is_shown = |line: &&str| line.bytes().next().is_some_and(|digit| digit != b'0');
         let mut few: String = lines().find(is_shown).unwrap_or(&text).to_owned();
-        few.extend(lines().filter(|line| symbol_of(line).is_some_and(wanted)));
+        few.extend(lines().filter(|line| symbol_of(line).is_some_and(|name| wanted.has(name))));
         Ok(Kallsyms::parse(&few)?)
     }
 
@@ -242,12 +260,19 @@ mod tests {
         }
     }
 
+    fn only_f() -> Wanted<'static> {
+        Wanted {
+            names: ["f"].into(),
+            suffix: None,
+        }
+    }
+
     #[test]
     fn few_symbols_are_kept() {
         let directory = TempDir::new().expect("a temporary directory");
         let text = b"ffffffff81000000 T first\nffffffff81000010 t f\nffffffffc0000000 t f\t[m]\nffffffff81000020 t g\n";
         write(&directory, "proc/kallsyms", text);
-        let symbols = running(&directory).symbols(&|name| name == "f");
+        let symbols = running(&directory).symbols(&only_f());
         let symbols = symbols.expect("well-formed");
         assert_eq!(symbols.all().len(), 3);
         assert_eq!(symbols.named("f", Some("m")).count(), 1);
@@ -261,7 +286,7 @@ mod tests {
             "proc/kallsyms",
             b"0000000000000000 T first\n0000000000000000 t f\n",
         );
-        let symbols = running(&directory).symbols(&|name| name == "f");
+        let symbols = running(&directory).symbols(&only_f());
         assert!(
             matches!(symbols, Err(KernelError::Symbols(_))),
             "{symbols:?}"

@@ -50,8 +50,8 @@ pub struct Patience {
     pub force: bool,
 }
 
-/// Called now and then with the number of tasks that are left.
-pub type Progress<'a> = &'a dyn Fn(usize);
+/// Called now and then with the number of tasks that are left; `None` where nobody watches, since counting them takes time.
+pub type Progress<'a> = Option<&'a dyn Fn(usize)>;
 
 /// How a transition ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +151,7 @@ impl Livepatch {
             self.settled_within(to_new, Some(FORGET), progress);
             return Ok(Ended::Forced);
         }
-        let blockers = self.blockers(to_new, true);
+        let blockers = self.blockers(to_new);
         let back = if to_new { "0" } else { "1" };
         // It may have ended in this moment: then the kernel says no to a reversal that is none.
         let reversed = self.set("enabled", back);
@@ -180,32 +180,37 @@ impl Livepatch {
             if end.is_some_and(|end| Instant::now() >= end) {
                 return false;
             }
-            if counted.elapsed() >= COUNT {
-                progress(self.blockers(to_new, false).len());
+            if let Some(progress) = progress
+                && counted.elapsed() >= COUNT
+            {
+                progress(self.staying(to_new).count());
                 counted = Instant::now();
             }
             thread::sleep(PAUSE);
         }
     }
 
-    /// The tasks that have not gone over.
-    fn blockers(&self, to_new: bool, with_stacks: bool) -> Vec<Blocker> {
+    /// The directories of the tasks that have not gone over; none once all have.
+    fn staying(&self, to_new: bool) -> impl Iterator<Item = PathBuf> {
         let stays = if to_new { "0" } else { "1" };
-        let processes = directories(&self.processes);
-        let numbers = processes
-            .iter()
-            .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
-        let mut blockers = Vec::new();
-        for process in numbers {
-            let tasks = self.processes.join(process).join("task");
-            for task in directories(&tasks) {
-                let task_directory = tasks.join(&task);
-                let state = fs::read_to_string(task_directory.join("patch_state"));
-                if state.is_ok_and(|state| state.trim() == stays) {
-                    blockers.push(blocker(&task_directory, &task, with_stacks));
-                }
-            }
-        }
+        let processes = directories(&self.processes).into_iter();
+        let numbers = processes.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+        numbers
+            .take_while(|_| self.is_in_transition())
+            .flat_map(|process| {
+                let tasks = self.processes.join(process).join("task");
+                let names = directories(&tasks).into_iter();
+                names.map(move |task| tasks.join(task))
+            })
+            .filter(move |task| {
+                let state = fs::read_to_string(task.join("patch_state"));
+                state.is_ok_and(|state| state.trim() == stays)
+            })
+    }
+
+    /// The tasks that have not gone over, with their stacks.
+    fn blockers(&self, to_new: bool) -> Vec<Blocker> {
+        let mut blockers: Vec<_> = self.staying(to_new).map(|task| blocker(&task)).collect();
         let names = self.functions();
         // First those that are in code that changes; others were only not looked at yet.
         let is_inside = |one: &Blocker| {
@@ -272,16 +277,13 @@ pub(super) fn soon() -> Instant {
     Instant::now() + FORGET
 }
 
-fn blocker(directory: &Path, task: &str, with_stack: bool) -> Blocker {
+fn blocker(directory: &Path) -> Blocker {
     let read = |name: &str| fs::read(directory.join(name)).unwrap_or_default();
     let text = |name: &str| String::from_utf8_lossy(&read(name)).into_owned();
-    let stack = if with_stack {
-        text("stack")
-    } else {
-        String::new()
-    };
+    let stack = text("stack");
+    let task = directory.file_name().and_then(|name| name.to_str());
     Blocker {
-        pid: task.parse().unwrap_or_default(),
+        pid: task.and_then(|task| task.parse().ok()).unwrap_or_default(),
         comm: crate::printable::one_line(text("comm").trim_end()).into_owned(),
         // `[<0>] do_nanosleep+0x7d/0x170`
         stack: stack
@@ -340,12 +342,12 @@ mod tests {
     #[test]
     fn tasks_that_stay_are_named_with_their_stacks() {
         let (_directory, patch) = kernel();
-        let blockers = patch.blockers(true, true);
+        let blockers = patch.blockers(true);
         assert_eq!(blockers.len(), 2);
         // 10 is not in a function of the patch.
         assert_eq!(blockers[0].to_string(), "task 12 (a\\u{1b}b)");
         assert_eq!(blockers[0].stack, ["f+0x1/0x2", "g+0x3/0x4"]);
-        assert_eq!(patch.blockers(false, false)[0].pid, 11);
+        assert_eq!(patch.blockers(false)[0].pid, 11);
     }
 
     #[test]
@@ -362,7 +364,7 @@ mod tests {
         let (_directory, patch) = kernel();
         let left = std::cell::Cell::new(0);
         let time = COUNT + Duration::from_millis(100);
-        let settled = patch.settled_within(true, Some(time), &|count| left.set(count));
+        let settled = patch.settled_within(true, Some(time), Some(&|count| left.set(count)));
         assert!(!settled && left.get() == 2);
     }
 }

@@ -4,7 +4,7 @@ use super::make::{check_output, labels, refused, remove_stale, separate, unchang
 use super::{Choices, DONE, KernelChoices, KernelObjects, Make};
 use anyhow::{Context, bail};
 use livepatch_bundle::{KernelManifest, write_kernel_file};
-use livepatch_kernel::{Kernel, Paths};
+use livepatch_kernel::{Cache, Kernel, Paths};
 use patchgen::input;
 use patchgen::kernel::{KernelOptions, KernelOutcome, Part, generate_kernel, objects};
 use std::collections::BTreeSet;
@@ -25,8 +25,17 @@ impl KernelChoices {
             root: self.root.clone().unwrap_or_else(|| Paths::default().root),
             image: self.image.clone(),
             symvers: self.symvers.clone(),
+            cache: self.cache(),
         };
         Ok(Some(Kernel::read(release, &paths)?))
+    }
+
+    fn cache(&self) -> Option<Cache> {
+        match &self.cache {
+            _ if self.no_cache => None,
+            Some(directory) => Some(Cache::at(directory)),
+            None => Cache::of_user(),
+        }
     }
 
     /// Which objects are of which module; `None` for the kernel itself.

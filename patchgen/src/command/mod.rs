@@ -20,9 +20,6 @@ pub(crate) const UNCHANGED: u8 = 3;
 /// No patch is possible.
 pub(crate) const REFUSED: u8 = 4;
 
-/// What the sources of fixes include.
-const HEADER: &str = include_str!("../../include/livepatch.h");
-
 /// Make a live patch from old and new object files.
 #[derive(Debug, Parser)]
 #[command(
@@ -116,6 +113,13 @@ struct KernelChoices {
     /// Default: `usr/src/linux-headers-RELEASE/Module.symvers`, or that of `lib/modules/RELEASE/build`.
     #[arg(long, value_name = "FILE", requires = "kernel")]
     symvers: Option<PathBuf>,
+    /// Keep the kernel's unpacked image in this directory, since unpacking takes most of the time; of four kernels at most, 70 MB
+    /// each. Default: `livepatch` in `$XDG_CACHE_HOME`, or in `~/.cache`.
+    #[arg(long, value_name = "DIR", requires = "kernel")]
+    cache: Option<PathBuf>,
+    /// Keep nothing, and use nothing that was kept.
+    #[arg(long, requires = "kernel", conflicts_with = "cache")]
+    no_cache: bool,
     /// The livepatch takes the place of all that are in force in the kernel when it is loaded.
     #[arg(long, requires = "kernel")]
     replace: bool,
@@ -269,7 +273,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
         (Some(Verb::Keygen(arguments)), _) => sign::keygen(arguments),
         (Some(Verb::Sign(arguments)), _) => sign::sign(arguments),
         (Some(Verb::Header), _) => {
-            print!("{HEADER}");
+            print!("{}", patchgen::hooks::HEADER);
             Ok(DONE)
         }
         (None, Some(make)) if command.kernel.is_meant() => {

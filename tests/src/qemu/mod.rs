@@ -8,6 +8,7 @@ mod console;
 mod cpio;
 mod kernels;
 mod pairs;
+mod systemd;
 
 pub use console::Outcome;
 pub use kernels::{Kernel, SERIES};

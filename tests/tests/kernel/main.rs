@@ -1,10 +1,12 @@
 //! Patches of running kernels, in virtual machines: each test boots the newest stock kernel of each series.
 
 mod bad_input;
+mod booted;
 mod busy;
 mod companion;
 mod figures;
 mod fixes;
+mod hooks;
 mod kinds;
 mod load;
 mod no_livepatch;

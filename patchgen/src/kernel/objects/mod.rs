@@ -7,6 +7,7 @@
 mod kbuild;
 
 use crate::build::{BuildError, patch_tree};
+use crate::hooks::HEADER;
 use kbuild::{Config, Part};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -117,8 +118,13 @@ pub fn make(job: &Job) -> Result<Vec<Made>, ObjectsError> {
         headers,
         config: kbuild::config(&config),
         tree: scratch.path().join("tree"),
+        include: scratch.path().join("include"),
         output: job.output.clone(),
     };
+    let header = work.include.join("livepatch.h");
+    fs::create_dir(&work.include)
+        .and_then(|()| fs::write(&header, HEADER))
+        .map_err(io_error("write", &header))?;
     let directories: BTreeSet<&Path> = changed.iter().filter_map(|file| file.parent()).collect();
     overlay(&source, &work.tree, &directories)?;
     let objects = work.parts(&changed)?;
@@ -204,6 +210,8 @@ struct Work {
     headers: PathBuf,
     config: Config,
     tree: PathBuf,
+    /// Has `livepatch.h`.
+    include: PathBuf,
     output: PathBuf,
 }
 
@@ -282,13 +290,13 @@ impl Work {
             fs::remove_file(&object).map_err(io_error("remove", &object))?;
         }
         let tree = self.tree.display();
-        let here = directory.display();
+        let (here, include) = (directory.display(), self.include.display());
         let mut make = Command::new("make");
         make.arg("-s").arg("-C").arg(&self.headers);
         make.arg(format!("M={here}"));
         // Names of files as in the kernel's own build.
         make.arg(format!(
-            "KCFLAGS={FLAGS} -fmacro-prefix-map={tree}/= -I{here}"
+            "KCFLAGS={FLAGS} -fmacro-prefix-map={tree}/= -I{here} -idirafter {include}"
         ));
         make.arg(&name);
         run(make, file, version)?;
