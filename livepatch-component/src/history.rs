@@ -27,6 +27,8 @@ pub enum Transfer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Phases {
+    /// What the new version did on the main task's thread to make ready, before the pause and apart from it.
+    pub warm_up_ns: u64,
     /// TERM of the old version.
     pub term_ns: u64,
     /// HOLD of the old version.

@@ -18,7 +18,8 @@ pub(crate) use start::{StartError, last_module};
 use crate::control::server::{Asker, Server};
 use crate::history::{History, Record};
 use crate::module::file::ModuleFile;
-use crate::queue::Queue;
+use crate::module::mapper::EntryId;
+use crate::queue::{EventKind, Queue, Queued};
 use crate::services::{FIRST_SOCKET, STOPPING, Services};
 use crate::sockets::Room;
 use crate::sys::module::{Calls, Data, Loaded};
@@ -205,18 +206,29 @@ impl Component {
             let result = calls.call(event.entry, &self.table, self.data, &event);
             if result == Some(abi::OK) {
                 self.handled += 1;
+                self.mention(event.entry);
             } else {
-                self.complain_of(event.entry.index(), result);
+                self.complain_of(&event, result);
             }
             self.queue.done(event.data);
         }
     }
 
+    /// Tells of what a call-back complained about, and handled all the same: it may have caught a panic.
+    fn mention(&self, entry: EntryId) {
+        if let Some(reason) = self.services.take_failure() {
+            let names = self.services.names.borrow();
+            let name = names.name(entry);
+            self.services.log(1, &format!("`{name}` went on: {reason}"));
+        }
+    }
+
+    /// Tells of an event that was not handled; whoever sent a command is told too.
     #[cold]
-    fn complain_of(&mut self, entry: usize, result: Option<abi::Result>) {
+    fn complain_of(&mut self, event: &Queued, result: Option<abi::Result>) {
         self.failed += 1;
         let names = self.services.names.borrow();
-        let name = names.at(entry);
+        let name = names.name(event.entry);
         let reason = self.services.take_failure().unwrap_or_default();
         let text = match result {
             None => format!("an event for `{name}` was not handled: there is no such call-back"),
@@ -224,6 +236,10 @@ impl Component {
             Some(_) => format!("`{name}` failed: {reason}"),
         };
         self.services.log(1, &text);
+        if event.kind == EventKind::Command {
+            // Where the module has answered before it failed, that answer counts.
+            self.services.reply(event.source, 1, &text);
+        }
     }
 
     /// Sends what the module answered.
@@ -307,6 +323,8 @@ impl Component {
     /// Ends the module's work; its code is not needed any more.
     fn stop(&mut self) {
         self.wait_for_closing();
+        // Whatever was decided: there is nothing here to take back any more.
+        let _ = self.veto();
         let result = self.running.loaded.term(&self.table, self.data);
         if result != abi::OK {
             let reason = self.services.take_failure().unwrap_or_default();

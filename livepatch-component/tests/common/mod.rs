@@ -92,6 +92,17 @@ impl Place {
 
     /// Starts a component.
     pub(crate) fn run(&self, name: &str, version: &str, options: &[&str]) -> Running {
+        self.run_in(name, version, options, &[])
+    }
+
+    /// Starts a component with these environment variables.
+    pub(crate) fn run_in(
+        &self,
+        name: &str,
+        version: &str,
+        options: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Running {
         let process = Command::new(env!("CARGO_BIN_EXE_livepatch-component"))
             .args(["run", name, version])
             .arg("--directory")
@@ -99,6 +110,7 @@ impl Place {
             .arg("--repository")
             .arg(self.repository())
             .args(options)
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .spawn();
         let running = Running {
