@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub(crate) mod counting;
+
 use livepatch_component::{How, Reply, Request, Shown, Status, Upgrade, ask};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
