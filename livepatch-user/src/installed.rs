@@ -7,7 +7,7 @@ use crate::exchange::Exchange;
 use crate::memory::Memory;
 use crate::place::PAGE;
 use crate::process::Mapping;
-use crate::record::{PRELUDE_LEN, Prelude, Record, RecordError, Redirect};
+use crate::record::{PRELUDE_LEN, PRELUDE_OFFSET, Prelude, Record, RecordError, Redirect};
 use livepatch_bundle::RunAddr;
 use serde::Serialize;
 use std::collections::HashMap;
@@ -207,7 +207,10 @@ fn read_record(
     room: &mut Room,
 ) -> Result<(Prelude, Record), RecordError> {
     let bytes = memory
-        .read_vec(mapping.start, PRELUDE_LEN as usize)
+        .read_vec(
+            RunAddr(mapping.start.0 + PRELUDE_OFFSET),
+            PRELUDE_LEN as usize,
+        )
         .map_err(|_| RecordError::NotOne)?;
     let prelude = Prelude::decode(&bytes, mapping.start)?;
     let damaged = RecordError::Damaged(mapping.start);

@@ -4,9 +4,9 @@
 
 use crate::arena::{Needs, RecordedArena};
 use crate::entry::{self, EntryError};
-use crate::link::{Image, Layout, LinkError, Resolution, link};
+use crate::link::{BUILD_ID, BUILD_ID_LEN, Image, Layout, LinkError, Resolution, link};
 use crate::prove::Proven;
-use crate::record::{Record, RecordedHook, RecordedModule, Redirect};
+use crate::record::{PRELUDE_OFFSET, Record, RecordedHook, RecordedModule, Redirect};
 use livepatch_bundle::{Bundle, RunAddr, SectionKind, Symbol, SymbolId};
 use thiserror::Error;
 
@@ -198,9 +198,12 @@ impl<'a> Plan<'a> {
             .map_err(|errors| PlanError::Link(Problems(errors)))?;
         let body = record.encode();
         let prelude = record.prelude(&body, self.layout.body, base);
-        image.text[..prelude.len()].copy_from_slice(&prelude);
-        let start = self.layout.body as usize;
-        image.text[start..start + body.len()].copy_from_slice(&body);
+        let mut put = |at: u64, bytes: &[u8]| {
+            image.text[at as usize..at as usize + bytes.len()].copy_from_slice(bytes);
+        };
+        put(PRELUDE_OFFSET, &prelude);
+        put(self.layout.body, &body);
+        put(BUILD_ID, &record.bundle[..BUILD_ID_LEN]);
         Ok(image)
     }
 

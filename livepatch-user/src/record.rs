@@ -1,17 +1,18 @@
 //! How an applied patch describes itself in the target's own memory.
 //!
+//! Behind the headers that make the patch an ELF image (`link::view`) lies its *prelude*:
+//!
 //! ```text
 //!   0  magic       8 bytes  7f 4c 50 41 54 43 48 00
 //!   8  version     u32      RECORD_VERSION
 //!  12  state       u32      0 applied (or not yet), 1 retired
-//!  16  base        u64      the prelude's own address: a copy elsewhere is none
+//!  16  base        u64      the patch's own address: a copy elsewhere is none
 //!  24  length      u64      of the read-execute and the read-write part together
 //!  32  body        u32 u32  offset from the base, length
 //!  40  digest      32       SHA-256 of the body
 //!  72  why         u32      length of the reason that follows
 //!  76  reason      164      why it is retired, UTF-8
 //! 240  return      12       where functions that we call return to
-//! 256  code ...
 //! ```
 //!
 //! What functions return to when hooks or unwinders are called (`remote::call`) lies in the patch because it must be
@@ -27,6 +28,7 @@
 //! The body is a [`Record`] in postcard encoding. Everything read back is hostile: the target may have written it.
 
 use crate::arena::RecordedArena;
+use crate::link::HEAD_LEN;
 use crate::printable::one_line;
 use livepatch_bundle::{Phase, RunAddr};
 use serde::{Deserialize, Serialize};
@@ -34,17 +36,21 @@ use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use thiserror::Error;
 
+/// Where the prelude lies in the patch.
+pub const PRELUDE_OFFSET: u64 = HEAD_LEN;
 /// Length of the prelude in bytes.
 pub const PRELUDE_LEN: u64 = 256;
+/// Where the code lies in the patch.
+pub const CODE_OFFSET: u64 = PRELUDE_OFFSET + PRELUDE_LEN;
 /// The version of this layout.
-pub const RECORD_VERSION: u32 = 3;
+pub const RECORD_VERSION: u32 = 4;
 const MAGIC: [u8; 8] = *b"\x7fLPATCH\0";
-/// Offset of the state word, which is rewritten when a patch is retired.
-pub const STATE_OFFSET: u64 = 12;
-const REASON_OFFSET: usize = 72;
+const STATE: usize = 12;
+const REASON: usize = 72;
 const REASON_ROOM: usize = 164;
-/// Offset of the code that functions return to.
-pub const RETURN_OFFSET: u64 = 240;
+const RETURN_AT: usize = 240;
+/// Where the code that functions return to lies in the patch.
+pub const RETURN_OFFSET: u64 = PRELUDE_OFFSET + RETURN_AT as u64;
 const RETURN: [u8; 12] = [
     0x48, 0x89, 0xc3, 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05, 0xeb, 0xf7,
 ];
@@ -184,7 +190,7 @@ impl Record {
         bytes[32..36].copy_from_slice(&(offset as u32).to_le_bytes());
         bytes[36..40].copy_from_slice(&(body.len() as u32).to_le_bytes());
         bytes[40..72].copy_from_slice(&Sha256::digest(body));
-        bytes[RETURN_OFFSET as usize..][..RETURN.len()].copy_from_slice(&RETURN);
+        bytes[RETURN_AT..][..RETURN.len()].copy_from_slice(&RETURN);
         bytes
     }
 
@@ -223,7 +229,7 @@ impl Record {
 }
 
 impl Prelude {
-    /// Reads the prelude that lies at `base`.
+    /// Reads the prelude of a patch that lies at `base`.
     ///
     /// # Errors
     /// When it is none, or of another version.
@@ -268,8 +274,7 @@ impl Prelude {
     }
 }
 
-/// The bytes to write at [`STATE_OFFSET`] .. to mark a patch as retired: state word at its offset, then the
-/// reason at its own; given as (offset, bytes) pairs.
+/// What to write to mark a patch as retired: offsets in the patch, and bytes. First the reason, then the state word.
 #[must_use]
 pub fn retired_marks(reason: &str) -> [(u64, Vec<u8>); 2] {
     let mut end = reason.len().min(REASON_ROOM);
@@ -279,14 +284,14 @@ pub fn retired_marks(reason: &str) -> [(u64, Vec<u8>); 2] {
     let mut text = (end as u32).to_le_bytes().to_vec();
     text.extend(&reason.as_bytes()[..end]);
     [
-        (REASON_OFFSET as u64, text),
-        (STATE_OFFSET, 1_u32.to_le_bytes().to_vec()),
+        (PRELUDE_OFFSET + REASON as u64, text),
+        (PRELUDE_OFFSET + STATE as u64, 1_u32.to_le_bytes().to_vec()),
     ]
 }
 
 fn reason(bytes: &[u8]) -> String {
-    let len = (half(bytes, REASON_OFFSET) as usize).min(REASON_ROOM);
-    let text = String::from_utf8_lossy(&bytes[REASON_OFFSET + 4..REASON_OFFSET + 4 + len]);
+    let len = (half(bytes, REASON) as usize).min(REASON_ROOM);
+    let text = String::from_utf8_lossy(&bytes[REASON + 4..REASON + 4 + len]);
     one_line(&text).into_owned()
 }
 
@@ -372,7 +377,8 @@ mod tests {
     fn a_retired_patch_says_why() {
         let (mut prelude, _) = encoded();
         for (offset, bytes) in retired_marks("a call-back points into it") {
-            prelude[offset as usize..offset as usize + bytes.len()].copy_from_slice(&bytes);
+            let at = (offset - PRELUDE_OFFSET) as usize;
+            prelude[at..at + bytes.len()].copy_from_slice(&bytes);
         }
         let prelude = Prelude::decode(&prelude, RunAddr(0x10_0000)).unwrap();
         assert_eq!(

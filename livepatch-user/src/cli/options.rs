@@ -48,7 +48,7 @@ pub enum Command {
     Watch(Watch),
     /// Write the names of new code for perf and gdb.
     #[command(
-        after_help = "Example:\n  livepatch symbols --pid 1234 --directory /tmp\n  gdb -p 1234 -x /tmp/livepatch-1234.gdb"
+        after_help = "Example:\n  livepatch symbols --pid 1234 --directory /tmp\n  gdb -p 1234 -x /tmp/livepatch-1234.gdb\n  perf buildid-cache --add /tmp/livepatch-1234-*.elf"
     )]
     Symbols(Symbols),
     /// Run services whose logic is a module, and upgrade it while they run: run, show, upgrade, rollback, stop, history, command.
@@ -205,8 +205,8 @@ pub struct Symbols {
     /// The process.
     #[arg(long, value_name = "PID")]
     pub pid: i32,
-    /// The directory that gets `perf-PID.map`, an ELF file for each patch, and `livepatch-PID.gdb`, which loads these. perf looks
-    /// for its file in /tmp.
+    /// The directory that gets an ELF file for each patch, `livepatch-PID.gdb`, which loads them, `livepatch-PID.build-ids` for `perf inject
+    /// --known-build-ids`, and `perf-PID.map`, which bpftrace looks for in /tmp.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub directory: PathBuf,
     #[command(flatten)]

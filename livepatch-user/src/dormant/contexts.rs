@@ -8,7 +8,7 @@
 //! ```
 
 use super::zones::Zones;
-use super::{Dormant, Saved};
+use super::{Dormant, Saved, thrown};
 use crate::memory::Memory;
 use crate::retire::{Found, reveal};
 use crate::unwind::{AddressSpace, RegisterFile, StackCheck, Walked};
@@ -119,6 +119,7 @@ impl Contexts<'_> {
             let word = self.word(at)?;
             let start = RegisterFile::partial(RunAddr(word), at.offset(8));
             if self.check.is_return_address(RunAddr(word), self.space)
+                && !thrown::is_handler(at, self.check, self.space)
                 && let Some(hit) = self.walk(start, &pushed)
             {
                 return Some(hit);

@@ -17,6 +17,7 @@
 //! what is inside then was so at the switch, and the switch is taken back.
 
 mod contexts;
+mod thrown;
 mod words;
 mod zones;
 
@@ -212,6 +213,7 @@ impl<'a> Search<'a> {
             !self.ignored.contains(&word.at)
                 && self.is_return_address(word.value)
                 && zones.may_be_dormant(word.at)
+                && !thrown::is_handler(word.at, &self.check, self.space)
         });
         if words.is_empty() {
             return Vec::new();

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::headers::{self, FileHeader, PAGE, Segment};
 use super::image::{Image, ImageId, Namespace, Role, Space};
 use super::notes;
+use crate::install::NAME_PREFIX;
 use crate::process::{Backing, Mapping, find_mapping};
 use goblin::elf64::program_header::PT_NOTE;
 use livepatch_bundle::{BuildId, RunAddr};
@@ -42,10 +43,11 @@ pub(super) fn budget(mappings: &[Mapping]) -> Cell<usize> {
 impl<'m> Search<'_, 'm> {
     /// Where the mappings and the kernel say that images may begin, ascending.
     pub(super) fn candidates(&self) -> Vec<RunAddr> {
-        let files = self
-            .mappings
-            .iter()
-            .filter(|mapping| mapping.offset == 0 && (is_file(mapping) || mapping.is_named(VDSO)));
+        let is_first = |mapping: &&Mapping| {
+            let image = is_file(mapping) && !is_patch(mapping) || mapping.is_named(VDSO);
+            mapping.offset == 0 && image
+        };
+        let files = self.mappings.iter().filter(is_first);
         let mut found: Vec<RunAddr> = files.map(|mapping| mapping.start).collect();
         let auxv = &self.context.auxv;
         let kernel = [libc::AT_SYSINFO_EHDR, libc::AT_BASE];
@@ -245,6 +247,16 @@ fn holds(segments: &[Segment], bias: u64, address: RunAddr) -> bool {
 /// Whether it has a file behind it.
 pub(super) fn is_file(mapping: &Mapping) -> bool {
     matches!(mapping.backing, Backing::File { .. })
+}
+
+/// Whether it is of a patch, which is an ELF image, too, but none of the program's.
+fn is_patch(mapping: &Mapping) -> bool {
+    let Backing::File { path, .. } = &mapping.backing else {
+        return false;
+    };
+    let name = path.strip_prefix("/").ok().and_then(|path| path.to_str());
+    let name = name.and_then(|name| name.strip_prefix("memfd:"));
+    name.is_some_and(|name| name.starts_with(NAME_PREFIX))
 }
 
 /// Whether both are of one file.

@@ -1,10 +1,11 @@
 //! Offsets within the patch: they do not depend on where it is placed.
 
 use super::mark;
+use super::view::{Function, View};
 use crate::place::PAGE;
-use crate::record::PRELUDE_LEN;
+use crate::record::CODE_OFFSET;
 use livepatch_bundle::{Bundle, Class, RelocKind, RunAddr, SectionId, SectionKind, SymbolId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Length of a stub: `jmp [rip+disp32]` and padding.
 pub(super) const STUB_LEN: u64 = 8;
@@ -57,6 +58,7 @@ pub struct Layout {
     pub unwind: (u64, u64),
     /// Offset of the record's body.
     pub body: u64,
+    pub(super) view: View,
     /// Length of the read-execute part in whole pages; the read-write part follows it.
     pub text_len: u64,
     /// Length of the read-write part in whole pages; 0 when there is none.
@@ -68,8 +70,7 @@ impl Layout {
     #[must_use]
     pub fn new(bundle: &Bundle, body_len: u64) -> Self {
         let mut sections = vec![None; bundle.sections.len()];
-        let mut cursor = PRELUDE_LEN;
-        let code_start = PRELUDE_LEN;
+        let (mut cursor, code_start) = (CODE_OFFSET, CODE_OFFSET);
         place(bundle, SectionKind::Code, &mut sections, &mut cursor);
         cursor = cursor.next_multiple_of(STUB_LEN);
         let stubs = stubs(bundle, &mut cursor);
@@ -85,7 +86,9 @@ impl Layout {
             0
         };
         let body = (unwind_start + unwind_len).next_multiple_of(8);
-        let text_len = (body + body_len).next_multiple_of(PAGE);
+        let unwind = (unwind_start, unwind_len);
+        let view = View::new(&functions(bundle, &sections), code, unwind, body + body_len);
+        let text_len = view.end().next_multiple_of(PAGE);
         cursor = text_len;
         place(bundle, SectionKind::Data, &mut sections, &mut cursor);
         place(bundle, SectionKind::Zero, &mut sections, &mut cursor);
@@ -94,8 +97,9 @@ impl Layout {
             stubs,
             slots,
             code,
-            unwind: (unwind_start, unwind_len),
+            unwind,
             body,
+            view,
             text_len,
             data_len: (cursor - text_len).next_multiple_of(PAGE),
         }
@@ -131,6 +135,32 @@ fn place(bundle: &Bundle, kind: SectionKind, sections: &mut [Option<u64>], curso
             *cursor += section.size;
         }
     }
+}
+
+/// The functions that are placed, by the names of those that they replace, and the others by their own.
+fn functions<'a>(bundle: &'a Bundle, sections: &[Option<u64>]) -> Vec<Function<'a>> {
+    let replaced = bundle.manifest.functions.iter();
+    let replaced: HashMap<&str, &str> = replaced
+        .filter_map(|function| Some((function.new.as_deref()?, function.name.as_str())))
+        .collect();
+    let mut functions: Vec<_> = bundle
+        .symbols
+        .iter()
+        .filter_map(|symbol| {
+            let definition = symbol.definition?;
+            let SectionId(section) = definition.section;
+            let code = bundle.sections.get(section)?.kind == SectionKind::Code;
+            let start = sections.get(section).copied().flatten().filter(|_| code)?;
+            let name = symbol.name.as_str();
+            Some(Function {
+                name: replaced.get(name).copied().unwrap_or(name),
+                start: start + definition.offset,
+                len: definition.size,
+            })
+        })
+        .collect();
+    functions.sort_by_key(|function| function.start);
+    functions
 }
 
 /// One stub for each function outside the bundle that placed code calls.

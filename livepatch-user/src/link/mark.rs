@@ -3,7 +3,7 @@
 //! Unwinders keep the lowest address that a section of records describes. Were that the first function's entry, it could not
 //! be told from a function pointer of the program's when the patch is about to go. Nothing but an unwinder points here.
 
-use crate::record::PRELUDE_LEN;
+use crate::record::CODE_OFFSET;
 
 /// What gcc writes: version 1, "zR", alignment factors 1 and -8, return address in 16, PC-relative 4-byte addresses;
 /// `DW_CFA_def_cfa: r7+8`, `DW_CFA_offset: r16 at cfa-8`, two `DW_CFA_nop`.
@@ -21,7 +21,7 @@ pub(super) fn records(offset: u64) -> [u8; LEN as usize] {
     let (cie, fde) = bytes.split_at_mut(CIE.len());
     cie.copy_from_slice(&CIE);
     let start_field = offset + CIE.len() as u64 + 8;
-    let start = (PRELUDE_LEN - 1).wrapping_sub(start_field) as u32;
+    let start = (CODE_OFFSET - 1).wrapping_sub(start_field) as u32;
     let words = [FDE_LEN as u32 - 4, CIE.len() as u32 + 4, start, 1, 0];
     for (field, word) in fde.chunks_mut(4).zip(words) {
         field.copy_from_slice(&word.to_le_bytes());
@@ -50,6 +50,6 @@ mod tests {
                 described.push((fde.initial_address(), fde.len()));
             }
         }
-        assert_eq!(described, [(0x10_0000 + PRELUDE_LEN - 1, 1)]);
+        assert_eq!(described, [(0x10_0000 + CODE_OFFSET - 1, 1)]);
     }
 }

@@ -3,7 +3,7 @@
 //! Pure. The result has two parts that are mapped side by side, so that no page is ever writable and executable:
 //!
 //! ```text
-//! base   read-execute  | prelude | code | stubs | slots | constants | unwind records | record body |
+//! base   read-execute  | ELF header | prelude | code | stubs | slots | constants | unwind records | record body | ELF tables |
 //!        read-write    | data | zeroed data |
 //! ```
 //!
@@ -15,9 +15,11 @@ mod mark;
 mod relocate;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use layout::{Layout, SlotKind};
 pub use relocate::{Image, LinkError, link};
+pub use view::{BUILD_ID, BUILD_ID_LEN, HEAD_LEN};
 
 use livepatch_bundle::RunAddr;
 

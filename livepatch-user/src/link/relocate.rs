@@ -64,6 +64,7 @@ pub fn link(
         errors: Vec::new(),
     };
     linker.fill_mark();
+    linker.fill_view();
     linker.fill_slots();
     linker.fill_stubs();
     for section in 0..bundle.sections.len() {
@@ -105,6 +106,17 @@ impl Linker<'_> {
             let at = start + len - 4 - mark::LEN;
             self.put(at, &mark::records(at));
         }
+    }
+
+    fn fill_view(&mut self) {
+        let Layout {
+            view,
+            text_len,
+            data_len,
+            ..
+        } = self.layout;
+        self.put(0, &view.head(*text_len, *data_len));
+        self.put(view.at, &view.tables);
     }
 
     fn at(&self, offset: u64) -> RunAddr {

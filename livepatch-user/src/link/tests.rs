@@ -5,6 +5,7 @@ use livepatch_bundle::{
 };
 
 const BASE: RunAddr = RunAddr(0x5555_0000_0000);
+const CODE: usize = crate::record::CODE_OFFSET as usize;
 
 /// New code with one field that refers to an undefined symbol, and a variable of its own.
 fn bundle(kind: RelocKind, addend: i64) -> Bundle {
@@ -75,9 +76,9 @@ fn a_pc_relative_field_reaches_the_program_and_own_data() {
     let near = BASE.offset(-0x1000);
     let (layout, image) = linked(RelocKind::Pc32, -4, at(near));
     let image = image.unwrap();
-    assert_eq!(leads_to(&image, 256 + 8), near);
+    assert_eq!(leads_to(&image, CODE + 8), near);
     assert_eq!(
-        leads_to(&image, 256 + 24),
+        leads_to(&image, CODE + 24),
         RunAddr(BASE.0 + layout.text_len)
     );
     assert_eq!(image.data[..8], [7; 8]);
@@ -88,7 +89,7 @@ fn a_far_call_goes_through_a_stub() {
     let far = RunAddr(0x7fff_f7c0_1234);
     let (_, image) = linked(RelocKind::Plt32, -4, at(far));
     let image = image.unwrap();
-    let stub = (leads_to(&image, 256 + 8).0 - BASE.0) as usize;
+    let stub = (leads_to(&image, CODE + 8).0 - BASE.0) as usize;
     assert_eq!(image.text[stub..stub + 2], [0xff, 0x25]);
     let slot = (leads_to(&image, stub + 2).0 - BASE.0) as usize;
     assert_eq!(image.text[slot..slot + 8], far.0.to_le_bytes());
@@ -103,7 +104,7 @@ fn a_call_of_a_function_that_the_loader_may_not_have_bound_goes_through_its_slot
     };
     let (_, image) = linked(RelocKind::Plt32, -4, known);
     let image = image.unwrap();
-    let stub = (leads_to(&image, 256 + 8).0 - BASE.0) as usize;
+    let stub = (leads_to(&image, CODE + 8).0 - BASE.0) as usize;
     assert_eq!(leads_to(&image, stub + 2), slot);
 }
 
@@ -115,7 +116,7 @@ fn a_got_field_uses_the_modules_slot_or_brings_one() {
         ..at(RunAddr(1))
     };
     let (_, image) = linked(RelocKind::RexGotPcRelX, -4, known);
-    assert_eq!(leads_to(&image.unwrap(), 256 + 8), slot);
+    assert_eq!(leads_to(&image.unwrap(), CODE + 8), slot);
 
     let far = RunAddr(0x7fff_0000_0000);
     let lazy = Resolution {
@@ -124,7 +125,7 @@ fn a_got_field_uses_the_modules_slot_or_brings_one() {
     };
     let (_, image) = linked(RelocKind::GotPcRel, -4, lazy);
     let image = image.unwrap();
-    let own = (leads_to(&image, 256 + 8).0 - BASE.0) as usize;
+    let own = (leads_to(&image, CODE + 8).0 - BASE.0) as usize;
     assert_eq!(image.text[own..own + 8], far.0.to_le_bytes());
 }
 
@@ -137,7 +138,7 @@ fn a_general_dynamic_pair_is_made_from_module_and_offset() {
     };
     let (_, image) = linked(RelocKind::TlsGd, -4, known);
     let image = image.unwrap();
-    let pair = (leads_to(&image, 256 + 8).0 - BASE.0) as usize;
+    let pair = (leads_to(&image, CODE + 8).0 - BASE.0) as usize;
     assert_eq!(image.text[pair..pair + 8], 3_u64.to_le_bytes());
     assert_eq!(image.text[pair + 8..pair + 16], 0x40_u64.to_le_bytes());
 }

@@ -54,9 +54,14 @@ impl StackCheck {
         }
     }
 
+    /// Whether the address is in the code of a known image.
+    pub(crate) fn is_code(&self, address: RunAddr) -> bool {
+        self.unwinder.is_code(address)
+    }
+
     /// Whether the address is in a known image, behind a call.
     pub(crate) fn is_return_address(&self, address: RunAddr, space: &dyn AddressSpace) -> bool {
-        self.unwinder.is_code(address.offset(-1)) && follows_call(address, space)
+        self.is_code(address.offset(-1)) && follows_call(address, space)
     }
 
     /// What the return address is in, if it is forbidden.

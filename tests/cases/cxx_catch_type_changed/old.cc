@@ -1,5 +1,4 @@
 // The instructions are the same; only the exception table names another type.
-//#Forms: gcc
 //#ExpectBefore: 1
 //#ExpectOutput: 2
 struct A { long a; };

@@ -1,5 +1,4 @@
 // New code cleans up while an exception passes.
-//#Forms: gcc
 //#ExpectBefore: 41
 //#ExpectOutput: 141
 //#ExpectOutput: 141

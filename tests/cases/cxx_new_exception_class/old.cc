@@ -1,5 +1,4 @@
 // The fix brings an exception class of its own, with its type information.
-//#Forms: gcc
 //#ExpectBefore: 40
 //#ExpectOutput: 43
 //#ExpectOutput: 43

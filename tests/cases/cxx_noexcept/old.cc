@@ -1,5 +1,4 @@
 // A fix makes a function `noexcept` and catches within: its table says that nothing passes.
-//#Forms: gcc
 //#ExpectBefore: 41
 //#ExpectOutput: 42
 __attribute__((noipa)) static long inner(long x) { throw x; }

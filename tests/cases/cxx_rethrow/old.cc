@@ -1,5 +1,4 @@
 // New code catches, changes and throws on, from a function split into a hot and a cold piece.
-//#Forms: gcc
 //#ExpectBefore: 41
 //#ExpectOutput: 51
 //#ExpectOutput: 51

@@ -1,5 +1,4 @@
 // New code throws and catches; the function that it replaces did neither.
-//#Forms: gcc
 //#ExpectBefore: 40
 //#ExpectOutput: 45
 //#ExpectOutput: 45

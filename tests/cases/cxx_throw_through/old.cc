@@ -1,5 +1,4 @@
 // An exception passes through new code that knows nothing of exceptions.
-//#Forms: gcc
 //#OldHas: _ZL6middlel
 //#ExpectBefore: 47
 //#ExpectOutput: 48
