@@ -10,7 +10,7 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 const NAMES: [&str; 2] = ["ask", "answer"];
 const OLD: &str = "1.0.0";
@@ -55,6 +55,8 @@ const STEPS: [i64; 11] = [
 
 /// The command, traced; it stops before each of its steps.
 struct Traced {
+    /// Waited for by its number, as tracing needs it.
+    _child: Child,
     pid: Pid,
     has_connected: bool,
 }
@@ -77,6 +79,7 @@ impl Traced {
         ptrace::seize(pid, options).expect("our child");
         kill(pid, Signal::SIGCONT).expect("our child");
         Self {
+            _child: child,
             pid,
             has_connected: false,
         }
