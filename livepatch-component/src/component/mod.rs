@@ -151,7 +151,7 @@ impl Component {
         let (job, closing) = (self.job.as_ref(), self.closing.as_ref());
         let ends = job.is_some_and(|job| job.helper.is_done())
             || closing.is_some_and(|closing| closing.helper.is_done());
-        match (self.has_work(), ends) {
+        match (self.has_work() || self.server.waiting().is_some(), ends) {
             (true, _) => Some(Duration::ZERO),
             (false, true) => Some(THREAD_ENDS),
             (false, false) => None,
@@ -187,12 +187,16 @@ impl Component {
                 Ok(())
             }
             Token(token) => {
-                let asker = Asker(token.saturating_sub(FIRST_ASKER));
-                if let Some(request) = self.server.progress(asker) {
-                    self.request(asker, request);
-                }
+                self.progress(Asker(token.saturating_sub(FIRST_ASKER)));
                 Ok(())
             }
+        }
+    }
+
+    /// Goes on with a control connection.
+    fn progress(&mut self, asker: Asker) {
+        if let Some(request) = self.server.progress(asker) {
+            self.request(asker, request);
         }
     }
 
@@ -254,6 +258,10 @@ impl Component {
 
     /// Goes on with what other threads, or time, have finished.
     fn look_after(&mut self) {
+        // One at a time: messages come first.
+        if let Some(asker) = self.server.waiting() {
+            self.progress(asker);
+        }
         self.watchdog.reap();
         self.finish_closing();
         self.finish_job();

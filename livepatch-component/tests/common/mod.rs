@@ -105,14 +105,26 @@ impl Place {
         options: &[&str],
         environment: &[(&str, &str)],
     ) -> Running {
-        let process = Command::new(env!("CARGO_BIN_EXE_livepatch-component"))
+        let mut program = Command::new(env!("CARGO_BIN_EXE_livepatch-component"));
+        program.envs(environment.iter().copied());
+        self.run_as(program, name, version, options)
+    }
+
+    /// Starts a component by a command that runs `livepatch-component`.
+    pub(crate) fn run_as(
+        &self,
+        mut program: Command,
+        name: &str,
+        version: &str,
+        options: &[&str],
+    ) -> Running {
+        let process = program
             .args(["run", name, version])
             .arg("--directory")
             .arg(self.directory.path())
             .arg("--repository")
             .arg(self.repository())
             .args(options)
-            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .spawn();
         let running = Running {
