@@ -15,6 +15,7 @@ mod file;
 mod format;
 mod hook;
 mod kernel;
+mod lines;
 mod manifest;
 mod policy;
 mod problem;
@@ -37,6 +38,7 @@ pub use kernel::{
     Fixup, FixupKind, KERNEL_KIND, KERNEL_SCHEMA, KernelFunction, KernelManifest, KernelObject,
     VMLINUX, read_kernel,
 };
+pub use lines::{FunctionLines, Lines, Row};
 pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};
 pub use policy::{CONFIG, KEYS, Policy, PolicyError, Sources};
 pub use problem::Problem;

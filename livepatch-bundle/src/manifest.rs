@@ -4,7 +4,7 @@
 //! to be found, and which unchanged functions (*anchors*) travel only so that their running code tells where
 //! things are in a program without symbols.
 
-use crate::{BuildId, Hook, LinkAddr, SymbolKind};
+use crate::{BuildId, Hook, Lines, LinkAddr, SymbolKind};
 use serde::{Deserialize, Serialize};
 
 /// The version of this layout. Readers refuse any other.
@@ -43,6 +43,9 @@ pub struct Manifest {
     /// Functions of the patch that run in the target when it is applied or reverted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<Hook>,
+    /// Source lines of the new code, where the new objects have debug information.
+    #[serde(default, skip_serializing_if = "Lines::is_empty")]
+    pub lines: Lines,
     /// Things that the author should know, as `patchgen` printed them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -50,6 +50,12 @@ pub enum Problem {
         /// Its alignment.
         align: u64,
     },
+    /// The rows are not as they should be, or outside what they are about.
+    #[error("the source lines of {} are not those of a function of the patch", quoted(.symbol))]
+    Lines {
+        /// The function.
+        symbol: String,
+    },
     /// `size` is not the length of the contents.
     #[error("section {} has size {size:#x} and {len:#x} bytes of contents", quoted(.section))]
     Size {

@@ -1,7 +1,7 @@
 //! Bundles and memory for unit tests.
 
 use crate::memory::{Memory, Unreadable};
-use livepatch_bundle::{Manifest, Reloc, RunAddr, SCHEMA, Section, SectionKind};
+use livepatch_bundle::{Lines, Manifest, Reloc, RunAddr, SCHEMA, Section, SectionKind};
 
 /// A manifest that names nothing.
 pub(crate) fn manifest() -> Manifest {
@@ -17,6 +17,7 @@ pub(crate) fn manifest() -> Manifest {
         references: vec![],
         quiesce: vec![],
         hooks: vec![],
+        lines: Lines::default(),
         warnings: vec![],
     }
 }

@@ -47,6 +47,16 @@ fn is_whole(trace: &str) -> Result<()> {
     Ok(())
 }
 
+/// Both frames of new code have their lines: the loop, and the call.
+fn has_lines(trace: &str) -> Result<()> {
+    let at = |line| trace.contains(&format!("/patch.c:{line}"));
+    ensure!(
+        (at(4) || at(5) || at(6)) && at(10),
+        "lines are missing:\n{trace}"
+    );
+    Ok(())
+}
+
 #[test]
 fn gdb_walks_through_new_code() -> Result<()> {
     let (program, mut target) = inside_new_code("symbols_gdb")?;
@@ -56,7 +66,9 @@ fn gdb_walks_through_new_code() -> Result<()> {
     gdb.args(["-nx", "-batch", "-p", &target.pid_text(), "-x"]);
     gdb.arg(commands)
         .args(["-ex", "thread apply all backtrace"]);
-    is_whole(&run(&mut gdb)?.expect(0)?.stdout)?;
+    let trace = run(&mut gdb)?.expect(0)?.stdout;
+    is_whole(&trace)?;
+    has_lines(&trace)?;
     target.ask("leave")?;
     let answer = target.ask("ask")?;
     ensure!(answer == "2", "answered `{answer}`");
@@ -68,8 +80,9 @@ fn gdb_walks_through_new_code() -> Result<()> {
 fn eu_stack_walks_through_new_code_by_itself() -> Result<()> {
     let (_program, target) = inside_new_code("symbols_eu_stack")?;
     let mut eu_stack = Command::new("eu-stack");
-    let trace = run(eu_stack.args(["-p", &target.pid_text()]))?;
-    is_whole(&trace.stdout)
+    let trace = run(eu_stack.args(["-s", "-p", &target.pid_text()]))?.stdout;
+    is_whole(&trace)?;
+    has_lines(&trace)
 }
 
 /// Ubuntu's `perf` is a script that asks for one of the very kernel that runs.

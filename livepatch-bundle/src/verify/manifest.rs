@@ -23,6 +23,7 @@ pub(super) fn check(bundle: &Bundle, problems: &mut Problems) {
         });
     }
     hooks(&index, problems);
+    lines(&index, problems);
 }
 
 /// Symbols and references by name.
@@ -251,5 +252,28 @@ fn pieces<'a>(
                 name: symbol.clone(),
             });
         }
+    }
+}
+
+fn lines(index: &Index<'_>, problems: &mut Problems) {
+    let lines = &index.bundle.manifest.lines;
+    for file in &lines.files {
+        problems.unless(is_name(file), || Problem::Name {
+            what: "source file",
+            name: file.clone(),
+        });
+    }
+    for function in &lines.functions {
+        let code = index.defined_in(&function.symbol);
+        let fits = |size: u64| {
+            let rows = function.rows()?.into_iter();
+            let mut outside =
+                rows.filter(|row| row.offset >= size || row.file >= lines.files.len());
+            outside.next().is_none().then_some(())
+        };
+        let fits = matches!(code, Some((SectionKind::Code, size)) if fits(size).is_some());
+        problems.unless(fits, || Problem::Lines {
+            symbol: function.symbol.clone(),
+        });
     }
 }

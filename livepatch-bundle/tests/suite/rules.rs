@@ -223,6 +223,22 @@ const MANIFEST: &[Break] = &[
         "`counter` is to be quiescent, but is not a reference",
     ),
     (
+        |b| b.manifest.lines.functions[0].rows = "0:3:1".into(),
+        "source lines of `answer.new` are not those of a function of the patch",
+    ),
+    (
+        |b| b.manifest.lines.functions[0].rows = "ffff:3:0".into(),
+        "source lines of `answer.new` are not those of a function of the patch",
+    ),
+    (
+        |b| b.manifest.lines.functions[0].rows = "0:3".into(),
+        "source lines of `answer.new` are not those of a function of the patch",
+    ),
+    (
+        |b| b.manifest.lines.functions[0].symbol = "counter".into(),
+        "source lines of `counter` are not those of a function of the patch",
+    ),
+    (
         |b| b.manifest.hooks[0].function = "counter".into(),
         "pre-apply hook `counter` is no function of the patch",
     ),

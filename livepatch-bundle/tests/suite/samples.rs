@@ -1,9 +1,9 @@
 //! Bundles to test with: a small fixed one, and arbitrary valid ones.
 
 use livepatch_bundle::{
-    BuildId, Bundle, Definition, Function, Hook, LinkAddr, Located, Manifest, Module, Phase, Piece,
-    Reference, Reloc, RelocKind, SCHEMA, Scope, Section, SectionId, SectionKind, Symbol, SymbolId,
-    SymbolKind,
+    BuildId, Bundle, Definition, Function, FunctionLines, Hook, Lines, LinkAddr, Located, Manifest,
+    Module, Phase, Piece, Reference, Reloc, RelocKind, SCHEMA, Scope, Section, SectionId,
+    SectionKind, Symbol, SymbolId, SymbolKind,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -123,6 +123,13 @@ fn manifest() -> Manifest {
             phase: Phase::PreApply,
             function: "answer.new".into(),
         }],
+        lines: Lines {
+            files: vec!["/src/answer.c".into()],
+            functions: vec![FunctionLines {
+                symbol: "answer.new".into(),
+                rows: "0:3:0 1:4".into(),
+            }],
+        },
         warnings: vec!["two\nlines".into()],
     }
 }
@@ -257,6 +264,7 @@ fn build(plan: &Plan) -> Bundle {
             references: vec![],
             quiesce: vec![],
             hooks: vec![],
+            lines: Lines::default(),
             ..manifest()
         },
         sections: vec![],

@@ -1,7 +1,7 @@
 //! Offsets within the patch: they do not depend on where it is placed.
 
-use super::mark;
 use super::view::{Function, View};
+use super::{dwarf, mark};
 use crate::place::PAGE;
 use crate::record::CODE_OFFSET;
 use livepatch_bundle::{Bundle, Class, RelocKind, RunAddr, SectionId, SectionKind, SymbolId};
@@ -87,7 +87,9 @@ impl Layout {
         };
         let body = (unwind_start + unwind_len).next_multiple_of(8);
         let unwind = (unwind_start, unwind_len);
-        let view = View::new(&functions(bundle, &sections), code, unwind, body + body_len);
+        let functions = functions(bundle, &sections);
+        let debug = dwarf::sections(&bundle.manifest.lines, &functions, code);
+        let view = View::new(&functions, code, unwind, &debug, body + body_len);
         let text_len = view.end().next_multiple_of(PAGE);
         cursor = text_len;
         place(bundle, SectionKind::Data, &mut sections, &mut cursor);
@@ -154,6 +156,7 @@ fn functions<'a>(bundle: &'a Bundle, sections: &[Option<u64>]) -> Vec<Function<'
             let name = symbol.name.as_str();
             Some(Function {
                 name: replaced.get(name).copied().unwrap_or(name),
+                symbol: name,
                 start: start + definition.offset,
                 len: definition.size,
             })

@@ -10,6 +10,7 @@
 //! *Stubs* (`jmp [rip+slot]`) lead to functions out of reach, *slots* stand in for GOT entries that the module does
 //! not have. Both hold final addresses and never change.
 
+mod dwarf;
 mod layout;
 mod mark;
 mod relocate;

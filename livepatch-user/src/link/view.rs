@@ -5,7 +5,7 @@
 //!  64  3 program headers  both parts, and the note
 //! 232  note               GNU build ID: of the bundle, for equal bundles have equal offsets
 //! 272  prelude, code ...  (`record`, `link`)
-//!      .symtab .strtab .shstrtab, section headers
+//!      .symtab .strtab, source lines (`dwarf`), .shstrtab, section headers
 //! ```
 //!
 //! libdwfl (eu-stack) takes such an image from the memory of a process; gdb does by `add-symbol-file-from-memory`.
@@ -49,6 +49,8 @@ const HEADER: Header = Header {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Function<'a> {
     pub(super) name: &'a str,
+    /// Its symbol in the bundle.
+    pub(super) symbol: &'a str,
     pub(super) start: u64,
     pub(super) len: u64,
 }
@@ -69,6 +71,7 @@ impl View {
         functions: &[Function<'_>],
         code: (u64, u64),
         unwind: (u64, u64),
+        debug: &[(&str, Vec<u8>)],
         at: u64,
     ) -> Self {
         let mut made = Tables::new(at);
@@ -79,6 +82,9 @@ impl View {
             made.refer(".eh_frame", SHT_PROGBITS, SHF_ALLOC, unwind);
         }
         made.symbols(functions, text);
+        for (name, contents) in debug {
+            made.bring(name, SHT_PROGBITS, contents);
+        }
         made.finish()
     }
 
@@ -147,7 +153,7 @@ impl Tables {
     }
 
     fn count(&self) -> u16 {
-        u16::try_from(self.headers.len()).expect("there are ten at most")
+        u16::try_from(self.headers.len()).expect("there are fewer than twenty")
     }
 
     /// A section whose contents lie where others put them.
@@ -246,9 +252,15 @@ mod tests {
 
     #[test]
     fn every_reader_of_elf_sees_functions_and_unwind_records() {
-        let function = |name, start, len| Function { name, start, len };
+        let function = |name, start, len| Function {
+            name,
+            symbol: name,
+            start,
+            len,
+        };
         let functions = [function("f", 528, 0x20), function("g", 560, 8)];
-        let view = View::new(&functions, (528, 40), (568, 4), 573);
+        let debug = [(".debug_line", vec![9; 3])];
+        let view = View::new(&functions, (528, 40), (568, 4), &debug, 573);
         let mut image = vec![0; 4096];
         image[..HEAD_LEN as usize].copy_from_slice(&view.head(4096, 0));
         image[568..572].copy_from_slice(&[1, 2, 3, 4]);
@@ -261,6 +273,8 @@ mod tests {
             (frames.address(), frames.data()),
             (568, Ok(&[1, 2, 3, 4][..]))
         );
+        let lines = elf.section_by_name(".debug_line").expect("it is there");
+        assert_eq!((lines.address(), lines.data()), (0, Ok(&[9; 3][..])));
         let symbols: Vec<_> = elf
             .symbols()
             .map(|symbol| {

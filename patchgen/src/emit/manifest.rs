@@ -49,6 +49,7 @@ pub(super) fn of<'d>(
                 function: table.name(Key::New(hook.function)).to_owned(),
             })
             .collect(),
+        lines: super::lines::of(patch, table),
         warnings: patch.warnings.clone(),
     }
 }

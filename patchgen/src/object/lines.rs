@@ -4,7 +4,7 @@
 
 use super::Object;
 use super::debug::{self, SECTION_SHIFT};
-use gimli::{DebugLine, DebugLineOffset, EndianSlice, LittleEndian};
+use gimli::{DebugLine, DebugLineOffset, EndianSlice, LineProgramHeader, LineRow, LittleEndian};
 
 /// Lines by place.
 #[derive(Debug, Default)]
@@ -18,15 +18,11 @@ impl Lines {
     #[must_use]
     pub fn of(object: &Object<'_>) -> Self {
         let mut rows = Vec::new();
-        for section in &object.sections {
-            if section.name != ".debug_line" {
-                continue;
+        each_row(object, &mut |_, row| {
+            if let Some(line) = row.line() {
+                rows.push((row.address(), line.get()));
             }
-            if let Some(data) = debug::contents(object, section) {
-                // Rows up to the first malformed one are as good as any.
-                let _ = read(&data, &mut rows);
-            }
-        }
+        });
         rows.sort_unstable();
         rows.dedup();
         Self { rows }
@@ -49,7 +45,21 @@ impl Lines {
     }
 }
 
-fn read(data: &[u8], rows: &mut Vec<(u64, u64)>) -> gimli::Result<()> {
+/// What names files in a line table.
+pub type Header<'a> = LineProgramHeader<EndianSlice<'a, LittleEndian>>;
+
+/// Shows each row of the object's line tables, in their order, with the header of its table. What is missing or malformed is left out.
+pub fn each_row(object: &Object<'_>, see: &mut dyn FnMut(&Header<'_>, &LineRow)) {
+    let tables = object.sections.iter();
+    for section in tables.filter(|section| section.name == ".debug_line") {
+        if let Some(data) = debug::contents(object, section) {
+            // Rows up to the first malformed one are as good as any.
+            let _ = read(&data, see);
+        }
+    }
+}
+
+fn read(data: &[u8], see: &mut dyn FnMut(&Header<'_>, &LineRow)) -> gimli::Result<()> {
     let lines: DebugLine<EndianSlice<'_, LittleEndian>> = DebugLine::new(data, LittleEndian);
     let mut offset = 0;
     while offset < data.len() {
@@ -58,9 +68,9 @@ fn read(data: &[u8], rows: &mut Vec<(u64, u64)>) -> gimli::Result<()> {
             .saturating_add(program.header().unit_length())
             .saturating_add(4);
         let mut program = program.rows();
-        while let Some((_, row)) = program.next_row()? {
-            if let (Some(line), false) = (row.line(), row.end_sequence()) {
-                rows.push((row.address(), line.get()));
+        while let Some((header, row)) = program.next_row()? {
+            if !row.end_sequence() {
+                see(header, row);
             }
         }
     }
