@@ -27,6 +27,8 @@ pub enum Transfer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Phases {
+    /// What the new version did on the main task's thread to make ready, before the pause and apart from it.
+    pub warm_up_ns: u64,
     /// TERM of the old version.
     pub term_ns: u64,
     /// HOLD of the old version.
@@ -122,9 +124,9 @@ impl History {
         let options = options.read(true).append(true).create(true).mode(0o600);
         let file = options.open(path)?;
         let mut records = VecDeque::new();
-        for line in BufReader::new(&file).lines() {
-            // A line that a crash cut short is passed over.
-            if let Ok(record) = serde_json::from_str(&line?) {
+        for line in BufReader::new(&file).split(b'\n') {
+            // A line that a crash or a full disk cut short is passed over.
+            if let Ok(record) = serde_json::from_slice(&line?) {
                 records.push_back(record);
                 if records.len() > RECORDS_MAX {
                     records.pop_front();
@@ -173,5 +175,25 @@ impl History {
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
         self.records.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_are_no_records_are_passed_over() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut history = History::open(file.path()).expect("readable");
+        let number = history.add(Record::new("start", None, "1.0.0"));
+        let (_, written) = history.complete(number, None);
+        written.expect("writable");
+        let mut bytes = std::fs::read(file.path()).expect("readable");
+        bytes.extend(b"\xff\xfe\n{\"time_ms\":1\n\n");
+        std::fs::write(file.path(), bytes).expect("writable");
+        let history = History::open(file.path()).expect("readable");
+        let versions: Vec<&str> = history.records().map(|it| it.to.as_str()).collect();
+        assert_eq!(versions, ["1.0.0"]);
     }
 }

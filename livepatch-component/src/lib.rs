@@ -11,6 +11,7 @@ pub mod cli;
 mod clock;
 mod component;
 mod control;
+mod decision;
 mod history;
 mod module;
 mod queue;

@@ -47,8 +47,20 @@ fn garbage_gets_an_error_and_nothing_else_happens() {
         assert_eq!(reply.result, Status::Error);
         assert!(reply.errors[0].contains(text), "{reply:?}");
     }
-    // Half a request, and a hundred who say nothing.
+    // Several at once are answered one after the other.
     let path = socket_path(place.directory.path(), "counter");
+    let mut stream = UnixStream::connect(&path).expect("it listens");
+    let lines = b"{\"verb\":\"history\"}\n{\"verb\":\"show\"}\n{\"verb\":\"explode\"}\n";
+    stream.write_all(lines).expect("it reads");
+    let mut answers = String::new();
+    let _ = stream.read_to_string(&mut answers);
+    let answers: Vec<Reply> = answers
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("it answers"))
+        .collect();
+    let results: Vec<Status> = answers.iter().map(|reply| reply.result).collect();
+    assert_eq!(results, [Status::Done, Status::Done, Status::Error]);
+    // Half a request, and a hundred who say nothing.
     let connect = |_| UnixStream::connect(&path).expect("it listens");
     let silent: Vec<UnixStream> = (0..100).map(connect).collect();
     drop(silent);

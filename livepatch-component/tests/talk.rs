@@ -170,8 +170,11 @@ fn a_decision_that_was_made_stands_whoever_is_killed() {
     assert_eq!(talk.ask.ask(&Request::Commit {}).result, Status::Refused);
     drop(clients);
     talk.settle_at(["1.0.0", "1.0.0"]);
+    let decided = std::fs::read_link(&decision).expect("they have decided");
+    assert_eq!(decided.to_str(), Some("off"));
+    std::fs::remove_file(&decision).expect("ours");
     let [mut ask, answer] = both();
-    std::fs::write(&decision, "").expect("writable");
+    std::os::unix::fs::symlink("stands", &decision).expect("writable");
     let reply = ask.ask(&Request::Commit {}).expect("it answers");
     assert_eq!(reply.result, Status::Done);
     drop(answer);

@@ -147,6 +147,9 @@ struct lp_operations {
     lp_result (*validate)(const struct lp_host *, const void *state);
     /* Whether all is well, asked during probation; may be NULL. */
     lp_result (*health)(const struct lp_host *, const void *state);
+    /* A moment before it is to take over, while the version before is at work and events wait for this: may touch what RESTART will
+     * touch, so that it takes less time then, and nothing else; may be NULL. */
+    void (*warm_up)(const struct lp_host *);
 };
 
 /* What a module exports as `livepatch_module`. */
@@ -191,7 +194,7 @@ LP_ASSERT(sizeof(struct lp_event) == 88);
 LP_ASSERT(sizeof(struct lp_socket) == 64);
 LP_ASSERT(sizeof(struct lp_host) == 128);
 LP_ASSERT(sizeof(struct lp_entry) == 16);
-LP_ASSERT(sizeof(struct lp_operations) == 64);
+LP_ASSERT(sizeof(struct lp_operations) == 72);
 LP_ASSERT(sizeof(struct lp_module) == 56);
 LP_ASSERT(sizeof(struct lp_note) == 160);
 LP_ASSERT(offsetof(struct lp_elf_note, note) == 24);

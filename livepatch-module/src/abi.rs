@@ -121,6 +121,7 @@ pub struct Entry {
 }
 
 pub type Attach = unsafe extern "C" fn(*const Host);
+pub type WarmUp = unsafe extern "C" fn(*const Host);
 pub type Init = unsafe extern "C" fn(*const Host, *mut *mut c_void) -> Result;
 pub type Operation = unsafe extern "C" fn(*const Host, *mut c_void) -> Result;
 pub type Restart = unsafe extern "C" fn(*const Host, *const c_void, u32) -> Result;
@@ -139,6 +140,7 @@ pub struct Operations {
     pub migrate: Option<Migrate>,
     pub validate: Option<Inspect>,
     pub health: Option<Inspect>,
+    pub warm_up: Option<WarmUp>,
 }
 
 #[repr(C)]
@@ -196,7 +198,7 @@ const _: () = assert!(size_of::<Event>() == 88);
 const _: () = assert!(size_of::<Socket>() == 64);
 const _: () = assert!(size_of::<Host>() == 128);
 const _: () = assert!(size_of::<Entry>() == 16);
-const _: () = assert!(size_of::<Operations>() == 64);
+const _: () = assert!(size_of::<Operations>() == 72);
 const _: () = assert!(size_of::<Module>() == 56);
 const _: () = assert!(size_of::<Note>() == 160);
 const _: () = assert!(std::mem::offset_of!(ElfNote, note) == 24);

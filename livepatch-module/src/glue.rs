@@ -22,6 +22,7 @@ pub const fn operations<M: Module, O: Migrations<M>>() -> abi::Operations {
         migrate: Some(migrate::<M, O>),
         validate: Some(validate::<M>),
         health: Some(health::<M>),
+        warm_up: Some(warm_up),
     }
 }
 
@@ -102,8 +103,10 @@ unsafe fn run(
             FAILED
         }
         Err(payload) => {
-            // The hook has told why. What a payload does when it is dropped is not to be risked.
-            std::mem::forget(payload);
+            // The hook has told why. What any other payload does when it is dropped is not to be risked.
+            if !payload.is::<String>() && !payload.is::<&str>() {
+                std::mem::forget(payload);
+            }
             PANIC
         }
     }
@@ -120,14 +123,11 @@ fn put<T>(value: T, to: *mut *mut c_void) -> abi::Result {
 unsafe extern "C" fn attach(host: *const abi::Host) {
     alloc::attach(host);
     hook::install(host);
-    rehearse();
+    hook::rehearse();
 }
 
-/// Unwinds once, now, when nobody waits: the first time takes as long as all the rest of a rollback.
-fn rehearse() {
-    // No hook is called for it, and nothing is allocated.
-    let unwound = catch_unwind(|| std::panic::resume_unwind(Box::new(())));
-    debug_assert!(unwound.is_err(), "what was thrown is caught");
+unsafe extern "C" fn warm_up(_host: *const abi::Host) {
+    hook::rehearse();
 }
 
 unsafe extern "C" fn init<M: Module>(host: *const abi::Host, to: *mut *mut c_void) -> abi::Result {

@@ -39,7 +39,7 @@ fn facts() -> Vec<(String, usize)> {
     fields!(facts, "lp_entry", abi::Entry { name = name, call = call });
     fields!(facts, "lp_operations", abi::Operations {
         attach = attach, init = init, term = term, hold = hold, restart = restart, migrate = migrate,
-        validate = validate, health = health,
+        validate = validate, health = health, warm_up = warm_up,
     });
     fields!(facts, "lp_module", abi::Module {
         size = size, abi = abi, name = name, version = version, schema = schema, operations = operations,

@@ -37,6 +37,11 @@ typedef struct narrow state;
 #define SCHEMA LP_SCHEMA(8, struct narrow)
 #define OTHER LP_SCHEMA(9, struct narrow)
 static struct narrow *counts(state *data) { return data; }
+#elif defined TAKES_NARROW /* and nothing takes it */
+typedef struct narrow state;
+#define SCHEMA LP_SCHEMA(8, struct narrow)
+#define OTHER NARROW
+static struct narrow *counts(state *data) { return data; }
 #elif defined WIDE
 typedef struct wide state;
 #define SCHEMA WIDE_
@@ -47,6 +52,10 @@ typedef struct narrow state;
 #define SCHEMA NARROW
 #define OTHER WIDE_
 static struct narrow *counts(state *data) { return data; }
+#endif
+
+#ifdef UNDEFINED
+extern void undefined(void); /* nowhere */
 #endif
 
 static lp_result fail(const struct lp_host *host, const char *why) {
@@ -91,7 +100,28 @@ static void leave(void) {
 #endif
 }
 
+#if defined SLOW_INIT || defined SLOW_TERM || defined SLOW_HOLD || defined SLOW_MIGRATE || defined SLOW_RESTART
+/* For 60 ms. */
+static void be_slow(const struct lp_host *host) {
+    for (uint64_t end = host->now(host) + 60000000; host->now(host) < end;) {
+    }
+}
+#endif
+
+#if defined HANG_MIGRATE || defined HANG_VALIDATE || defined HANG_RESTART
+static void hang(void) {
+    for (volatile int turn = 0;; turn++) {
+    }
+}
+#endif
+
 static lp_result init(const struct lp_host *host, void **to) {
+#ifdef SLOW_INIT
+    be_slow(host);
+#endif
+#ifdef UNDEFINED
+    undefined();
+#endif
 #ifdef FAIL_INIT
     return fail(host, "as it was made to");
 #endif
@@ -105,6 +135,9 @@ static lp_result init(const struct lp_host *host, void **to) {
 
 static lp_result term(const struct lp_host *host, void *data) {
     (void)data;
+#ifdef SLOW_TERM
+    be_slow(host);
+#endif
 #ifdef FAIL_TERM
     return fail(host, "as it was made to");
 #endif
@@ -114,6 +147,9 @@ static lp_result term(const struct lp_host *host, void *data) {
 
 static lp_result hold(const struct lp_host *host, void *data) {
     (void)host, (void)data;
+#ifdef SLOW_HOLD
+    be_slow(host);
+#endif
 #ifdef BUSY
     return LP_AGAIN;
 #endif
@@ -134,12 +170,10 @@ static lp_result restart(const struct lp_host *host, const void *data, uint32_t 
     ((struct narrow *)(uintptr_t)data)->count = 0;
 #endif
 #ifdef HANG_RESTART
-    for (volatile int turn = 0;; turn++) {
-    }
+    hang();
 #endif
 #ifdef SLOW_RESTART
-    for (uint64_t end = host->now(host) + 60000000; host->now(host) < end;) {
-    }
+    be_slow(host);
 #endif
     return LP_OK;
 }
@@ -151,6 +185,12 @@ static lp_result migrate(const struct lp_host *host, uint64_t from, const void *
 #endif
 #ifdef CRASH_MIGRATE
     abort();
+#endif
+#ifdef HANG_MIGRATE
+    hang();
+#endif
+#ifdef SLOW_MIGRATE
+    be_slow(host);
 #endif
     if (from != OTHER)
         return fail(host, "no migration from this schema");
@@ -165,6 +205,23 @@ static lp_result migrate(const struct lp_host *host, uint64_t from, const void *
 
 static lp_result validate(const struct lp_host *host, const void *data) {
     (void)data;
+#ifdef HANG_VALIDATE
+    hang();
+#endif
+#ifdef MEDDLE_VALIDATE /* with all that there is */
+    uint64_t id;
+    struct lp_socket socket = {
+        .size = sizeof socket, .kind = LP_UNIX_DATAGRAM, .name = "more", .entry = "message", .path = "/tmp/livepatch-more"};
+    host->open(host, &socket, &id);
+    if (host->find(host, "numbers", &id) == LP_OK) {
+        host->send_path(host, id, PEER, (const uint8_t *)"meddled", 7);
+        host->close(host, id);
+    }
+    host->timer(host, 7, host->now(host), "tick");
+    host->cancel(host, 2);
+    host->signal(host, 41, "signalled");
+    ((struct narrow *)(uintptr_t)data)->count = 12345;
+#endif
 #ifdef FAIL_VALIDATE
     return fail(host, "as it was made to");
 #endif

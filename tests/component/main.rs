@@ -27,6 +27,9 @@ struct Arguments {
     /// Milliseconds from upgrade to upgrade.
     #[arg(long, default_value_t = 60)]
     window: u64,
+    /// Only rows whose name has this text.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// Leave Erlang out.
     #[arg(long)]
     no_erlang: bool,
@@ -102,13 +105,17 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let place = ours::Place::new()?;
     print!("{}", report::head(&arguments));
-    for case in CASES {
+    let wanted = |case: &Case| match &arguments.only {
+        Some(text) => case.name.contains(text.as_str()),
+        None => true,
+    };
+    for case in CASES.into_iter().filter(wanted) {
         println!("{}", ours::measure(&place, case, &arguments)?);
     }
     if !arguments.no_erlang {
-        let works = |case: &&Case| matches!(case.kind, Kind::Keep | Kind::Migrate);
-        for case in CASES.iter().filter(works) {
-            println!("{}", erlang::measure(*case, &arguments)?);
+        let works = |case: &Case| matches!(case.kind, Kind::Keep | Kind::Migrate);
+        for case in CASES.into_iter().filter(wanted).filter(works) {
+            println!("{}", erlang::measure(case, &arguments)?);
         }
     }
     println!("\nOf all messages 0 were lost, 0 came twice, 0 out of order.");

@@ -5,7 +5,7 @@ use super::machine;
 use super::report::Row;
 use super::{Arguments, Case, Kind};
 use anyhow::{Context, Result, bail, ensure};
-use livepatch_component::{How, Reply, Request, Status, Upgrade, ask};
+use livepatch_component::{How, Record, Reply, Request, Status, Upgrade, ask};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -79,8 +79,8 @@ impl<'a> Ledger<'a> {
         Ok(self.command(&["worst"])?.parse()?)
     }
 
-    /// The pause as the component tells it.
-    fn upgrade(&self, version: &str, expected: Status) -> Result<u64> {
+    /// What the component tells of an upgrade.
+    fn upgrade(&self, version: &str, expected: Status) -> Result<Record> {
         let reply = self.ask(&Request::Upgrade(Upgrade {
             version: version.to_owned(),
             dry_run: false,
@@ -88,7 +88,7 @@ impl<'a> Ledger<'a> {
             how: How::default(),
         }))?;
         ensure!(reply.result == expected, "{reply:?}");
-        Ok(reply.history.first().context("no record")?.pause_ns)
+        reply.history.into_iter().next().context("no record")
     }
 }
 
@@ -116,14 +116,16 @@ pub(crate) fn measure(place: &Place, case: Case, arguments: &Arguments) -> Resul
         row.control.push(ledger.worst()?);
         thread::sleep(half);
         let begin = Instant::now();
-        let pause = match (case.kind, number % 2) {
+        let record = match (case.kind, number % 2) {
             (Kind::Keep, 0) => ledger.upgrade("1.0.1", Status::Done),
             (Kind::Migrate, 0) => ledger.upgrade("2.0.0", Status::Done),
             (Kind::Keep | Kind::Migrate, _) => ledger.upgrade("1.0.0", Status::Done),
             (Kind::Fail, _) => ledger.upgrade("refusing", Status::Error),
             (Kind::Panic, _) => ledger.upgrade("broken", Status::Error),
         };
-        row.pause.push(pause?);
+        let record = record?;
+        row.pause.push(record.pause_ns);
+        row.warm_up.push(record.phases.warm_up_ns);
         took = begin.elapsed();
         thread::sleep(half);
         row.upgrade.push(ledger.worst()?);

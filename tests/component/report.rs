@@ -13,6 +13,8 @@ pub(crate) struct Row {
     pub(crate) upgrade: Vec<u64>,
     /// The pause that the component itself tells.
     pub(crate) pause: Vec<u64>,
+    /// What the new version did on the same thread before the pause.
+    pub(crate) warm_up: Vec<u64>,
     /// Messages that were sent, and handled once each, in order.
     pub(crate) sent: u64,
 }
@@ -25,6 +27,7 @@ impl Row {
             control: Vec::new(),
             upgrade: Vec::new(),
             pause: Vec::new(),
+            warm_up: Vec::new(),
             sent: 0,
         }
     }
@@ -63,7 +66,7 @@ fn spread(values: &[u64]) -> String {
 pub(crate) fn head(arguments: &Arguments) -> String {
     format!(
         "{} messages a second, {} upgrades; minimum / median / maximum in µs{}\n\n\
-         | | | longest delay with an upgrade | without | more, of the medians | pause | messages |\n|---|---|---|---|---|---|---|\n",
+         | | | longest delay with an upgrade | without | more, of the medians | pause | before it | messages |\n|---|---|---|---|---|---|---|---|\n",
         arguments.rate,
         arguments.upgrades,
         match machine::is_ours() {
@@ -78,13 +81,14 @@ impl fmt::Display for Row {
         let (with, without, pause) = (&self.upgrade, &self.control, &self.pause);
         write!(
             f,
-            "| {} | {} | {} | {} | {:.0} | {} | {} |",
+            "| {} | {} | {} | {} | {:.0} | {} | {} | {} |",
             self.who,
             self.case,
             spread(with),
             spread(without),
             median(with) - median(without),
             spread(pause),
+            spread(&self.warm_up),
             self.sent
         )
     }

@@ -1,21 +1,28 @@
 //! Several components, upgraded one after the other: all or none.
 //!
 //! First all are asked whether they could, and could go back; then each is upgraded, and keeps its old version beside the new one. When
-//! one of them fails, those before it go back, last first. When all have done it, a file is made, the decision; then each lets go.
+//! one of them fails, those before it go back, last first. When all have done it, that is written down, the decision; then each lets go.
 //!
-//! This process may be ended at any time: its connections are closed then, and each component looks whether there is a decision.
+//! This process may be ended at any time: its connections are closed then, and each component looks whether there is a decision. So does
+//! one that crashed, when it starts anew; where there is none, it decides that all go back.
 
 use super::options::{UpgradeOptions, name};
 use super::{complain, fail, say, text};
-use crate::control::client::{Client, ClientError};
-use crate::control::protocol::{How, Reply, Request, Upgrade, chain};
+use crate::control::client::{Client, ClientError, ask};
+use crate::control::protocol::{Reply, Request, Upgrade, chain};
+use crate::decision::{Decision, Verdict};
 use livepatch_cli::Status;
-use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
+
+/// How long a component that crashed is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked for.
+const LOOKS: Duration = Duration::from_millis(20);
 
 /// Why a group was not upgraded.
 #[derive(Debug, Error)]
@@ -26,10 +33,14 @@ enum GroupError {
     Client(#[from] ClientError),
     #[error("the decision cannot be written down; all go back")]
     Decision(#[source] io::Error),
+    #[error("one of them has crashed, or was told to go back; all go back")]
+    CalledOff,
+    #[error("the component `{name}` was started anew, as {version} and with new data")]
+    Anew { name: String, version: String },
     #[error(
-        "the component `{0}` ended, or went back by itself, before it was told that the group stands"
+        "the component `{name}` ended before it was told what was decided; when it is started anew, it looks at `{}`", decision.display()
     )]
-    Undecided(String),
+    Untold { name: String, decision: PathBuf },
 }
 
 /// One component of the group.
@@ -78,31 +89,11 @@ struct Group<'a> {
     members: Vec<Member>,
 }
 
-/// The file that says that all upgrades stand; goes with this.
-struct Decision(PathBuf);
-
-impl Drop for Decision {
-    fn drop(&mut self) {
-        // There may be none.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-impl Decision {
-    fn new(directory: &Path) -> Self {
-        let (process, time) = (std::process::id(), SystemTime::now());
-        let time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(directory.join(format!("group-{process}-{}", time.as_nanos())))
-    }
-
-    /// From now on all stand.
-    fn make(&self) -> io::Result<()> {
-        let made = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&self.0);
-        made.map(drop)
-    }
+/// A place for the decision on a new group.
+fn decision(directory: &Path) -> PathBuf {
+    let (process, time) = (std::process::id(), SystemTime::now());
+    let time = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    directory.join(format!("group-{process}-{}", time.as_nanos()))
 }
 
 impl Group<'_> {
@@ -144,32 +135,86 @@ impl Group<'_> {
         }
         match self.options.dry_run {
             true => Ok(Status::Done),
-            false => self.upgrade(&mut clients, &Decision::new(&directory)),
+            false => self.upgrade(&mut clients, &directory),
         }
     }
 
-    fn upgrade(&self, clients: &mut [Client], decision: &Decision) -> Result<Status, GroupError> {
+    fn upgrade(&self, clients: &mut [Client], directory: &Path) -> Result<Status, GroupError> {
+        let path = decision(directory);
+        let decision = Decision::at(path.clone());
         for (index, member) in self.members.iter().enumerate() {
             let mut upgrade = member.upgrade.clone();
-            upgrade.how.decision = Some(decision.0.clone());
+            upgrade.how.decision = Some(path.clone());
             let status = self.request(member, &mut clients[index], &Request::Upgrade(upgrade));
             if status != Status::Done {
-                return Ok(self.take_back(&mut clients[..index]).max(status));
+                let worst = self.take_back(&mut clients[..index]).max(status);
+                decision.forget();
+                return Ok(worst);
             }
         }
-        if let Err(error) = decision.make() {
-            self.take_back(clients);
-            return Err(GroupError::Decision(error));
+        // Nobody may have ended meanwhile.
+        let show = Request::Show { symbols: false };
+        let all_run = clients.iter_mut().all(|client| client.ask(&show).is_ok());
+        let wanted = match all_run {
+            true => Verdict::Stands,
+            false => Verdict::Off,
+        };
+        match decision.make(wanted) {
+            Ok(Verdict::Stands) => Ok(self.let_stand(clients, &decision, &path)),
+            Ok(Verdict::Off) => {
+                complain(&[GroupError::CalledOff.to_string()]);
+                let worst = self.take_back(clients).max(Status::Error);
+                decision.forget();
+                Ok(worst)
+            }
+            Err(error) => {
+                self.take_back(clients);
+                Err(GroupError::Decision(error))
+            }
         }
+    }
+
+    /// Tells all that the decision is made; it stays for those that cannot be told.
+    fn let_stand(&self, clients: &mut [Client], decision: &Decision, path: &Path) -> Status {
         let mut worst = Status::Done;
+        let mut all_know = true;
         for (member, client) in self.members.iter().zip(clients) {
             let reply = client.ask(&Request::Commit {});
-            if !reply.is_ok_and(|reply| reply.result == Status::Done) {
-                complain(&[GroupError::Undecided(member.name.clone()).to_string()]);
-                worst = Status::Broken;
+            if reply.is_ok_and(|reply| reply.result == Status::Done) {
+                continue;
             }
+            worst = Status::Broken;
+            let name = member.name.clone();
+            let error = self.find_again(&name).unwrap_or_else(|| {
+                all_know = false;
+                let decision = path.to_owned();
+                GroupError::Untold { name, decision }
+            });
+            complain(&[error.to_string()]);
         }
-        Ok(worst)
+        if all_know {
+            decision.forget();
+        }
+        worst
+    }
+
+    /// How a component that ended goes on; nothing if it does not.
+    fn find_again(&self, name: &str) -> Option<GroupError> {
+        let end = Instant::now() + PATIENCE;
+        let directory = self.options.place.directory();
+        let show = Request::Show { symbols: false };
+        loop {
+            let reply = ask(&directory, name, &show);
+            let shown = reply.ok().and_then(|reply| reply.component);
+            if let Some(shown) = shown.filter(|shown| !shown.on_probation) {
+                let (name, version) = (shown.name, shown.version);
+                return Some(GroupError::Anew { name, version });
+            }
+            if Instant::now() > end {
+                return None;
+            }
+            thread::sleep(LOOKS);
+        }
     }
 
     /// Asks one of them, and tells what it answers.
@@ -181,6 +226,9 @@ impl Group<'_> {
             }
             Err(error) => {
                 complain(&chain(&error));
+                if let Some(anew) = self.find_again(&member.name) {
+                    complain(&[anew.to_string()]);
+                }
                 Status::Broken
             }
         }
@@ -190,9 +238,11 @@ impl Group<'_> {
     fn take_back(&self, clients: &mut [Client]) -> Status {
         let mut worst = Status::Done;
         for (member, client) in self.members.iter().zip(clients).rev() {
-            let how = How::default();
-            if self.request(member, client, &Request::Rollback { how }) != Status::Done {
-                worst = Status::Broken;
+            match self.request(member, client, &Request::CallOff {}) {
+                Status::Done => {}
+                // It has gone back by itself.
+                Status::Refused => worst = worst.max(Status::Error),
+                _ => worst = Status::Broken,
             }
         }
         worst

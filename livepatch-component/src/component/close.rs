@@ -3,6 +3,7 @@
 use super::start::Note;
 use super::upgrade::reply_of;
 use super::{Component, Running};
+use crate::control::protocol::Reply;
 use crate::control::server::Asker;
 use crate::module::file::ModuleFile;
 use crate::sys::arena::Arena;
@@ -34,9 +35,19 @@ impl std::fmt::Display for Leftover {
 #[derive(Debug)]
 pub(super) struct Ending {
     /// The record, by its number.
-    pub(super) record: u64,
+    pub(super) record: Option<u64>,
     /// Who waits for it.
     pub(super) asker: Option<Asker>,
+}
+
+impl Ending {
+    /// Tells whoever has decided on a group that it is done.
+    pub(super) fn of_decision(asker: Asker) -> Self {
+        Self {
+            record: None,
+            asker: Some(asker),
+        }
+    }
 }
 
 /// A version that is being let go.
@@ -129,15 +140,21 @@ impl Component {
         if let Some(leftover) = leftover {
             self.keep_leftover(leftover);
         }
-        let Some(&Ending { record, asker }) = ending else {
-            if let (Some(record), Some(text)) = (self.history.last_mut(), text) {
-                record.leftovers.push(text);
-            }
-            return;
+        let (record, asker) = match ending {
+            Some(ending) => (ending.record, ending.asker),
+            None => (None, None),
         };
-        let record = self.complete(record, text);
-        if let (Some(asker), Some(record)) = (asker, record) {
-            self.server.answer(asker, &reply_of(record));
+        let reply = match record {
+            Some(record) => self.complete(record, text).map(reply_of),
+            None => {
+                if let (Some(record), Some(text)) = (self.history.last_mut(), text) {
+                    record.leftovers.push(text);
+                }
+                Some(Reply::done())
+            }
+        };
+        if let (Some(asker), Some(reply)) = (asker, reply) {
+            self.server.answer(asker, &reply);
         }
     }
 

@@ -18,7 +18,8 @@ pub(crate) use start::{StartError, last_module};
 use crate::control::server::{Asker, Server};
 use crate::history::{History, Record};
 use crate::module::file::ModuleFile;
-use crate::queue::Queue;
+use crate::module::mapper::EntryId;
+use crate::queue::{EventKind, Queue, Queued};
 use crate::services::{FIRST_SOCKET, STOPPING, Services};
 use crate::sockets::Room;
 use crate::sys::module::{Calls, Data, Loaded};
@@ -150,7 +151,7 @@ impl Component {
         let (job, closing) = (self.job.as_ref(), self.closing.as_ref());
         let ends = job.is_some_and(|job| job.helper.is_done())
             || closing.is_some_and(|closing| closing.helper.is_done());
-        match (self.has_work(), ends) {
+        match (self.has_work() || self.server.waiting().is_some(), ends) {
             (true, _) => Some(Duration::ZERO),
             (false, true) => Some(THREAD_ENDS),
             (false, false) => None,
@@ -186,12 +187,16 @@ impl Component {
                 Ok(())
             }
             Token(token) => {
-                let asker = Asker(token.saturating_sub(FIRST_ASKER));
-                if let Some(request) = self.server.progress(asker) {
-                    self.request(asker, request);
-                }
+                self.progress(Asker(token.saturating_sub(FIRST_ASKER)));
                 Ok(())
             }
+        }
+    }
+
+    /// Goes on with a control connection.
+    fn progress(&mut self, asker: Asker) {
+        if let Some(request) = self.server.progress(asker) {
+            self.request(asker, request);
         }
     }
 
@@ -205,18 +210,29 @@ impl Component {
             let result = calls.call(event.entry, &self.table, self.data, &event);
             if result == Some(abi::OK) {
                 self.handled += 1;
+                self.mention(event.entry);
             } else {
-                self.complain_of(event.entry.index(), result);
+                self.complain_of(&event, result);
             }
             self.queue.done(event.data);
         }
     }
 
+    /// Tells of what a call-back complained about, and handled all the same: it may have caught a panic.
+    fn mention(&self, entry: EntryId) {
+        if let Some(reason) = self.services.take_failure() {
+            let names = self.services.names.borrow();
+            let name = names.name(entry);
+            self.services.log(1, &format!("`{name}` went on: {reason}"));
+        }
+    }
+
+    /// Tells of an event that was not handled; whoever sent a command is told too.
     #[cold]
-    fn complain_of(&mut self, entry: usize, result: Option<abi::Result>) {
+    fn complain_of(&mut self, event: &Queued, result: Option<abi::Result>) {
         self.failed += 1;
         let names = self.services.names.borrow();
-        let name = names.at(entry);
+        let name = names.name(event.entry);
         let reason = self.services.take_failure().unwrap_or_default();
         let text = match result {
             None => format!("an event for `{name}` was not handled: there is no such call-back"),
@@ -224,6 +240,10 @@ impl Component {
             Some(_) => format!("`{name}` failed: {reason}"),
         };
         self.services.log(1, &text);
+        if event.kind == EventKind::Command {
+            // Where the module has answered before it failed, that answer counts.
+            self.services.reply(event.source, 1, &text);
+        }
     }
 
     /// Sends what the module answered.
@@ -238,6 +258,10 @@ impl Component {
 
     /// Goes on with what other threads, or time, have finished.
     fn look_after(&mut self) {
+        // One at a time: messages come first.
+        if let Some(asker) = self.server.waiting() {
+            self.progress(asker);
+        }
         self.watchdog.reap();
         self.finish_closing();
         self.finish_job();
@@ -307,6 +331,8 @@ impl Component {
     /// Ends the module's work; its code is not needed any more.
     fn stop(&mut self) {
         self.wait_for_closing();
+        // Whatever was decided: there is nothing here to take back any more.
+        let _ = self.veto();
         let result = self.running.loaded.term(&self.table, self.data);
         if result != abi::OK {
             let reason = self.services.take_failure().unwrap_or_default();

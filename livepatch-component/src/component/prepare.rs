@@ -54,6 +54,12 @@ pub(super) enum Refusal {
     Busy,
     #[error("the version that runs is on probation; `rollback` ends that")]
     Probation,
+    #[error("the group that it is of cannot be called off")]
+    Undecided(#[source] io::Error),
+    #[error(
+        "the group that it is of stands since just now; `rollback` again takes back this one alone"
+    )]
+    Decided,
     #[error("there is no version to go back to")]
     NoPrevious,
     #[error("the loader's thread ended early")]

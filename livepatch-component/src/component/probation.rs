@@ -1,13 +1,15 @@
 //! Probation: the old version stays beside the new one until that has shown that all is well.
 
+use super::close::Ending;
 use super::failure::{Operation, OperationError};
 use super::switch::Incoming;
 use super::{Component, Running};
 use crate::clock;
 use crate::control::protocol::How;
 use crate::control::server::Asker;
+use crate::decision::{Decision, Verdict};
 use crate::history::Record;
-use std::path::PathBuf;
+use std::io;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -29,8 +31,8 @@ pub(super) struct Probation {
 struct Undecided {
     /// Who decides, and goes when that is done.
     asker: Asker,
-    /// There if the decision is that all upgrades stand.
-    decision: PathBuf,
+    /// Where that is written down.
+    decision: Decision,
     /// What follows if it stands.
     then: How,
 }
@@ -53,7 +55,7 @@ impl Probation {
             },
             undecided: undecided.map(|(asker, decision)| Undecided {
                 asker,
-                decision,
+                decision: Decision::at(decision),
                 then: how.clone(),
             }),
             until: u64::MAX,
@@ -78,6 +80,11 @@ impl Probation {
     pub(super) fn next(&self) -> u64 {
         self.next
     }
+
+    /// What decides on it, until that is known.
+    pub(super) fn undecided(&self) -> Option<&Decision> {
+        self.undecided.as_ref().map(|it| &it.decision)
+    }
 }
 
 impl Component {
@@ -97,7 +104,7 @@ impl Component {
         let verdict = OperationError::of(Operation::Health, result, self.services.take_failure());
         match verdict {
             Err(error) => self.end_probation("probation", vec![error.to_string()], None),
-            Ok(()) if is_over => self.pass_probation(),
+            Ok(()) if is_over => self.pass_probation(None),
             Ok(()) => self.reassure_standby(),
         }
     }
@@ -108,39 +115,62 @@ impl Component {
         let Some(undecided) = undecided.filter(|it| !self.server.has(it.asker)) else {
             return;
         };
-        if undecided.decision.exists() {
-            self.decide();
+        // Where nothing can be written, nothing was: whoever decides is gone.
+        let verdict = undecided.decision.make(Verdict::Off);
+        if matches!(verdict, Ok(Verdict::Stands)) {
+            self.decide(None);
         } else {
             let reason = "whoever upgraded the group has gone before all of it was done";
             self.end_probation("rollback", vec![reason.to_owned()], None);
         }
     }
 
-    /// Lets an upgrade of a group stand.
+    /// Lets an upgrade of a group stand, as whoever upgraded it asks.
     pub(super) fn commit(&mut self, from: Asker) -> Result<(), NothingToDecide> {
         let undecided = self.probation.as_ref().and_then(|it| it.undecided.as_ref());
         if undecided.is_none_or(|undecided| undecided.asker != from) {
             return Err(NothingToDecide);
         }
-        self.decide();
+        self.decide(Some(from));
         Ok(())
     }
 
-    fn decide(&mut self) {
+    /// Takes an upgrade of a group back, as whoever upgraded it asks.
+    pub(super) fn call_off(&mut self, from: Asker) -> Result<(), NothingToDecide> {
+        let undecided = self.probation.as_ref().and_then(|it| it.undecided.as_ref());
+        if undecided.is_none_or(|undecided| undecided.asker != from) {
+            return Err(NothingToDecide);
+        }
+        self.end_probation("rollback", Vec::new(), Some(from));
+        Ok(())
+    }
+
+    /// Makes sure that nobody lets the group stand that this upgrade is of; what was decided by now holds.
+    pub(super) fn veto(&self) -> io::Result<Verdict> {
+        let undecided = self.probation.as_ref().and_then(Probation::undecided);
+        undecided.map_or(Ok(Verdict::Off), |decision| decision.make(Verdict::Off))
+    }
+
+    /// Lets the upgrade stand; `asker` is told once that is noted.
+    pub(super) fn decide(&mut self, asker: Option<Asker>) {
         let Some(probation) = &mut self.probation else {
             return;
         };
+        let ending = asker.map(Ending::of_decision);
         match probation.undecided.take() {
-            Some(Undecided { then, .. }) if then.probation_ns > 0 => probation.begin(&then),
-            _ => self.pass_probation(),
+            Some(Undecided { then, .. }) if then.probation_ns > 0 => {
+                probation.begin(&then);
+                self.let_go(None, Vec::new(), ending);
+            }
+            _ => self.pass_probation(ending),
         }
     }
 
-    fn pass_probation(&mut self) {
+    fn pass_probation(&mut self, ending: Option<Ending>) {
         self.dismiss_standby();
         if let Some(probation) = self.probation.take() {
             self.remember_previous(Arc::clone(&probation.old.file));
-            self.let_go(Some(*probation.old), Vec::new(), None);
+            self.let_go(Some(*probation.old), Vec::new(), ending);
         }
     }
 

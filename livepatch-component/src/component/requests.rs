@@ -5,6 +5,7 @@ use super::prepare::{Job, Order, Refusal, Wanted};
 use crate::clock;
 use crate::control::protocol::{How, Reply, Request};
 use crate::control::server::Asker;
+use crate::decision::Verdict;
 use crate::queue::{EventKind, Queued};
 use livepatch_cli::Status;
 use thiserror::Error;
@@ -47,7 +48,11 @@ impl Component {
                 ..Reply::done()
             },
             Request::Commit {} => match self.commit(asker) {
-                Ok(()) => Reply::done(),
+                Ok(()) => return,
+                Err(error) => Reply::failed(Status::Refused, &error),
+            },
+            Request::CallOff {} => match self.call_off(asker) {
+                Ok(()) => return,
                 Err(error) => Reply::failed(Status::Refused, &error),
             },
             Request::Stop {} => {
@@ -99,6 +104,10 @@ impl Component {
             return Err(Refusal::Busy);
         }
         if self.probation.is_some() {
+            if self.veto().map_err(Refusal::Undecided)? == Verdict::Stands {
+                self.decide(None);
+                return Err(Refusal::Decided);
+            }
             self.end_probation("rollback", Vec::new(), Some(asker));
             return Ok(());
         }

@@ -1,10 +1,12 @@
 //! The start of a component: its files, its first module, INIT.
 
 use super::failure::{Operation, OperationError};
+use super::probation::Probation;
 use super::standby::Watchdog;
 use super::{CONTROL, Component, Running, SIGNALS, Settings, TIMERS, WAKE};
 use crate::control::client::socket_path;
 use crate::control::server::Server;
+use crate::decision::{Decision, Verdict};
 use crate::history::{History, Record};
 use crate::module::file::{FileError, ModuleFile};
 use crate::queue::Queue;
@@ -17,6 +19,7 @@ use mio::unix::SourceFd;
 use mio::{Interest, Poll, Waker};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -168,25 +171,53 @@ impl Component {
 
     /// Which version to start with after a crash: the one that runs, or while that is on probation the one before.
     pub(super) fn note_of_current(&self) -> Note {
-        let before = self.probation.as_ref().map(|it| &it.old.file);
-        let file = before.unwrap_or(&self.running.file);
+        let copy = |file: &ModuleFile| file.copy().to_owned();
+        let running = &self.running.file;
+        let probation = self.probation.as_ref();
+        let undecided = probation.and_then(Probation::undecided);
         Note {
             path: current_path(&self.settings),
-            text: file.copy().display().to_string(),
+            current: Current {
+                module: copy(probation.map_or(running, |it| &it.old.file)),
+                undecided: undecided.map(|decision| Undecided {
+                    decision: decision.clone(),
+                    module: copy(running),
+                }),
+            },
         }
     }
 }
 
-/// A line for a file.
+/// What is noted for a restart.
+#[derive(Debug, Serialize, Deserialize)]
+struct Current {
+    module: PathBuf,
+    #[serde(default)]
+    undecided: Option<Undecided>,
+}
+
+/// An upgrade of a group that may be taken back yet.
+#[derive(Debug, Serialize, Deserialize)]
+struct Undecided {
+    decision: Decision,
+    /// The version if it stands.
+    module: PathBuf,
+}
+
+/// What is noted, and where.
 #[derive(Debug)]
 pub(super) struct Note {
     path: PathBuf,
-    text: String,
+    current: Current,
 }
 
 impl Note {
+    /// Writes it down: all of it, or nothing.
     pub(super) fn write(&self) -> io::Result<()> {
-        fs::write(&self.path, &self.text)
+        let text = serde_json::to_vec(&self.current)?;
+        let new = self.path.with_extension("new");
+        fs::write(&new, text)?;
+        fs::rename(&new, &self.path)
     }
 }
 
@@ -197,10 +228,15 @@ fn current_path(settings: &Settings) -> PathBuf {
         .join(format!("{}.current", settings.name))
 }
 
-/// The module that ran last, of a component that crashed.
+/// The module to go on with, of a component that crashed. If it was one of a group that was not decided on, that is off now.
 pub(crate) fn last_module(settings: &Settings) -> Option<PathBuf> {
-    let path = fs::read_to_string(current_path(settings)).ok()?;
-    let path = PathBuf::from(path);
+    let text = fs::read(current_path(settings)).ok()?;
+    let current: Current = serde_json::from_slice(&text).ok()?;
+    let stands = current.undecided.filter(|undecided| {
+        // Where it cannot be told, the version before is the one that is known to work.
+        matches!(undecided.decision.make(Verdict::Off), Ok(Verdict::Stands))
+    });
+    let path = stands.map_or(current.module, |undecided| undecided.module);
     path.is_file().then_some(path)
 }
 

@@ -27,7 +27,13 @@ impl Component {
         };
         self.services.arena.relax();
         let (asker, wanted, begun) = (job.asker, job.wanted.clone(), job.begun_ns);
-        let incoming = job.finish().and_then(|incoming| self.map(incoming));
+        let mut warm_up_ns = 0;
+        let incoming = job.finish().and_then(|incoming| {
+            if !wanted.dry_run {
+                warm_up_ns = self.warm_up(&incoming, &wanted.how);
+            }
+            self.map(incoming)
+        });
         let from = self.running.file.about.version.clone();
         let incoming = match incoming {
             Ok(incoming) => incoming,
@@ -48,6 +54,7 @@ impl Component {
         };
         let mut record = Record::new(wanted.action, Some(&from), incoming.version());
         record.prepare_ns = clock::now() - begun;
+        record.phases.warm_up_ns = warm_up_ns;
         if wanted.dry_run {
             self.drop_unused(incoming);
             self.server.answer(asker, &reply_of(record));
@@ -61,6 +68,22 @@ impl Component {
         self.intake();
         self.handle(BATCH);
         self.conclude(switched, &wanted.how, record, Some(asker));
+    }
+
+    /// Lets the new version make ready on this thread; returns how long that took. What came meanwhile is handled, so that nothing waits
+    /// for both this and the pause.
+    fn warm_up(&mut self, incoming: &Incoming, how: &How) -> u64 {
+        let Incoming::Loaded(next) = incoming else {
+            return 0;
+        };
+        let begin = clock::now();
+        self.watchdog.arm(how);
+        next.loaded.warm_up(&self.table);
+        self.watchdog.disarm();
+        let took = clock::now() - begin;
+        self.intake();
+        self.handle(BATCH);
+        took
     }
 
     /// The symbol mapper's work: the call-backs of the new version, and whether all that are in use are there.
@@ -110,7 +133,13 @@ impl Component {
                 (rejected.map(|rejected| *rejected), unswitched.chunks)
             }
         };
-        let record = self.history.add(record);
+        if !record.reasons.is_empty() {
+            let text = format!("{} to {}", record.action, record.to);
+            let reasons = record.reasons.join(": ");
+            self.services
+                .log(1, &format!("{text}: {}: {reasons}", record.outcome));
+        }
+        let record = Some(self.history.add(record));
         self.let_go(unused, chunks, Some(Ending { record, asker }));
     }
 

@@ -34,6 +34,8 @@ pub enum Request {
     },
     /// Lets an upgrade with a [`How::decision`] stand; from the connection that asked for it.
     Commit {},
+    /// Takes such an upgrade back.
+    CallOff {},
     /// What was done so far.
     History {},
     /// Words for the module.
@@ -77,7 +79,8 @@ pub struct How {
     pub fresh: bool,
     /// How long the new version is watched, in nanoseconds; 0 for not at all.
     pub probation_ns: u64,
-    /// The upgrade is one of a group: it is taken back unless [`Request::Commit`] comes, or this file exists when the connection ends.
+    /// The upgrade is one of a group: it is taken back unless [`Request::Commit`] comes, or this symbolic link to `stands` is there when the
+    /// connection ends.
     pub decision: Option<PathBuf>,
 }
 

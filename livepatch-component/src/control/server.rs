@@ -161,6 +161,14 @@ impl Server {
         }
     }
 
+    /// Whose next request is there already.
+    pub(crate) fn waiting(&self) -> Option<Asker> {
+        let mut connections = self.connections.iter();
+        let waiting =
+            connections.find(|(_, it)| !it.waits && !it.ends && it.input.contains(&b'\n'));
+        waiting.map(|(asker, _)| *asker)
+    }
+
     /// Answers a request; whoever has gone meanwhile gets nothing.
     pub(crate) fn answer(&mut self, asker: Asker, reply: &Reply) {
         let Some(connection) = self.connections.get_mut(&asker) else {

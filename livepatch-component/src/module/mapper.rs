@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 /// The name of a call-back, as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct EntryId(u16);
+pub(crate) struct EntryId(usize);
 
 impl EntryId {
     pub(crate) fn index(self) -> usize {
-        self.0.into()
+        self.0
     }
 }
 
@@ -27,23 +27,16 @@ impl Names {
             return known;
         }
         self.0.push(name.to_owned());
-        let index = u16::try_from(self.0.len() - 1);
-        EntryId(index.expect("modules have at most 1,024 names, of which most are the same"))
+        EntryId(self.0.len() - 1)
     }
 
     /// The number of a name that was seen before.
     pub(crate) fn known(&self, name: &str) -> Option<EntryId> {
-        let index = self.0.iter().position(|known| known == name)?;
-        u16::try_from(index).ok().map(EntryId)
+        self.0.iter().position(|known| known == name).map(EntryId)
     }
 
     pub(crate) fn name(&self, entry: EntryId) -> &str {
-        self.at(entry.index())
-    }
-
-    /// The name of this number.
-    pub(crate) fn at(&self, index: usize) -> &str {
-        self.0.get(index).map_or("?", String::as_str)
+        self.0.get(entry.index()).map_or("?", String::as_str)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -184,6 +184,14 @@ impl Loaded {
         unsafe { (self.is.required.restart)(table.raw(), data.0, why) }
     }
 
+    /// Has it touch what it will need when it takes over; on the main task's thread.
+    pub(crate) fn warm_up(&self, table: &Table) {
+        if let Some(warm_up) = self.is.operations.warm_up {
+            // SAFETY: as in `init`.
+            unsafe { warm_up(table.raw()) };
+        }
+    }
+
     /// Makes data of this module's schema from data of another one.
     pub(crate) fn migrate(&self, table: &Table, from: u64, old: Data) -> (abi::Result, Data) {
         let Some(migrate) = self.is.operations.migrate else {

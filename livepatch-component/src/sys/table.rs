@@ -159,8 +159,10 @@ unsafe extern "C" fn fail(host: *const abi::Host, text: *const c_char, len: u64)
     let services = unsafe { services(host) };
     // SAFETY: the module gives a text, and its length where one is given.
     let text = unsafe { bytes(text.cast(), len) };
-    if services.is_main_thread() {
-        services.fail(&String::from_utf8_lossy(text));
+    let text = String::from_utf8_lossy(text);
+    match services.is_main_thread() {
+        true => services.fail(&text),
+        false => services.log(0, &text),
     }
 }
 

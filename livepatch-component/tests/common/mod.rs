@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub(crate) mod counting;
+
 use livepatch_component::{How, Reply, Request, Shown, Status, Upgrade, ask};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -92,7 +94,31 @@ impl Place {
 
     /// Starts a component.
     pub(crate) fn run(&self, name: &str, version: &str, options: &[&str]) -> Running {
-        let process = Command::new(env!("CARGO_BIN_EXE_livepatch-component"))
+        self.run_in(name, version, options, &[])
+    }
+
+    /// Starts a component with these environment variables.
+    pub(crate) fn run_in(
+        &self,
+        name: &str,
+        version: &str,
+        options: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Running {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_livepatch-component"));
+        program.envs(environment.iter().copied());
+        self.run_as(program, name, version, options)
+    }
+
+    /// Starts a component by a command that runs `livepatch-component`.
+    pub(crate) fn run_as(
+        &self,
+        mut program: Command,
+        name: &str,
+        version: &str,
+        options: &[&str],
+    ) -> Running {
+        let process = program
             .args(["run", name, version])
             .arg("--directory")
             .arg(self.directory.path())
