@@ -62,7 +62,14 @@ static int deep(int depth, void (*sleeper)(void)) {
     return 0;
 }
 
+/* Functions called on this thread may allocate: what the allocator keeps for a thread is there from the start. */
+static void allocate(void) {
+    void *volatile some = malloc(1);
+    free(some);
+}
+
 static void *sleep_deep(void *sleeper) {
+    allocate();
     deep(DEPTH, (void (*)(void))sleeper);
     return NULL;
 }
@@ -76,6 +83,7 @@ __attribute__((noinline)) static void scrub(void) {
 
 static void *work(void *unused) {
     char byte;
+    allocate();
     while (read(to_worker[0], &byte, 1) == 1) {
         answer[0] = 0;
         if (!strcmp(line, "scrub"))
