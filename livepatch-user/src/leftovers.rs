@@ -6,7 +6,7 @@
 //!
 //! The caller holds the process's lock, so that nobody is still at work on any of it.
 
-use crate::arena;
+use crate::arena::{self, ARENA_NAME};
 use crate::error::Error;
 use crate::hands::borrow;
 use crate::install::{Hands, NAME_PREFIX};
@@ -51,8 +51,17 @@ impl Leftovers {
             parts = nobodys(&session.mappings, found);
             parts.extend(arena::stray(session, &found.patches));
         }
+        let (descriptors, announced) = descriptors(session.pid());
+        if found.unreadable.is_empty() {
+            let announced = announced.iter();
+            parts.extend(
+                announced.filter_map(|name| arena::announced(session, &found.patches, name)),
+            );
+            parts.sort_unstable();
+            parts.dedup();
+        }
         Self {
-            descriptors: descriptors(session.pid()),
+            descriptors,
             parts,
             stacks: named(&session.mappings, SCRATCH_NAME).map(range).collect(),
         }
@@ -118,8 +127,8 @@ fn nobodys(mappings: &[Mapping], found: &Found) -> Vec<(RunAddr, u64)> {
         .collect()
 }
 
-/// The process's descriptors of our memory files, and of the userfaultfd that one of them announces.
-fn descriptors(pid: Pid) -> Vec<u64> {
+/// The process's descriptors of our memory files, and of the userfaultfd that one of them announces; and where others announce an arena.
+fn descriptors(pid: Pid) -> (Vec<u64>, Vec<String>) {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd"));
     let entries = entries.into_iter().flatten().flatten();
     let known = entries.filter_map(|entry| {
@@ -128,13 +137,17 @@ fn descriptors(pid: Pid) -> Vec<u64> {
     });
     let known: Vec<(u64, PathBuf)> = known.collect();
     let is_announced = known.iter().any(|(_, link)| is_of(link, USERFAULT_NAME));
-    let names = [NAME_PREFIX, SCRATCH_NAME, USERFAULT_NAME];
+    let names = [NAME_PREFIX, SCRATCH_NAME, USERFAULT_NAME, ARENA_NAME];
     let ours = |number: u64, link: &Path| {
         let userfault = is_announced && link == Path::new("anon_inode:[userfaultfd]");
         names.iter().any(|name| is_of(link, name)) || userfault && is_unused(pid, number)
     };
     let ours = known.iter().filter(|(number, link)| ours(*number, link));
-    ours.map(|(number, _)| *number).collect()
+    let arenas = known.iter().filter_map(|(_, link)| {
+        let link = link.to_str()?.strip_prefix("/memfd:")?;
+        link.strip_prefix(ARENA_NAME).map(str::to_owned)
+    });
+    (ours.map(|(number, _)| *number).collect(), arenas.collect())
 }
 
 /// Whether a descriptor leads to a memory file whose name begins so.

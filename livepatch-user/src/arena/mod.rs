@@ -6,6 +6,9 @@
 //! out, and with it all its values. The arena goes with the last patch that has any.
 
 mod layout;
+mod reserve;
+
+pub use reserve::{ARENA_NAME, announced};
 
 use crate::error::Error;
 use crate::hands::borrow;
@@ -14,8 +17,9 @@ use crate::installed::Installed;
 use crate::memory::Memory;
 use crate::process::{Backing, Mapping, Pid, Tid, WriteError};
 use crate::session::Session;
-use layout::{Header, LEN, STOPPED, slot_at};
+use layout::{Header, STOPPED, slot_at};
 use livepatch_bundle::{Bundle, RunAddr, SymbolId};
+use reserve::{SIZES, map};
 use serde::{Deserialize, Serialize};
 use std::io;
 use thiserror::Error;
@@ -24,8 +28,6 @@ use thiserror::Error;
 const ARENA: &str = "livepatch_arena";
 /// Symbols that begin so have an epoch as their value.
 const VARIABLE: &str = "livepatch_variable_";
-/// Address space to reserve, most first; pages are used when values are attached.
-const SIZES: [u64; 3] = [64 << 20, 8 << 20, 1 << 20];
 /// Where C libraries keep a thread's number, from the thread pointer: glibc, musl since 1.2, musl before.
 const THREAD_NUMBERS: [u64; 3] = [0x2d0, 0x30, 0x38];
 
@@ -309,47 +311,6 @@ fn put(session: &Session, address: RunAddr, value: u64) -> Result<(), WriteError
         .memory
         .write_forced(address, &value.to_le_bytes(), None);
     written.map(drop)
-}
-
-/// Maps a new arena.
-fn map(session: &Session) -> Result<(Header, RunAddr), Error> {
-    let mut hands = borrow(session)?;
-    let number_at = thread_number(session, hands.thread_pointer(), hands.tid());
-    let protection = (libc::PROT_READ | libc::PROT_WRITE).unsigned_abs().into();
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    let mut mapped = Err(io::Error::from_raw_os_error(libc::ENOMEM));
-    for size in SIZES {
-        let arguments = [
-            0,
-            size,
-            protection,
-            flags.unsigned_abs().into(),
-            u64::MAX,
-            0,
-        ];
-        mapped = hands
-            .syscall(libc::SYS_mmap, arguments)
-            .map(|address| (RunAddr(address), size));
-        if mapped.is_ok() {
-            break;
-        }
-    }
-    let (address, size) = mapped.map_err(|error| arena_error(session, ArenaError::Map(error)))?;
-    debug_assert!(LEN < size, "the smallest size holds the header");
-    let header = Header::new(size, number_at);
-    let written = session
-        .memory
-        .write_forced(address, &header.encode(), None)
-        .map_err(|error| arena_error(session, error.into()));
-    if let Err(error) = written {
-        // Its first page is all that it costs, and nobody knows of it.
-        hands
-            .syscall(libc::SYS_munmap, [address.0, size, 0, 0, 0, 0])
-            .ok();
-        return Err(error);
-    }
-    hands.give_back()?;
-    Ok((header, address))
 }
 
 /// Where the C library keeps a thread's number, if that of the thread `tid` stands at exactly one of the known places.
