@@ -72,6 +72,25 @@ fn a_caller_that_is_to_be_quiet_holds_the_patch_back() -> Result<()> {
     target.check_undisturbed()
 }
 
+/// A thread that has left a changed function by a tail call is in no frame of it: `patchgen` says so, and `--quiesce` covers it.
+#[test]
+fn a_tail_call_is_warned_of_and_covered() -> Result<()> {
+    let program = Program::build("scenarios/tail", "tail_call")?;
+    let made = program
+        .patchgen("old.c", "new.c", "fix.lpatch")?
+        .expect(0)?;
+    let warning = "`slow` ends by jumping to `rest`";
+    ensure!(made.stderr.contains(warning), "no warning:\n{made}");
+    let mut target = start(&program)?;
+    target.ask("enter")?;
+    let held = apply_with(&target, &program, &["--timeout", "300ms", "fix.lpatch"])?;
+    held.expect_error(3, "rest")?;
+    target.ask("leave")?;
+    apply(&target, &program)?;
+    check_answer(&mut target, "ask", "2")?;
+    target.check_undisturbed()
+}
+
 #[test]
 fn consistency_of_functions_may_be_waived() -> Result<()> {
     let (program, mut target) = scenario("busy", "busy_waived")?;

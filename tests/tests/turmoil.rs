@@ -13,6 +13,14 @@ use std::time::{Duration, Instant};
 /// How often a patch goes in and out.
 const ROUNDS: usize = 10;
 
+/// How often it does under load: `$LIVEPATCH_ROUNDS`.
+fn many_rounds() -> Result<usize> {
+    match std::env::var("LIVEPATCH_ROUNDS") {
+        Ok(rounds) => rounds.parse().context("`LIVEPATCH_ROUNDS` is no number"),
+        Err(_) => Ok(2 * ROUNDS),
+    }
+}
+
 fn scenario(name: &str, test: &str) -> Result<(Program, Target)> {
     let program = Program::build(&format!("scenarios/{name}"), test)?;
     program.patch()?;
@@ -39,6 +47,49 @@ fn threads_that_come_and_go_are_all_stopped() -> Result<()> {
     ensure!(after > before, "no thread came");
     ensure!(target.ask("wrong")? == "0", "an answer was wrong");
     target.check_undisturbed()
+}
+
+/// What a patch costs is given back each time, while two threads call the function without pause.
+#[test]
+fn many_rounds_under_load_leave_nothing() -> Result<()> {
+    let (program, mut target) = scenario("load", "many_rounds")?;
+    target.ask("start")?;
+    apply(&target, &program)?;
+    livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
+    let before = Footprint::of(&target)?;
+    for _ in 0..many_rounds()? {
+        apply(&target, &program)?;
+        livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
+    }
+    let after = Footprint::of(&target)?;
+    ensure!(before == after, "{before:?} became {after:?}");
+    let counts = target.ask("stop")?;
+    let (calls, wrong) = counts.split_once(' ').context("malformed answer")?;
+    ensure!(
+        wrong == "0" && calls != "0",
+        "{wrong} of {calls} answers were wrong"
+    );
+    target.check_undisturbed()
+}
+
+/// What a process has, beside contents.
+#[derive(Debug, PartialEq, Eq)]
+struct Footprint {
+    mappings: String,
+    descriptors: usize,
+    threads: usize,
+}
+
+impl Footprint {
+    fn of(target: &Target) -> Result<Self> {
+        let proc = std::path::PathBuf::from(format!("/proc/{}", target.pid()));
+        let count = |what| Ok::<_, std::io::Error>(std::fs::read_dir(proc.join(what))?.count());
+        Ok(Self {
+            mappings: std::fs::read_to_string(proc.join("maps"))?,
+            descriptors: count("fd")?,
+            threads: count("task")?,
+        })
+    }
 }
 
 #[test]

@@ -53,6 +53,16 @@ pub struct Subject {
     interrupted: u64,
 }
 
+/// Length of the mapping in which a patch in force has its shadow variables.
+const ARENA: u64 = (64 << 20) + 5 * 4096;
+
+/// Length of the mapping of a line of `/proc/PID/maps`.
+fn length(line: &str) -> Option<u64> {
+    let (start, end) = line.split(' ').next()?.split_once('-')?;
+    let number = |text| u64::from_str_radix(text, 16).ok();
+    number(end)?.checked_sub(number(start)?)
+}
+
 impl Subject {
     /// Starts the target with so many threads, and has it patched and reverted once.
     ///
@@ -199,7 +209,8 @@ impl Subject {
         let changed = |(tid, mask): &(&String, &String)| before.masks.get(*tid) != Some(mask);
         finding.masks = now.masks.iter().filter(changed).count();
         let known = |line: &&String| {
-            before.mappings.contains(line) || new > 0 && line.contains("/memfd:livepatch:")
+            let patch = || line.contains("/memfd:livepatch:") || length(line) == Some(ARENA);
+            before.mappings.contains(line) || new > 0 && patch()
         };
         finding.mappings = now.mappings.iter().filter(|line| !known(line)).count();
         finding.descriptors = now
