@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 long answer(long x);
-enum { PAGE = 4096, RECORDS = 5000, COPIES = 12000 };
+enum { PAGE = 4096, RECORDS = 5000, COPIES = 12000, PRELUDE = 272 };
 
 /* What `/proc/PID/stat` shows in parentheses: a line that lies, and an escape sequence that clears the screen. */
 static void name(void) {
@@ -31,15 +31,15 @@ static void *executable(size_t len) {
 /* Beginnings of patch records (`record.rs`), with lengths that promise more than there is. */
 static void forge(void) {
     for (int i = 0; i < RECORDS; i++) {
-        unsigned char *page = executable(PAGE);
+        unsigned char *page = executable(PAGE), *prelude = page + PRELUDE;
         unsigned long base = (unsigned long)page, len = i & 1 ? 1ul << 40 : PAGE;
-        unsigned version = i & 2 ? 2 : 77, offset = 256, body = i & 4 ? 0xffffffff : 64u << 20;
-        memcpy(page, "\x7fLPATCH", 8);
-        memcpy(page + 8, &version, 4);
-        memcpy(page + 16, &base, 8);
-        memcpy(page + 24, &len, 8);
-        memcpy(page + 32, &offset, 4);
-        memcpy(page + 36, &body, 4);
+        unsigned version = i & 2 ? 4 : 77, offset = 256, body = i & 4 ? 0xffffffff : 64u << 20;
+        memcpy(prelude, "\x7fLPATCH", 8);
+        memcpy(prelude + 8, &version, 4);
+        memcpy(prelude + 16, &base, 8);
+        memcpy(prelude + 24, &len, 8);
+        memcpy(prelude + 32, &offset, 4);
+        memcpy(prelude + 36, &body, 4);
         mprotect(page, PAGE, PROT_READ | PROT_EXEC);
         /* A page between keeps them mappings of their own. */
         mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
