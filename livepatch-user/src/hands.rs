@@ -56,7 +56,7 @@ impl Loan<'_> {
         self.thread.tid()
     }
 
-    /// Opens a memory file whose name tells the next run what this one was about to do. The caller closes it.
+    /// Opens a memory file whose name tells the next run what this one was about to do, until it is retracted.
     ///
     /// # Errors
     /// When the process cannot open it.
@@ -64,6 +64,13 @@ impl Loan<'_> {
         let name = self.lend(format!("{name}\0").as_bytes())?;
         let flags = u64::from(libc::MFD_CLOEXEC);
         Hands::syscall(self, libc::SYS_memfd_create, [name.0, flags, 0, 0, 0, 0])
+    }
+
+    /// Closes what was announced. Nobody else knows the descriptor; should it stay, the next run closes it.
+    pub fn retract(&mut self, announced: Option<u64>) {
+        if let Some(descriptor) = announced {
+            Hands::syscall(self, libc::SYS_close, [descriptor, 0, 0, 0, 0, 0]).ok();
+        }
     }
 
     /// Gives the thread back as it was.

@@ -249,9 +249,8 @@ impl Reversal<'_> {
         let remote = loan.as_mut().map(|loan| loan as &mut dyn RemoteSyscall);
         let limits = Limits::default();
         let search = Search::prepare(memory, addresses, thread_pointer, remote, limits);
-        if let (Some(loan), Some(announced)) = (&mut loan, announced) {
-            // Nobody else knows the descriptor; should it stay, the next run closes it.
-            Hands::syscall(loan, libc::SYS_close, [announced, 0, 0, 0, 0, 0]).ok();
+        if let Some(loan) = &mut loan {
+            loan.retract(announced);
         }
         let mut search = search?;
         // The thread runs again while everything is read, and while what was written meanwhile is.

@@ -265,13 +265,14 @@ fn lines(index: &Index<'_>, problems: &mut Problems) {
     }
     for function in &lines.functions {
         let code = index.defined_in(&function.symbol);
-        let fits = |size: u64| {
-            let rows = function.rows()?.into_iter();
-            let mut outside =
-                rows.filter(|row| row.offset >= size || row.file >= lines.files.len());
-            outside.next().is_none().then_some(())
-        };
-        let fits = matches!(code, Some((SectionKind::Code, size)) if fits(size).is_some());
+        let size = code.map_or(
+            0,
+            |(kind, size)| if kind == SectionKind::Code { size } else { 0 },
+        );
+        let fits = function.rows().is_some_and(|rows| {
+            let mut rows = rows.iter();
+            rows.all(|row| row.offset < size && row.file < lines.files.len())
+        });
         problems.unless(fits, || Problem::Lines {
             symbol: function.symbol.clone(),
         });

@@ -4,7 +4,7 @@ use super::layout::{Header, LEN};
 use super::{ArenaError, arena_error, thread_number};
 use crate::error::Error;
 use crate::hands::{Loan, borrow};
-use crate::install::Hands;
+use crate::install::{Hands, Place, map_exactly};
 use crate::installed::Installed;
 use crate::place::{self, PAGE};
 use crate::process::{Backing, Mapping};
@@ -25,14 +25,13 @@ pub(super) fn map(session: &Session) -> Result<(Header, RunAddr), Error> {
     let mut hands = borrow(session)?;
     let number_at = thread_number(session, hands.thread_pointer(), hands.tid());
     let taken = session.taken();
+    let places = SIZES.iter().flat_map(|&size| {
+        let places = place::anywhere(&taken, size).into_iter().take(PLACES);
+        places.map(move |place| (place, size))
+    });
     let mut mapped = Err(io::Error::from_raw_os_error(libc::ENOMEM));
-    for size in SIZES {
-        for place in place::anywhere(&taken, size).into_iter().take(PLACES) {
-            mapped = map_at(&mut hands, place, size).map(|announced| (place, size, announced));
-            if mapped.is_ok() {
-                break;
-            }
-        }
+    for (place, size) in places {
+        mapped = map_at(&mut hands, place, size).map(|announced| (place, size, announced));
         if mapped.is_ok() {
             break;
         }
@@ -45,18 +44,15 @@ pub(super) fn map(session: &Session) -> Result<(Header, RunAddr), Error> {
         .memory
         .write_forced(address, &header.encode(), None)
         .map_err(|error| arena_error(session, error.into()));
-    // From here on the header tells whose it is. Should the file stay, the next run closes it.
-    if written.is_ok() {
-        close(&mut hands, announced);
-    }
-    if let Err(error) = written {
+    if written.is_err() {
         // Its first page is all that it costs, and nobody knows of it.
         hands
             .syscall(libc::SYS_munmap, [address.0, size, 0, 0, 0, 0])
             .ok();
-        close(&mut hands, announced);
-        return Err(error);
     }
+    // From here on the header tells whose it is.
+    hands.retract(announced);
+    written?;
     hands.give_back()?;
     Ok((header, address))
 }
@@ -64,33 +60,20 @@ pub(super) fn map(session: &Session) -> Result<(Header, RunAddr), Error> {
 /// Maps memory at a free place, after a memory file's name has told the next run of it: until it has a header, nothing else would. Returns
 /// that file's descriptor, if the process could open it.
 fn map_at(hands: &mut Loan<'_>, place: RunAddr, size: u64) -> io::Result<Option<u64>> {
-    let (start, end) = (place.0, place.0 + size);
-    let announced = hands
-        .announce(&format!("{ARENA_NAME}{start:x}-{end:x}"))
-        .ok();
-    let protection = libc::PROT_READ | libc::PROT_WRITE;
-    let flags =
-        libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | libc::MAP_FIXED_NOREPLACE;
-    let numbers = [protection, flags].map(|number| u64::from(number.unsigned_abs()));
-    let arguments = [start, size, numbers[0], numbers[1], u64::MAX, 0];
-    let outcome = match hands.syscall(libc::SYS_mmap, arguments) {
-        Ok(address) if address == start => return Ok(announced),
-        // A kernel before 4.17 takes the place for a hint (mmap(2)).
-        Ok(address) => hands
-            .syscall(libc::SYS_munmap, [address, size, 0, 0, 0, 0])
-            .and(Err(io::Error::from_raw_os_error(libc::EEXIST))),
-        Err(error) => Err(error),
+    let name = format!("{ARENA_NAME}{:x}-{:x}", place.0, place.0 + size);
+    let announced = hands.announce(&name).ok();
+    let place = Place {
+        address: place,
+        len: size,
+        protection: libc::PROT_READ | libc::PROT_WRITE,
     };
-    close(hands, announced);
-    outcome
-}
-
-/// Nobody else knows the descriptor.
-fn close(hands: &mut Loan<'_>, descriptor: Option<u64>) {
-    if let Some(descriptor) = descriptor {
-        hands
-            .syscall(libc::SYS_close, [descriptor, 0, 0, 0, 0, 0])
-            .ok();
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    match map_exactly(hands, place, flags, (u64::MAX, 0)) {
+        Ok(()) => Ok(announced),
+        Err(error) => {
+            hands.retract(announced);
+            Err(error)
+        }
     }
 }
 

@@ -194,31 +194,43 @@ fn seal(file: &File) -> io::Result<()> {
 /// Maps the data first: whoever finds the record in the code, finds all of the patch.
 fn map(hands: &mut dyn Hands, descriptor: u64, layout: &Layout, base: RunAddr) -> io::Result<()> {
     let (text_len, data_len) = (layout.text_len, layout.data_len);
-    let address = RunAddr(base.0 + text_len);
+    let part = |offset: u64, len, protection| Place {
+        address: RunAddr(base.0 + offset),
+        len,
+        protection,
+    };
+    let data = part(text_len, data_len, libc::PROT_READ | libc::PROT_WRITE);
     if data_len > 0 {
-        let data = libc::PROT_READ | libc::PROT_WRITE;
-        map_part(hands, descriptor, address, text_len, data_len, data)?;
+        map_exactly(hands, data, libc::MAP_PRIVATE, (descriptor, text_len))?;
     }
-    let text = libc::PROT_READ | libc::PROT_EXEC;
-    let mapped = map_part(hands, descriptor, base, 0, text_len, text);
+    let text = part(0, text_len, libc::PROT_READ | libc::PROT_EXEC);
+    let mapped = map_exactly(hands, text, libc::MAP_PRIVATE, (descriptor, 0));
     if mapped.is_err() && data_len > 0 {
-        hands.syscall(libc::SYS_munmap, [address.0, data_len, 0, 0, 0, 0])?;
+        hands.syscall(libc::SYS_munmap, [data.address.0, data_len, 0, 0, 0, 0])?;
     }
     mapped
 }
 
-fn map_part(
+/// Where something is to be mapped, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) address: RunAddr,
+    pub(crate) len: u64,
+    pub(crate) protection: i32,
+}
+
+/// Maps the target's descriptor from an offset on, at this place or not at all: `EEXIST`.
+pub(crate) fn map_exactly(
     hands: &mut dyn Hands,
-    descriptor: u64,
-    at: RunAddr,
-    offset: u64,
-    len: u64,
-    protection: i32,
+    place: Place,
+    flags: i32,
+    (descriptor, offset): (u64, u64),
 ) -> io::Result<()> {
-    let flags = (libc::MAP_PRIVATE | libc::MAP_FIXED_NOREPLACE) as u64;
-    let arguments = [at.0, len, protection as u64, flags, descriptor, offset];
+    let (at, len) = (place.address.0, place.len);
+    let flags = (flags | libc::MAP_FIXED_NOREPLACE) as u64;
+    let arguments = [at, len, place.protection as u64, flags, descriptor, offset];
     let got = hands.syscall(libc::SYS_mmap, arguments)?;
-    if got == at.0 {
+    if got == at {
         return Ok(());
     }
     // A kernel before 4.17 takes MAP_FIXED_NOREPLACE for a hint (mmap(2)).

@@ -46,13 +46,13 @@ impl Made {
         each_row(object, &mut |header, row| {
             let after = places.partition_point(|place| place.start <= row.address());
             let place = places[..after].last_mut();
-            let (Some(place), Some(line)) = (place, row.line()) else {
+            // Most rows are of other functions.
+            let Some(place) = place.filter(|place| row.address() - place.start < place.len) else {
                 return;
             };
-            let (offset, line) = (row.address() - place.start, u32::try_from(line.get()));
-            if let (true, Ok(line), Some(path)) =
-                (offset < place.len, line, names.path(header, row))
-            {
+            let (offset, line) = (row.address() - place.start, row.line());
+            let line = line.and_then(|line| u32::try_from(line.get()).ok());
+            if let Some((line, path)) = line.zip(names.path(header, row)) {
                 let file = self.number(path);
                 // Of several rows of one address debuggers take the last.
                 place.rows.insert(offset, Row { offset, line, file });
@@ -148,19 +148,13 @@ impl<'d> Names<'d> {
     }
 
     fn text(&self, value: AttributeValue<EndianSlice<'_, LittleEndian>>) -> Option<String> {
-        let bytes = match value {
-            AttributeValue::String(text) => return text.to_string().ok().map(str::to_owned),
-            AttributeValue::DebugLineStrRef(at) => {
-                let strings =
-                    gimli::DebugLineStr::from(EndianSlice::new(&self.line_strings, LittleEndian));
-                strings.get_str(at).ok()?
-            }
-            AttributeValue::DebugStrRef(at) => {
-                let strings = gimli::DebugStr::from(EndianSlice::new(&self.strings, LittleEndian));
-                strings.get_str(at).ok()?
-            }
-            _ => return None,
+        let slice = |data| EndianSlice::new(data, LittleEndian);
+        let dwarf = gimli::Dwarf {
+            debug_line_str: slice(&self.line_strings).into(),
+            debug_str: slice(&self.strings).into(),
+            ..gimli::Dwarf::default()
         };
+        let bytes = dwarf.attr_line_string(value).ok()?;
         bytes.to_string().ok().map(str::to_owned)
     }
 }

@@ -3,6 +3,9 @@
 //#Patchgen: --quiesce rest
 //#ExpectBefore: 1
 //#ExpectOutput: 2
+#ifndef PASSED
+#define PASSED 1
+#endif
 #include <stdatomic.h>
 #include <unistd.h>
 extern atomic_int stay, inside;
@@ -13,4 +16,4 @@ __attribute__((noipa)) long rest(long x) {
     inside = 0;
     return x;
 }
-long slow(void) { return rest(1); }
+long slow(void) { return rest(PASSED); }
