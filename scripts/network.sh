@@ -126,10 +126,21 @@ start_bird() {
         die "BIRD did not start"
 }
 
-# Whether both hosts reach each other and nobody is about to change a route.
+# Whether both hosts reach each other.
 converged() {
     on a ip route show 10.77.2.0/24 | grep -q via && on d ip route show 10.77.1.0/24 | grep -q via &&
         on b ip route show 10.77.1.0/24 | grep -q via && on h1 ping -nqc1 -W1 10.77.2.2
+}
+
+# route NODE NETWORK GATEWAY: whether that is its way there.
+route() { on "$1" ip route show "$2" | grep -q "via $3 "; }
+
+# Whether A, B and D also have the shortest way to the links that they are not on, so that nobody is about to change a route: of two
+# ways to a network the longer one may be heard of first, and be replaced some seconds later.
+settled() {
+    converged && route a 10.77.24.0/24 10.77.12.2 && route a 10.77.34.0/24 10.77.13.3 &&
+        route b 10.77.13.0/24 10.77.12.1 && route b 10.77.34.0/24 10.77.24.4 &&
+        route d 10.77.12.0/24 10.77.24.2 && route d 10.77.13.0/24 10.77.34.3
 }
 
 # What runs in our namespaces, by number.

@@ -7,7 +7,7 @@
     probe.py hear SECONDS                    prints `heard N`: RIP messages that come to this host, in so much time
 
 RIP messages have the simple password RIP_PASSWORD, if that is set. The first two
-print `sent N answered M longest MS`: the longest time without an answer, in milliseconds. Every request is sent at
+print `sent N answered M longest MS`: the longest time without an answer, in milliseconds, to the end of sending if need be. Every request is sent at
 start + k * INTERVAL seconds, so what is lost tells how long nothing got through."""
 import os
 import socket
@@ -130,6 +130,8 @@ def main():
     done.set()
     listener.join()
     times = [start] + sorted(answers.values())
+    if len(answers) < count:
+        times.append(max(start + count * interval, times[-1]))
     longest = max((b - a for a, b in zip(times, times[1:])), default=0)
     print("sent %d answered %d longest %d" % (count, len(answers), longest * 1000))
 
