@@ -15,6 +15,7 @@ mod programs;
 mod replace;
 mod signed;
 mod stress;
+mod watched;
 
 use anyhow::{Context, Result};
 use livepatch_tests::qemu::{Guest, Kernel, SERIES};
