@@ -29,6 +29,8 @@ pub enum Transfer {
 pub struct Phases {
     /// What the new version did on the main task's thread to make ready, before the pause and apart from it.
     pub warm_up_ns: u64,
+    /// Protecting the data for a moment, after that and apart from it, too: the next time the kernel is quicker.
+    pub rehearsal_ns: u64,
     /// TERM of the old version.
     pub term_ns: u64,
     /// HOLD of the old version.

@@ -2,15 +2,12 @@
 
 mod common;
 
+use common::traced::Traced;
 use common::{Place, Running, wait_for};
 use livepatch_component::{Request, Shown};
-use nix::errno::Errno;
-use nix::libc;
-use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::sys::wait::WaitStatus;
 use nix::unistd::Pid;
-use std::process::{Child, Command, Stdio};
 
 const NAMES: [&str; 2] = ["ask", "answer"];
 const OLD: &str = "1.0.0";
@@ -38,93 +35,6 @@ const VICTIMS: [Victim; 5] = [
     Victim::Component(1, Pace::WhenItRuns),
 ];
 
-/// What the command does to others, or tells: system calls of these numbers are its steps.
-const STEPS: [i64; 11] = [
-    libc::SYS_connect,
-    libc::SYS_read,
-    libc::SYS_write,
-    libc::SYS_sendto,
-    libc::SYS_recvfrom,
-    libc::SYS_close,
-    libc::SYS_symlink,
-    libc::SYS_symlinkat,
-    libc::SYS_unlink,
-    libc::SYS_unlinkat,
-    libc::SYS_exit_group,
-];
-
-/// The command, traced; it stops before each of its steps.
-struct Traced {
-    /// Waited for by its number, as tracing needs it.
-    _child: Child,
-    pid: Pid,
-    has_connected: bool,
-}
-
-impl Traced {
-    fn start(place: &Place) -> Self {
-        let child = Command::new("sh")
-            .args(["-c", "kill -STOP $$; exec \"$@\"", "sh"])
-            .arg(env!("CARGO_BIN_EXE_livepatch-component"))
-            .args(["upgrade", "--group", "--directory"])
-            .arg(place.directory.path())
-            .args(NAMES.map(|name| format!("{name}={NEW}")))
-            .stdout(Stdio::null())
-            .spawn();
-        let child = child.expect("a shell is there");
-        let pid = Pid::from_raw(child.id().cast_signed());
-        let status = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("our child");
-        assert_eq!(status, WaitStatus::Stopped(pid, Signal::SIGSTOP));
-        let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_EXITKILL;
-        ptrace::seize(pid, options).expect("our child");
-        kill(pid, Signal::SIGCONT).expect("our child");
-        Self {
-            _child: child,
-            pid,
-            has_connected: false,
-        }
-    }
-
-    /// Lets it go on until it is about to do the next step; false when it has ended.
-    fn step(&mut self) -> bool {
-        loop {
-            let status = waitpid(self.pid, Some(WaitPidFlag::__WALL)).expect("our child");
-            let mut pass_on = None;
-            match status {
-                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => return false,
-                WaitStatus::Stopped(_, signal) => pass_on = Some(signal),
-                WaitStatus::PtraceSyscall(_) if self.is_at_a_step() => return true,
-                _ => {}
-            }
-            self.go_on(pass_on);
-        }
-    }
-
-    fn is_at_a_step(&mut self) -> bool {
-        let registers = ptrace::getregs(self.pid).expect("it is stopped");
-        // What the kernel has there before the system call.
-        let is_before = registers.rax.cast_signed() == -i64::from(Errno::ENOSYS as i32);
-        let number = registers.orig_rax.cast_signed();
-        self.has_connected |= number == libc::SYS_connect;
-        is_before && self.has_connected && STEPS.contains(&number)
-    }
-
-    fn go_on(&self, signal: Option<Signal>) {
-        ptrace::syscall(self.pid, signal).expect("it is stopped");
-    }
-
-    /// Lets it go on to its end.
-    fn finish(&self) -> WaitStatus {
-        ptrace::detach(self.pid, None).expect("it is stopped");
-        waitpid(self.pid, None).expect("our child")
-    }
-
-    fn kill(&self) -> WaitStatus {
-        kill(self.pid, Signal::SIGKILL).expect("our child");
-        waitpid(self.pid, None).expect("our child")
-    }
-}
-
 /// Both versions of both modules.
 fn modules() -> Place {
     let place = Place::new();
@@ -151,14 +61,9 @@ fn round(modules: &Place, victim: Victim, step: usize) -> bool {
     std::os::unix::fs::symlink(modules.repository(), place.repository()).expect("writable");
     let components = NAMES.map(|name| place.run(name, OLD, &[]));
     let pids = components.each_ref().map(|component| component.show().pid);
-    let mut command = Traced::start(&place);
-    for _ in 0..step {
-        if !command.step() {
-            return false;
-        }
-        command.go_on(None);
-    }
-    if !command.step() {
+    let [first, second] = NAMES.map(|name| format!("{name}={NEW}"));
+    let mut command = Traced::upgrade(place.directory.path(), &["--group", &first, &second]);
+    if !command.steps(step + 1) {
         return false;
     }
     let status = match victim {

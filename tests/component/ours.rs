@@ -125,7 +125,8 @@ pub(crate) fn measure(place: &Place, case: Case, arguments: &Arguments) -> Resul
         };
         let record = record?;
         row.pause.push(record.pause_ns);
-        row.warm_up.push(record.phases.warm_up_ns);
+        let phases = record.phases;
+        row.before.push(phases.warm_up_ns.max(phases.rehearsal_ns));
         took = begin.elapsed();
         thread::sleep(half);
         row.upgrade.push(ledger.worst()?);

@@ -13,8 +13,8 @@ pub(crate) struct Row {
     pub(crate) upgrade: Vec<u64>,
     /// The pause that the component itself tells.
     pub(crate) pause: Vec<u64>,
-    /// What the new version did on the same thread before the pause.
-    pub(crate) warm_up: Vec<u64>,
+    /// The longer of two shorter pauses before it: the new version makes ready, and protecting the data is rehearsed.
+    pub(crate) before: Vec<u64>,
     /// Messages that were sent, and handled once each, in order.
     pub(crate) sent: u64,
 }
@@ -27,7 +27,7 @@ impl Row {
             control: Vec::new(),
             upgrade: Vec::new(),
             pause: Vec::new(),
-            warm_up: Vec::new(),
+            before: Vec::new(),
             sent: 0,
         }
     }
@@ -88,7 +88,7 @@ impl fmt::Display for Row {
             spread(without),
             median(with) - median(without),
             spread(pause),
-            spread(&self.warm_up),
+            spread(&self.before),
             self.sent
         )
     }

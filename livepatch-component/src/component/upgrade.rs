@@ -27,10 +27,11 @@ impl Component {
         };
         self.services.arena.relax();
         let (asker, wanted, begun) = (job.asker, job.wanted.clone(), job.begun_ns);
-        let mut warm_up_ns = 0;
+        let (mut warm_up_ns, mut rehearsal_ns) = (0, 0);
         let incoming = job.finish().and_then(|incoming| {
             if !wanted.dry_run {
                 warm_up_ns = self.warm_up(&incoming, &wanted.how);
+                rehearsal_ns = self.practise_sealing();
             }
             self.map(incoming)
         });
@@ -55,6 +56,7 @@ impl Component {
         let mut record = Record::new(wanted.action, Some(&from), incoming.version());
         record.prepare_ns = clock::now() - begun;
         record.phases.warm_up_ns = warm_up_ns;
+        record.phases.rehearsal_ns = rehearsal_ns;
         if wanted.dry_run {
             self.drop_unused(incoming);
             self.server.answer(asker, &reply_of(record));
@@ -80,6 +82,17 @@ impl Component {
         self.watchdog.arm(how);
         next.loaded.warm_up(&self.table);
         self.watchdog.disarm();
+        self.catch_up(begin)
+    }
+
+    /// Protects the data as the pause will, and lets go; returns how long that took. What came meanwhile is handled, too.
+    fn practise_sealing(&mut self) -> u64 {
+        let begin = clock::now();
+        self.services.arena.rehearse();
+        self.catch_up(begin)
+    }
+
+    fn catch_up(&mut self, begin: u64) -> u64 {
         let took = clock::now() - begin;
         self.intake();
         self.handle(BATCH);

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 pub(crate) mod counting;
+pub(crate) mod traced;
 
 use livepatch_component::{How, Reply, Request, Shown, Status, Upgrade, ask};
 use nix::sys::signal::{Signal, kill};
