@@ -3,7 +3,7 @@
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getppid};
 use std::collections::VecDeque;
 use std::io;
 use std::process::{Command, ExitCode};
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 pub(crate) const LEFT_ON_PURPOSE: u8 = 77;
 /// Tells the main task how often it was started.
 pub(crate) const RESTARTS: &str = "LIVEPATCH_COMPONENT_RESTARTS";
+/// Tells the main task whose child it should be.
+const SUPERVISOR: &str = "LIVEPATCH_COMPONENT_SUPERVISOR";
 /// So many crashes within [`PATIENCE`] are the last.
 const CRASHES_MAX: usize = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -72,7 +74,10 @@ pub(crate) fn supervise(arguments: &[String]) -> io::Result<ExitCode> {
 
 fn start(arguments: &[String], restarts: u64) -> io::Result<()> {
     let mut command = Command::new("/proc/self/exe");
-    command.args(arguments).env(RESTARTS, restarts.to_string());
+    command
+        .args(arguments)
+        .env(RESTARTS, restarts.to_string())
+        .env(SUPERVISOR, std::process::id().to_string());
     // Its signals are blocked as ours are; it unblocks them (`begin`). It is waited for with all others.
     command.spawn().map(drop)
 }
@@ -117,6 +122,10 @@ fn pass_on(signal: Signal) {
 pub(crate) fn begin() -> io::Result<u64> {
     SigSet::all().thread_unblock()?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+    // It may have ended before that.
+    if std::env::var(SUPERVISOR).is_ok_and(|pid| pid != getppid().to_string()) {
+        return Err(io::Error::other("the supervisor has ended"));
+    }
     let restarts = std::env::var(RESTARTS).unwrap_or_default();
     Ok(restarts.parse().unwrap_or(0))
 }

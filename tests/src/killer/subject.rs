@@ -185,7 +185,7 @@ impl Subject {
         if let Err(error) = self.put_right() {
             finding.unrepaired = Some(format!("{error:#}"));
         }
-        let usable = finding.unrepaired.is_none() && finding.masks == 0;
+        let usable = finding.unrepaired.is_none() && finding.masks.is_none();
         Ok((finding, usable))
     }
 
@@ -207,7 +207,10 @@ impl Subject {
         let now = Facts::read(self.pid())?;
         let before = &self.facts;
         let changed = |(tid, mask): &(&String, &String)| before.masks.get(*tid) != Some(mask);
-        finding.masks = now.masks.iter().filter(changed).count();
+        finding.masks = now.masks.iter().find(changed).map(|(tid, mask)| {
+            let was = before.masks.get(tid);
+            format!("thread {tid} blocks {mask}, before {was:?}")
+        });
         let known = |line: &&String| {
             let patch = || line.contains("/memfd:livepatch:") || length(line) == Some(ARENA);
             before.mappings.contains(line) || new > 0 && patch()

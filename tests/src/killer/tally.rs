@@ -12,8 +12,8 @@ pub struct Finding {
     pub stopped: Option<String>,
     /// Some functions are old and some new.
     pub half: bool,
-    /// Threads whose blocked signals are not what they were.
-    pub masks: usize,
+    /// A thread whose blocked signals are not what they were.
+    pub masks: Option<String>,
     /// Sleepers that saw an `EINTR`.
     pub interrupted: usize,
     /// Mappings that a patch in force does not explain.
@@ -52,12 +52,12 @@ impl Tally {
     pub fn add(&mut self, place: &str, finding: &Finding) {
         self.kills += 1;
         self.half += usize::from(finding.half);
-        self.masks += usize::from(finding.masks > 0);
         self.interrupted += usize::from(finding.interrupted > 0);
         self.leftovers += usize::from(finding.mappings + finding.descriptors > 0);
         for (count, text) in [
             (&mut self.dead, &finding.dead),
             (&mut self.stopped, &finding.stopped),
+            (&mut self.masks, &finding.masks),
             (&mut self.unrepaired, &finding.unrepaired),
         ] {
             if let Some(text) = text {
@@ -68,16 +68,9 @@ impl Tally {
                     .or_default() += 1;
             }
         }
-        for (wrong, text) in [
-            (finding.half, "half patched"),
-            (finding.masks > 0, "blocked signals changed"),
-        ] {
-            if wrong {
-                *self
-                    .complaints
-                    .entry(format!("{place}: {text}"))
-                    .or_default() += 1;
-            }
+        if finding.half {
+            let text = format!("{place}: half patched");
+            *self.complaints.entry(text).or_default() += 1;
         }
     }
 
