@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod duration;
+pub mod output;
 pub mod status;
 
 pub use duration::duration;

@@ -82,8 +82,8 @@ pub fn run<T: Serialize + DeserializeOwned>(
 /// Starts a worker for one job; the caller waits until its descriptor is readable, reads, and finishes it at the end.
 pub(crate) fn start<T: Serialize>(job: usize, work: &dyn Fn(usize) -> T) -> io::Result<Worker> {
     let (pipe, mut to_crew) = io::pipe()?;
-    // What is buffered here is written here, once.
-    io::stdout().flush()?;
+    // What is buffered here is written here, once; where it cannot be written, the work goes on all the same.
+    let _ = io::stdout().flush();
     if let Some(process) = fork()? {
         return Ok(Worker {
             job,

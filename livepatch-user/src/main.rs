@@ -1,5 +1,7 @@
 //! The command `livepatch`.
 
+use livepatch_cli::Status;
+use livepatch_cli::output::is_lost;
 use livepatch_user::cli;
 use livepatch_user::guardian::{self, Task};
 use std::process::ExitCode;
@@ -20,10 +22,14 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .without_time()
+        .log_internal_errors(false)
         .init();
     let status = match task {
         Some(Task::MakeGood) => cli::make_good(&options),
         Some(Task::Work) | None => cli::run(&options),
     };
+    if status == Status::Done && is_lost() {
+        return ExitCode::from(Status::Error.code());
+    }
     ExitCode::from(status.code())
 }

@@ -5,6 +5,7 @@
 mod command;
 
 use clap::Parser;
+use livepatch_cli::output::is_lost;
 use std::process::ExitCode;
 
 /// Tables of this size and more are given back to the system when they are freed. glibc would raise the bound to 32 MiB
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     give_memory_back();
     let command = command::Command::parse();
     match command::run(&command) {
+        Ok(command::DONE) if is_lost() => ExitCode::from(command::ERROR),
         Ok(status) => ExitCode::from(status),
         Err(error) => {
             command::complain(&error);

@@ -9,6 +9,7 @@ use crate::report::Count;
 use crate::select::Selected;
 use crate::status::Status;
 use indicatif::{ProgressBar, ProgressStyle};
+use livepatch_cli::errln;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 
@@ -84,7 +85,7 @@ fn line(pid: i32, told: &Told) {
     }
     let text = told.text.join(": ").replace('\n', ";");
     let line = format!("{}: process {pid}: {text}", told.result);
-    eprintln!("livepatch: {}", printable::one_line(&line));
+    errln!("livepatch: {}", printable::one_line(&line));
 }
 
 impl Results {

@@ -6,13 +6,13 @@ use crate::printable;
 use crate::process::Pid;
 use crate::report::{FailureReport, Listed, Report};
 use crate::status::Status;
+use livepatch_cli::{errln, outln};
 use serde::{Deserialize, Serialize};
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Prints a line. Nobody may be left to read it (`livepatch list | head -1`), which changes nothing of what was done.
 pub(super) fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    outln!("{line}");
 }
 
 /// What came of a command on one process.
@@ -152,10 +152,10 @@ pub(super) fn complain(errors: &[String], help: Option<&str>) {
         } else {
             "  caused by"
         };
-        eprintln!("{begin}: {}", printable::lines(error));
+        errln!("{begin}: {}", printable::lines(error));
     }
     if let Some(help) = help {
-        eprintln!("help: {}", printable::lines(help));
+        errln!("help: {}", printable::lines(help));
     }
 }
 

@@ -3,6 +3,7 @@
 use super::make::{conclude, labels};
 use super::{Build, ERROR, Inside, sign};
 use anyhow::Context;
+use livepatch_cli::errln;
 use patchgen::build::{BuildError, Plan, build, inside};
 use patchgen::generate::Options;
 use std::fs;
@@ -21,7 +22,7 @@ pub(super) fn run(arguments: &Build) -> anyhow::Result<u8> {
         scratch.with_context(|| format!("cannot make a directory in `{}`", parent.display()))?;
     if arguments.keep {
         scratch.disable_cleanup(true);
-        eprintln!("patchgen: working in `{}`", scratch.path().display());
+        errln!("patchgen: working in `{}`", scratch.path().display());
     }
     let plan = Plan {
         source: arguments.source.clone(),
@@ -41,7 +42,7 @@ pub(super) fn run(arguments: &Build) -> anyhow::Result<u8> {
         allow_layout: arguments.choices.allow_layout.clone(),
         targets: Vec::new(),
     };
-    match build(&plan, options, &mut |step| eprintln!("patchgen: {step}")) {
+    match build(&plan, options, &mut |step| errln!("patchgen: {step}")) {
         Ok(outcome) => conclude(outcome, &output, key.as_ref()),
         Err(error) => {
             let status = error.status();

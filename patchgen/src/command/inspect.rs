@@ -4,6 +4,7 @@ use super::signature::Signature;
 use super::{DONE, Inspect, show};
 use anyhow::{Context, bail};
 use livepatch_bundle::{Bundle, BundleError, Function, SectionKind, read, read_file, read_kernel};
+use livepatch_cli::{out, outln};
 use patchgen::disasm::terminal::Style;
 use patchgen::disasm::{self, html, terminal};
 use serde_json::json;
@@ -20,12 +21,12 @@ pub(super) fn run(inspect: &Inspect) -> anyhow::Result<u8> {
     };
     let signature = Signature::of(&bytes, &inspect.keys)?;
     if inspect.json {
-        println!("{:#}", json(&bundle, &signature));
+        outln!("{:#}", json(&bundle, &signature));
     } else if inspect.disasm || inspect.html.is_some() {
         return disassemble(inspect, &bundle);
     } else {
-        print!("{}", table(&bundle));
-        println!("{signature}");
+        out!("{}", table(&bundle));
+        outln!("{signature}");
     }
     Ok(DONE)
 }
@@ -42,9 +43,9 @@ fn kernel(inspect: &Inspect, bytes: &[u8]) -> anyhow::Result<u8> {
     let manifest = manifest.with_context(|| format!("`{path}` is no patch that can be used"))?;
     let signed = bytes.ends_with(SIGNATURE);
     if inspect.json {
-        println!("{:#}", show::json(&manifest, signed));
+        outln!("{:#}", show::json(&manifest, signed));
     } else {
-        print!("{}", show::table(&manifest, signed));
+        out!("{}", show::table(&manifest, signed));
     }
     Ok(DONE)
 }
@@ -59,7 +60,7 @@ fn disassemble(inspect: &Inspect, bundle: &Bundle) -> anyhow::Result<u8> {
         fs::write(path, html::render(&title, &pieces))
             .with_context(|| format!("cannot write `{}`", path.display()))?;
     } else {
-        print!("{}", terminal::render(&pieces, style(inspect)));
+        out!("{}", terminal::render(&pieces, style(inspect)));
     }
     let count: usize = pieces
         .iter()

@@ -4,6 +4,7 @@ use super::make::{check_output, labels, refused, remove_stale, separate, unchang
 use super::{Choices, DONE, KernelChoices, KernelObjects, Make};
 use anyhow::{Context, bail};
 use livepatch_bundle::{KernelManifest, write_kernel_file};
+use livepatch_cli::{errln, outln};
 use livepatch_kernel::{Cache, Kernel, Paths};
 use patchgen::input;
 use patchgen::kernel::{KernelOptions, KernelOutcome, Part, generate_kernel, objects};
@@ -139,15 +140,17 @@ fn unsupported(choices: &Choices) -> anyhow::Result<()> {
 
 fn report(manifest: &KernelManifest, output: &Path) {
     for warning in &manifest.warnings {
-        eprintln!("patchgen: warning: {warning}");
+        errln!("patchgen: warning: {warning}");
     }
     let functions: usize = manifest.objects.iter().map(|one| one.functions.len()).sum();
-    println!("`{}` replaces {functions} function(s):", output.display());
+    outln!("`{}` replaces {functions} function(s):", output.display());
     for object in &manifest.objects {
         for function in &object.functions {
-            println!(
+            outln!(
                 "  `{}` in `{}`: {}",
-                function.name, object.name, function.reason
+                function.name,
+                object.name,
+                function.reason
             );
         }
     }
@@ -174,7 +177,7 @@ pub(super) fn objects(arguments: &KernelObjects) -> anyhow::Result<u8> {
         patch: arguments.patch.clone(),
         output: arguments.output.clone(),
     })?;
-    println!("{}", command(release, &made));
+    outln!("{}", command(release, &made));
     Ok(DONE)
 }
 

@@ -3,6 +3,7 @@
 use super::{Choices, DONE, Make, REFUSED, UNCHANGED, sign};
 use anyhow::{Context, bail};
 use livepatch_bundle::{Bundle, PrivateKey, is_patch_name, write_file, write_signed_file};
+use livepatch_cli::{errln, outln};
 use patchgen::emit::Labels;
 use patchgen::generate::{Options, Outcome, generate};
 use patchgen::input;
@@ -72,15 +73,15 @@ pub(super) fn conclude(
 /// Says that there is nothing to patch; returns the exit status.
 pub(super) fn unchanged(output: &Path) -> anyhow::Result<u8> {
     remove_stale(output)?;
-    eprintln!("patchgen: no functional change: nothing to patch");
+    errln!("patchgen: no functional change: nothing to patch");
     Ok(UNCHANGED)
 }
 
 /// Tells every reason; returns the exit status.
 pub(super) fn refused(refusals: &[Refusal]) -> u8 {
-    eprintln!("patchgen: refused, for {} reason(s):", refusals.len());
+    errln!("patchgen: refused, for {} reason(s):", refusals.len());
     for refusal in refusals {
-        eprintln!("  {refusal}");
+        errln!("  {refusal}");
     }
     REFUSED
 }
@@ -88,17 +89,19 @@ pub(super) fn refused(refusals: &[Refusal]) -> u8 {
 fn report(bundle: &Bundle, output: &Path) {
     let manifest = &bundle.manifest;
     for warning in &manifest.warnings {
-        eprintln!("patchgen: warning: {warning}");
+        errln!("patchgen: warning: {warning}");
     }
-    println!(
+    outln!(
         "`{}` replaces {} function(s):",
         output.display(),
         manifest.functions.len()
     );
     for function in &manifest.functions {
-        println!(
+        outln!(
             "  `{}` in `{}`: {}",
-            function.name, function.object, function.reason
+            function.name,
+            function.object,
+            function.reason
         );
     }
 }

@@ -9,6 +9,7 @@ mod sign;
 mod signature;
 
 use clap::{Args, Parser, Subcommand};
+use livepatch_cli::{errln, out};
 use std::path::PathBuf;
 
 /// A bundle was written, or shown.
@@ -273,7 +274,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
         (Some(Verb::Keygen(arguments)), _) => sign::keygen(arguments),
         (Some(Verb::Sign(arguments)), _) => sign::sign(arguments),
         (Some(Verb::Header), _) => {
-            print!("{}", patchgen::hooks::HEADER);
+            out!("{}", patchgen::hooks::HEADER);
             Ok(DONE)
         }
         (None, Some(make)) if command.kernel.is_meant() => {
@@ -286,8 +287,8 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
 
 /// Prints an error with its causes.
 pub(crate) fn complain(error: &anyhow::Error) {
-    eprintln!("patchgen: {error}");
+    errln!("patchgen: {error}");
     for cause in error.chain().skip(1) {
-        eprintln!("  caused by: {cause}");
+        errln!("  caused by: {cause}");
     }
 }

@@ -3,12 +3,13 @@
 use super::{DONE, Keygen, Sign};
 use anyhow::Context;
 use livepatch_bundle::{PrivateKey, read, read_file, write_signed_file};
+use livepatch_cli::outln;
 use std::path::Path;
 
 pub(super) fn keygen(arguments: &Keygen) -> anyhow::Result<u8> {
     let key = PrivateKey::generate()?;
     let public = key.store(&arguments.key)?;
-    println!(
+    outln!(
         "private key `{}`, public key `{}`, key id {}",
         arguments.key.display(),
         public.display(),
@@ -25,7 +26,7 @@ pub(super) fn sign(arguments: &Sign) -> anyhow::Result<u8> {
     let bundle = read(&bytes).with_context(|| format!("`{path}` is no bundle that can be used"))?;
     write_signed_file(&bundle, &key, output)
         .with_context(|| format!("cannot write `{}`", output.display()))?;
-    println!(
+    outln!(
         "`{}` is signed with key {}",
         output.display(),
         key.public().id()

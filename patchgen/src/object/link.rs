@@ -218,7 +218,9 @@ impl<'d> Linker<'_, 'd> {
             .offset
             .wrapping_sub(in_table(atom, kind, offset, site.role));
         let symbol = tables.symbols.get(entry.symbol);
-        let named = symbol.kind != elf::STT_SECTION && !symbol.name.starts_with(".L");
+        // Where the linker may merge, the symbol alone tells which part is meant, whatever is added to it.
+        let merged = tables.sections[section].has(elf::SHF_MERGE);
+        let named = symbol.kind != elf::STT_SECTION && (merged || !symbol.name.starts_with(".L"));
         let looked_up = if named {
             symbol.value.cast_signed()
         } else {
@@ -253,7 +255,10 @@ fn overlap(one: &Link, next: &Link) -> bool {
 /// An entry of a table of distances counts from the table's start (`.long .L5 - .Ltable`), so its addend holds
 /// the distance of the entry from that start.
 fn in_table(atom: &Atom<'_>, kind: RelocKind, offset: u64, role: Role) -> i64 {
-    let table = matches!(atom.kind, AtomKind::JumpTable | AtomKind::ReadOnly);
+    let table = matches!(
+        atom.kind,
+        AtomKind::JumpTable | AtomKind::ReadOnly | AtomKind::Literal
+    );
     if table && role == Role::Data && is_relative(kind) {
         offset.cast_signed()
     } else {
