@@ -1,13 +1,15 @@
 //! One livepatch at a time for each process.
 //!
-//! The lock is a Unix socket with an abstract name made of the process's number and start time (unix(7)): it leaves no
-//! file, and the kernel takes it back however its holder ends. Whoever holds it against us can only delay us.
+//! The lock is that of flock(2) on `/proc/PID/mem`: it leaves no file, the kernel takes it back however its holder ends, and only who may
+//! trace the process can open that file, so that nobody else can hold us up. Whoever sees the process by another instance of procfs (in
+//! another PID namespace) is not kept out; the switch looks once more at what it leads to.
 
 use crate::error::Error;
 use crate::process::Pid;
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::File;
 use std::io;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
 use std::time::{Duration, Instant};
 
 /// How often to look whether the other one has finished.
@@ -16,30 +18,35 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Held while the process is worked on.
 #[derive(Debug)]
 pub struct Lock {
-    _socket: UnixListener,
+    /// `None` where the process may not be looked into, which whoever goes on will be told.
+    _memory: Option<Flock<File>>,
 }
 
 impl Lock {
-    /// Waits until nobody else works on the process that started at `start_time` (clock ticks since boot), for `timeout` at
-    /// most.
+    /// Waits until nobody else works on the process, for `timeout` at most.
     ///
     /// # Errors
     /// [`Error::InUse`] when somebody still does.
-    pub fn take(pid: Pid, start_time: u64, timeout: Duration) -> Result<Self, Error> {
-        let name = format!("livepatch/{pid}/{start_time}");
+    pub fn take(pid: Pid, timeout: Duration) -> Result<Self, Error> {
+        let Ok(mut memory) = File::open(format!("/proc/{pid}/mem")) else {
+            return Ok(Self { _memory: None });
+        };
         let deadline = Instant::now() + timeout;
         loop {
-            match SocketAddr::from_abstract_name(&name)
-                .and_then(|name| UnixListener::bind_addr(&name))
-            {
-                Ok(socket) => return Ok(Self { _socket: socket }),
-                Err(error)
-                    if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline =>
-                {
-                    std::thread::sleep(PAUSE);
+            let (back, error) = match Flock::lock(memory, FlockArg::LockExclusiveNonblock) {
+                Ok(held) => {
+                    return Ok(Self {
+                        _memory: Some(held),
+                    });
                 }
-                Err(source) => return Err(Error::InUse { pid, source }),
+                Err(failed) => failed,
+            };
+            if error != Errno::EWOULDBLOCK || Instant::now() >= deadline {
+                let source = io::Error::from(error);
+                return Err(Error::InUse { pid, source });
             }
+            memory = back;
+            std::thread::sleep(PAUSE);
         }
     }
 }

@@ -273,7 +273,9 @@ impl fmt::Display for State {
         match self {
             Self::Active => f.write_str("active"),
             Self::Retired { reason } => write!(f, "retired ({reason})"),
-            Self::Inactive => f.write_str("inactive (left by an interrupted run)"),
+            Self::Inactive => {
+                f.write_str("inactive (being prepared, or left by an interrupted run)")
+            }
             Self::Partial { active, of } => write!(
                 f,
                 "partial ({active} of {of} entries, left by an interrupted run)"

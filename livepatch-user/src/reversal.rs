@@ -209,6 +209,7 @@ impl Reversal<'_> {
             check: stack_check(self.images, self.patches, forbidden),
             symbolize: &symbolize,
             timeout: self.options.timeout,
+            leads_to: None,
         };
         let mut search = self.search();
         let mut ready = search.as_mut().ok();

@@ -46,12 +46,12 @@ impl Session {
     /// As [`Self::open`], and when somebody else works on it for longer than `timeout`.
     pub fn open_locked(pid: Pid, timeout: Duration) -> Result<(Self, Lock), Error> {
         let directory = PathBuf::from(format!("/proc/{pid}"));
-        let Ok(stat) = Stat::read(&directory) else {
+        if Stat::read(&directory).is_err() {
             return Err(
                 examine(pid).map_or_else(Error::from, |_| TargetError::NoSuchProcess(pid).into())
             );
-        };
-        let lock = Lock::take(pid, stat.start_time, timeout)?;
+        }
+        let lock = Lock::take(pid, timeout)?;
         Ok((Self::open(pid)?, lock))
     }
 

@@ -5,6 +5,7 @@
 //! ours has been in one and the same call since, and then ends the process: to the target that is as if it were
 //! killed ([docs/kill.md](https://github.com/livepatch/livepatch/blob/main/docs/kill.md)).
 
+use crate::process::read_text;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -97,7 +98,7 @@ fn waiting(but: i32) -> Vec<(PathBuf, String, String)> {
         .filter_map(|task| {
             let call = fs::read_to_string(task.path().join("syscall")).ok()?;
             let number: i64 = call.split(' ').next()?.parse().ok()?;
-            let status = fs::read_to_string(task.path().join("status")).ok()?;
+            let status = read_text(task.path().join("status")).ok()?;
             let slept = status
                 .lines()
                 .find(|line| line.starts_with("voluntary_ctxt"))?;

@@ -9,8 +9,13 @@ use std::path::Path;
 /// is replaced and not followed.
 ///
 /// # Errors
-/// When the file system fails; `path` is then as it was.
+/// When something else is there, like a device, or the file system fails; `path` is then as it was.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let kind = path.symlink_metadata().map(|found| found.file_type());
+    if kind.is_ok_and(|kind| !kind.is_file() && !kind.is_symlink()) {
+        let why = "it exists and is not a regular file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
     let directory = path
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty());

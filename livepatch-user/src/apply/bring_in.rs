@@ -15,7 +15,7 @@ use crate::installed::Installed;
 use crate::link::Image;
 use crate::memory::Memory;
 use crate::placed::Placed;
-use crate::record::Record;
+use crate::record::{CODE_OFFSET, Record};
 use crate::release::discard;
 use crate::report::Applied;
 use crate::revert::undo;
@@ -235,7 +235,7 @@ fn switch(
         .plan
         .record(mapped.base)
         .map_err(|error| early(error.into()))?;
-    read_back(session, fit, mapped).map_err(early)?;
+    let prelude = read_back(session, fit, mapped).map_err(early)?;
     let runs = gather(&ground.layers(&record.functions), &session.memory).map_err(|source| {
         early(Error::Entries {
             pid: session.pid(),
@@ -255,6 +255,7 @@ fn switch(
         check: stack_check(images, patches, forbidden),
         symbolize: &symbolize,
         timeout: deadline.saturating_duration_since(Instant::now()),
+        leads_to: Some((mapped.base, prelude)),
     };
     let placed = context.placed(mapped.base, &record);
     Frames(placed)
@@ -290,12 +291,14 @@ fn switch(
     }
 }
 
-fn read_back(session: &Session, fit: &Fit<'_>, mapped: Mapped) -> Result<(), Error> {
+/// Compares the whole patch; returns what it begins with.
+fn read_back(session: &Session, fit: &Fit<'_>, mapped: Mapped) -> Result<Vec<u8>, Error> {
     let Image { mut text, data } = fit.plan.image(mapped.base)?;
     text.extend(data);
     let found = session.memory.read_vec(mapped.base, text.len());
     if found.is_ok_and(|found| found == text) {
-        Ok(())
+        text.truncate(CODE_OFFSET as usize);
+        Ok(text)
     } else {
         Err(Error::ReadBack { pid: session.pid() })
     }
@@ -326,7 +329,12 @@ fn take_out(
             crate::stop::StopError::Gone(_) | crate::stop::StopError::Replaced(_)
         ))
     );
-    if gone || error.status() == Status::Broken {
+    // What lies there now may be somebody else's.
+    let displaced = matches!(
+        &error,
+        Error::Commit(crate::commit::CommitError::Displaced { .. })
+    );
+    if gone || displaced || error.status() == Status::Broken {
         return error;
     }
     match discard(

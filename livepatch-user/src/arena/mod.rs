@@ -15,6 +15,7 @@ use crate::hands::borrow;
 use crate::install::Hands;
 use crate::installed::Installed;
 use crate::memory::Memory;
+use crate::process::read_text;
 use crate::process::{Backing, Mapping, Pid, Tid, WriteError};
 use crate::session::Session;
 use layout::{Header, STOPPED, slot_at};
@@ -333,7 +334,7 @@ fn thread_number(session: &Session, pointer: RunAddr, tid: Tid) -> u64 {
 
 /// The thread's number in the innermost pid namespace: what the thread itself knows.
 fn own_number(pid: Pid, tid: Tid) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).ok()?;
+    let status = read_text(format!("/proc/{pid}/task/{tid}/status")).ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("NSpid:"))?;

@@ -77,11 +77,29 @@ pub enum CommitError {
         /// Why.
         source: TextError,
     },
+    /// What the jumps would lead to is not what was prepared: somebody else works on the process, unseen by our lock.
+    #[error(
+        "the patch that was prepared at {address} in process {pid} is not there any more; does another livepatch work on it?"
+    )]
+    Displaced {
+        /// The process.
+        pid: Pid,
+        /// Where it was.
+        address: RunAddr,
+    },
+    /// The switch was made, somebody said no in the stop, and it could not be taken back.
+    #[error("the switch in process {pid} was made and cannot be taken back")]
+    NotTakenBack {
+        /// The process.
+        pid: Pid,
+        /// Why.
+        source: TextError,
+    },
     /// Somebody said no in the stop.
     #[error(transparent)]
     Vetoed(#[from] Veto),
-    /// The switch was made, but a thread could not be let go.
-    #[error("the switch was made, but not every thread goes on")]
+    /// A thread could not be let go after the switch was made.
+    #[error("not every thread goes on after the stop")]
     Release(#[from] ReleaseError),
 }
 
@@ -95,6 +113,7 @@ impl CommitError {
         matches!(
             self,
             Self::Release(_)
+                | Self::NotTakenBack { .. }
                 | Self::Text {
                     source: TextError::NotUndone { .. },
                     ..

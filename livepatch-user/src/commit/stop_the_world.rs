@@ -35,6 +35,8 @@ pub struct StopTheWorld<'a> {
     pub symbolize: &'a dyn Fn(RunAddr) -> Option<String>,
     /// How long to try.
     pub timeout: Duration,
+    /// Bytes that must be there still when jumps are written which lead to them: the first of a prepared patch.
+    pub leads_to: Option<(RunAddr, Vec<u8>)>,
 }
 
 impl Strategy for StopTheWorld<'_> {
@@ -104,28 +106,47 @@ impl StopTheWorld<'_> {
             memory: self.memory,
             tid: stopped.threads().first().map(|thread| thread.tid),
         };
-        let mut exchanged = exchange(&text, runs);
-        let mut vetoed = Ok(());
-        if exchanged.is_ok() {
-            let standing = stopped.threads().iter().zip(tops);
-            let standing: Vec<_> = standing
-                .map(|(&thread, top)| Standing { thread, top })
-                .collect();
-            vetoed = in_stop(&standing);
-        }
-        if vetoed.is_err() {
-            let back: Vec<Exchange> = runs.iter().map(Exchange::reversed).collect();
-            exchanged = exchange(&text, &back);
-        }
+        let standing = stopped.threads().iter().zip(tops);
+        let standing: Vec<_> = standing
+            .map(|(&thread, top)| Standing { thread, top })
+            .collect();
+        let made = self.make(&text, runs, &mut || in_stop(&standing));
         let threads = stopped.threads().len();
-        let timings = release(stopped)?;
-        match exchanged.map(|()| vetoed) {
-            Ok(Err(veto)) => Err(veto.into()),
-            Ok(Ok(())) => Ok(Stop::new(timings, attempt, threads)),
-            Err(source) => Err(CommitError::Text {
-                pid: self.target.pid,
-                source,
-            }),
+        match (made, release(stopped)) {
+            // What is known of the text counts for more than a thread that stands.
+            (Err(error), _) => Err(error),
+            (Ok(()), Err(error)) => Err(error),
+            (Ok(()), Ok(pause)) => Ok(Stop::new(pause, attempt, threads)),
+        }
+    }
+
+    /// Exchanges the runs in a target that stands, and back if `in_stop` says no.
+    fn make(
+        &self,
+        text: &StoppedText<'_>,
+        runs: &[Exchange],
+        in_stop: &mut dyn FnMut() -> Result<(), Veto>,
+    ) -> Result<(), CommitError> {
+        let pid = self.target.pid;
+        if let Some((address, bytes)) = &self.leads_to
+            && !text
+                .read_vec(*address, bytes.len())
+                .is_ok_and(|found| found == *bytes)
+        {
+            return Err(CommitError::Displaced {
+                pid,
+                address: *address,
+            });
+        }
+        exchange(text, runs).map_err(|source| CommitError::Text { pid, source })?;
+        let Err(veto) = in_stop() else {
+            return Ok(());
+        };
+        let back: Vec<Exchange> = runs.iter().map(Exchange::reversed).collect();
+        match exchange(text, &back) {
+            Ok(()) => Err(veto.into()),
+            // Whatever the reason: the jumps are there still, or some of them.
+            Err(source) => Err(CommitError::NotTakenBack { pid, source }),
         }
     }
 }

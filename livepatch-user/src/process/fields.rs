@@ -118,6 +118,14 @@ fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "unexpected contents")
 }
 
+/// Reads a file of `/proc` that holds a process's name, which may be any bytes.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_text(path: impl AsRef<Path>) -> io::Result<String> {
+    Ok(String::from_utf8_lossy(&std::fs::read(path)?).into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

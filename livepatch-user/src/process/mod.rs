@@ -17,7 +17,7 @@ mod threads;
 
 pub use confinement::Confinement;
 pub use examine::{Target, TargetError, examine, examine_to_read};
-pub use fields::{Stat, Status};
+pub use fields::{Stat, Status, read_text};
 pub use forced::{WriteError, Written};
 pub use id::{Pid, Tid};
 pub use maps::{Backing, Mapping, find_mapping, maps, parse_maps};

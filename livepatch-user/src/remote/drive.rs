@@ -150,12 +150,13 @@ impl Borrowed<'_> {
             return Ok(());
         }
         let tid = self.tid();
+        if self.place == Place::Unknown {
+            ptrace::interrupt(tid).map_err(|source| self.failed("interrupt", source))?;
+            self.await_return()?;
+        }
+        self.skip_call()?;
         // Asked for before the registers are put back: from then on the thread passes the kernel's decision even if we die.
         ptrace::interrupt(tid).map_err(|source| self.failed("interrupt", source))?;
-        if self.place == Place::Unknown {
-            self.await_return()?;
-            ptrace::interrupt(tid).map_err(|source| self.failed("interrupt", source))?;
-        }
         self.put_back()
             .map_err(|source| self.failed("put back the registers", source))?;
         ptrace::cont(tid, 0).map_err(|source| self.failed("continue", source))?;
@@ -168,6 +169,26 @@ impl Borrowed<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Has a thread that may stand at the entry of a system call come out of it, with nothing done. Put back there, its own registers would
+    /// have the kernel make the call of home at once, and what that brought would be lost.
+    fn skip_call(&mut self) -> Result<(), RemoteError> {
+        let tid = self.tid();
+        let registers = self.look()?;
+        if registers.orig_rax == NO_CALL {
+            return Ok(());
+        }
+        let registers = Registers {
+            orig_rax: NO_CALL,
+            ..registers
+        };
+        ptrace::set_registers(tid, &registers)
+            .and_then(|()| ptrace::interrupt(tid))
+            .and_then(|()| ptrace::cont(tid, 0))
+            .map_err(|source| self.failed("skip the system call", source))?;
+        self.place = Place::Unknown;
+        self.await_return().map(drop)
     }
 
     fn put_back(&mut self) -> io::Result<()> {

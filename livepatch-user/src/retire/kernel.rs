@@ -11,6 +11,7 @@ use super::needles::Needles;
 use super::tracking::RemoteSyscall;
 use super::{Holder, Incomplete, Place};
 use crate::memory::Memory;
+use crate::process::read_text;
 use crate::process::{Pid, ProcessMemory};
 use livepatch_bundle::RunAddr;
 use std::fs;
@@ -52,7 +53,7 @@ pub(super) fn handlers(
         what: "signal handlers",
         source,
     };
-    let status = fs::read_to_string(format!("/proc/{}/status", memory.pid())).map_err(failed)?;
+    let status = read_text(format!("/proc/{}/status", memory.pid())).map_err(failed)?;
     let mut holders = Vec::new();
     for signal in caught(&status).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))? {
         let arguments = [signal, 0, scratch.0, size_of::<u64>() as u64, 0, 0];

@@ -68,10 +68,16 @@ impl UnitCheck<'_, '_> {
         let new = &self.unit.pair.new;
         let altered = self.unit.comparison.altered.iter();
         altered
-            .filter(|(atom, _)| !allowed.iter().any(|name| name == new.atom(*atom).name))
+            .filter(|(atom, _)| {
+                let is_allowed = allowed.iter().any(|name| name == new.atom(*atom).name);
+                !is_allowed || self.has_grown(*atom)
+            })
             .map(|(atom, how)| {
                 let section = new.section_name(*atom);
                 let what = match new.atom(*atom).kind {
+                    AtomKind::Data | AtomKind::Tls | AtomKind::Common if self.has_grown(*atom) => {
+                        "a live variable cannot grow (a shadow variable holds what is new)"
+                    }
                     AtomKind::Code => "code that belongs to no function changed",
                     _ if is_constructor_section(section) => "constructors or destructors changed",
                     AtomKind::Tls => "the initial value of a thread-local variable changed",
@@ -80,6 +86,13 @@ impl UnitCheck<'_, '_> {
                 self.about(*atom, format!("{what}: {how}"))
             })
             .collect()
+    }
+
+    /// Whether the running program has less room for a variable than new code takes it to have.
+    fn has_grown(&self, atom: AtomId) -> bool {
+        let (pair, correlation) = (&self.unit.pair, &self.unit.correlation);
+        let before = correlation.old_of(atom);
+        before.is_some_and(|before| pair.new.atom(atom).size > pair.old.atom(before).size)
     }
 
     /// Constants whose address other objects have.
