@@ -5,7 +5,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getppid};
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -59,9 +59,7 @@ pub(crate) fn supervise(arguments: &[String]) -> io::Result<ExitCode> {
                 crashes.push_back(Instant::now());
                 crashes.retain(|crash| crash.elapsed() < PATIENCE);
                 if crashes.len() >= CRASHES_MAX {
-                    eprintln!(
-                        "livepatch-component: it crashed {CRASHES_MAX} times within a minute"
-                    );
+                    log(&format!("it crashed {CRASHES_MAX} times within a minute"));
                     return Ok(ExitCode::from(1));
                 }
                 restarts += 1;
@@ -70,6 +68,11 @@ pub(crate) fn supervise(arguments: &[String]) -> io::Result<ExitCode> {
             }
         }
     }
+}
+
+/// Tells whoever reads. There may be nobody, or no room: what is supervised goes on all the same.
+fn log(text: &str) {
+    let _ = writeln!(io::stderr(), "livepatch-component: {text}");
 }
 
 fn start(arguments: &[String], restarts: u64) -> io::Result<()> {
@@ -93,7 +96,7 @@ fn look(crashed: &mut bool) -> io::Result<Children> {
                 return Ok(Children::Ended(status));
             }
             Ok(WaitStatus::Signaled(pid, signal, _)) => {
-                eprintln!("livepatch-component: process {pid} was ended by {signal}");
+                log(&format!("process {pid} was ended by {signal}"));
                 *crashed = true;
             }
             Ok(_) => {}

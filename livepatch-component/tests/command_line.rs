@@ -22,12 +22,16 @@ impl Line {
         Self { place, component }
     }
 
-    fn run(&self, words: &[&str]) -> (Option<i32>, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_livepatch-component"))
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_livepatch-component"));
+        command
             .args(words)
-            .env("LIVEPATCH_COMPONENTS", self.place.directory.path())
-            .output()
-            .expect("it can be run");
+            .env("LIVEPATCH_COMPONENTS", self.place.directory.path());
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(words).output().expect("it can be run");
         let text = String::from_utf8(output.stdout).expect("text");
         (output.status.code(), text)
     }
@@ -138,5 +142,33 @@ fn people_read_what_was_done() {
     ] {
         assert_eq!(line.run(wrong).0, Some(2), "{wrong:?}");
     }
+    line.component.stop();
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_told() {
+    let line = Line::new();
+    for (verb, status) in [
+        (&["show", "counter"][..], 1),
+        (&["history", "counter", "--json"], 1),
+        (&["show", "nobody", "--json"], 1),
+        (&["upgrade", "counter", "9.9"], 4),
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut command = line.command(verb);
+        let output = command.stdout(full.expect("it is there")).output();
+        let output = output.expect("it can be run");
+        assert_eq!(output.status.code(), Some(status), "{verb:?}: {output:?}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let text = "livepatch: cannot write the result to the standard output";
+        assert!(errors.contains(text), "{errors}");
+    }
+    // A reader that has gone has read what it wanted.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = line.command(&["history", "counter"]);
+    let output = command.stdout(writer).output().expect("it can be run");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     line.component.stop();
 }

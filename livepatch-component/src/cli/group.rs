@@ -7,7 +7,8 @@
 //! one that crashed, when it starts anew; where there is none, it decides that all go back.
 
 use super::options::{UpgradeOptions, name};
-use super::{complain, fail, say, text};
+use super::output::{complain, fail, say};
+use super::text;
 use crate::control::client::{Client, ClientError, ask};
 use crate::control::protocol::{Reply, Request, Upgrade, chain};
 use crate::decision::{Decision, Verdict};

@@ -2,40 +2,27 @@
 
 mod group;
 mod options;
+mod output;
 mod run;
 mod sign;
 mod text;
 
 use crate::control::client::ask;
-use crate::control::protocol::{Reply, Request, chain};
+use crate::control::protocol::{Reply, Request};
 use clap::Parser;
 use livepatch_cli::Status;
 use options::{Command, Options, Target};
-use std::io::Write;
+use output::{complain, say, told};
 use std::process::ExitCode;
-
-/// Prints a line. Nobody may be left to read it, which changes nothing of what was done.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Prints an error with its causes.
-fn complain(errors: &[String]) {
-    for (index, error) in errors.iter().enumerate() {
-        let begin = if index == 0 {
-            "livepatch"
-        } else {
-            "  caused by"
-        };
-        eprintln!("{begin}: {error}");
-    }
-}
 
 /// Runs the command of this process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let options = Options::parse();
-    match options.command {
+    told(execute(Options::parse().command))
+}
+
+fn execute(command: Command) -> ExitCode {
+    match command {
         Command::Run(run) => run::run(&run),
         Command::Show(show) => {
             let symbols = show.symbols;
@@ -71,10 +58,4 @@ fn tell(target: &Target, request: &Request, lines: impl Fn(&Reply) -> Vec<String
         complain(&reply.errors);
     }
     ExitCode::from(reply.status)
-}
-
-/// Tells why nothing could be done.
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    complain(&chain(error));
-    ExitCode::from(Status::Error.code())
 }

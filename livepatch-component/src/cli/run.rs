@@ -1,7 +1,7 @@
 //! `run`: the supervisor, or the main task itself.
 
-use super::fail;
 use super::options::Run;
+use super::output::fail;
 use crate::component::{Component, Settings, StartError, last_module};
 use crate::module::repository::{RepositoryError, find};
 use crate::supervisor;

@@ -1,7 +1,7 @@
 //! `sign`: a signature at the end of a module.
 
-use super::fail;
 use super::options::Sign;
+use super::output::fail;
 use livepatch_bundle::{KeyError, PrivateKey, sign_bytes};
 use std::fs;
 use std::io::{self, Write};
