@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
+use thiserror::Error;
 
 /// The exit status of a copy that was not needed: a trial, or a standby.
 pub(crate) const LEFT_ON_PURPOSE: u8 = 77;
@@ -26,11 +27,16 @@ enum Children {
     Crashed,
 }
 
+/// It is not started again.
+#[derive(Debug, Error)]
+#[error("it crashed {CRASHES_MAX} times within a minute")]
+pub(crate) struct TooManyCrashes;
+
 /// Runs the main task, `arguments` of this program, until it ends by itself.
 ///
 /// # Errors
 /// When it cannot be started or waited for.
-pub(crate) fn supervise(arguments: &[String]) -> io::Result<ExitCode> {
+pub(crate) fn supervise(arguments: &[String]) -> io::Result<Result<ExitCode, TooManyCrashes>> {
     set_child_subreaper(true)?;
     let mut signals = SigSet::empty();
     for signal in [
@@ -54,13 +60,12 @@ pub(crate) fn supervise(arguments: &[String]) -> io::Result<ExitCode> {
         }
         match look(&mut crashed)? {
             Children::Run => {}
-            Children::Ended(status) => return Ok(ExitCode::from(status)),
+            Children::Ended(status) => return Ok(Ok(ExitCode::from(status))),
             Children::Crashed => {
                 crashes.push_back(Instant::now());
                 crashes.retain(|crash| crash.elapsed() < PATIENCE);
                 if crashes.len() >= CRASHES_MAX {
-                    log(&format!("it crashed {CRASHES_MAX} times within a minute"));
-                    return Ok(ExitCode::from(1));
+                    return Ok(Err(TooManyCrashes));
                 }
                 restarts += 1;
                 crashed = false;

@@ -172,3 +172,23 @@ fn a_result_that_cannot_be_written_is_told() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     line.component.stop();
 }
+
+#[test]
+fn failures_of_groups_and_starts_have_json() {
+    let line = Line::new();
+    for (words, status, result) in [
+        (&["upgrade", "--group", "counter"][..], 2, "usage"),
+        (
+            &["upgrade", "--group", "nobody=1", "counter=1.0.1"],
+            1,
+            "error",
+        ),
+        (&["run", "counter", "1.0.0"], 1, "error"),
+        (&["run", "other", "1.0.0", "--unsupervised"], 1, "error"),
+    ] {
+        let value = line.json(words, status);
+        assert_eq!(value["result"], result);
+        assert!(value["errors"][0].is_string(), "{value}");
+    }
+    line.component.stop();
+}

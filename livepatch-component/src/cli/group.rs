@@ -7,10 +7,10 @@
 //! one that crashed, when it starts anew; where there is none, it decides that all go back.
 
 use super::options::{UpgradeOptions, name};
-use super::output::{complain, fail, say};
+use super::output::{complain, fail_as, say, tell_failure};
 use super::text;
 use crate::control::client::{Client, ClientError, ask};
-use crate::control::protocol::{Reply, Request, Upgrade, chain};
+use crate::control::protocol::{Reply, Request, Upgrade};
 use crate::decision::{Decision, Verdict};
 use livepatch_cli::Status;
 use std::io;
@@ -52,6 +52,7 @@ struct Member {
 
 /// `upgrade --group`.
 pub(super) fn upgrade(options: &UpgradeOptions) -> ExitCode {
+    let json = options.place.json;
     let members: Result<Vec<Member>, GroupError> = options
         .names
         .iter()
@@ -59,19 +60,17 @@ pub(super) fn upgrade(options: &UpgradeOptions) -> ExitCode {
         .collect();
     let members = match members {
         Ok(members) if options.group => members,
-        Ok(_) => return usage(&GroupError::Usage(options.names.join(" "))),
-        Err(error) => return usage(&error),
+        Ok(_) => {
+            let error = GroupError::Usage(options.names.join(" "));
+            return fail_as(json, Status::Usage, &error);
+        }
+        Err(error) => return fail_as(json, Status::Usage, &error),
     };
     let group = Group { options, members };
     match group.run() {
         Ok(status) => ExitCode::from(status.code()),
-        Err(error) => fail(&error),
+        Err(error) => fail_as(json, Status::Error, &error),
     }
-}
-
-fn usage(error: &GroupError) -> ExitCode {
-    complain(&[error.to_string()]);
-    ExitCode::from(Status::Usage.code())
 }
 
 fn member(options: &UpgradeOptions, text: &str) -> Result<Member, GroupError> {
@@ -98,6 +97,11 @@ fn decision(directory: &Path) -> PathBuf {
 }
 
 impl Group<'_> {
+    /// Tells what went wrong with the group.
+    fn complain(&self, status: Status, error: &GroupError) {
+        tell_failure(self.options.place.json, &Reply::failed(status, error));
+    }
+
     /// Tells what a component answered.
     fn tell(&self, member: &Member, reply: &Reply) {
         if self.options.place.json {
@@ -163,7 +167,7 @@ impl Group<'_> {
         match decision.make(wanted) {
             Ok(Verdict::Stands) => Ok(self.let_stand(clients, &decision, &path)),
             Ok(Verdict::Off) => {
-                complain(&[GroupError::CalledOff.to_string()]);
+                self.complain(Status::Error, &GroupError::CalledOff);
                 let worst = self.take_back(clients).max(Status::Error);
                 decision.forget();
                 Ok(worst)
@@ -191,7 +195,7 @@ impl Group<'_> {
                 let decision = path.to_owned();
                 GroupError::Untold { name, decision }
             });
-            complain(&[error.to_string()]);
+            self.complain(Status::Broken, &error);
         }
         if all_know {
             decision.forget();
@@ -226,9 +230,9 @@ impl Group<'_> {
                 reply.result
             }
             Err(error) => {
-                complain(&chain(&error));
+                self.complain(Status::Broken, &GroupError::Client(error));
                 if let Some(anew) = self.find_again(&member.name) {
-                    complain(&[anew.to_string()]);
+                    self.complain(Status::Broken, &anew);
                 }
                 Status::Broken
             }

@@ -1,6 +1,6 @@
 //! What is printed. A reader may have gone, or a disk be full: neither changes what was done, and neither ends this process by a panic.
 
-use crate::control::protocol::chain;
+use crate::control::protocol::{Reply, chain};
 use livepatch_cli::Status;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -38,10 +38,18 @@ pub(super) fn complain(errors: &[String]) {
     }
 }
 
+/// Tells what failed: people, or whoever asked for JSON as the answers of components are.
+pub(super) fn tell_failure(json: bool, reply: &Reply) {
+    match json {
+        true => say(&serde_json::to_string(reply).expect("replies are plain data")),
+        false => complain(&reply.errors),
+    }
+}
+
 /// Tells why nothing could be done.
-pub(super) fn fail(error: &dyn std::error::Error) -> ExitCode {
-    complain(&chain(error));
-    ExitCode::from(Status::Error.code())
+pub(super) fn fail_as(json: bool, status: Status, error: &dyn std::error::Error) -> ExitCode {
+    tell_failure(json, &Reply::failed(status, error));
+    ExitCode::from(status.code())
 }
 
 /// The exit status of a command that ended like this, and whose result should have been printed.
@@ -49,9 +57,9 @@ pub(super) fn told(status: ExitCode) -> ExitCode {
     let Some(error) = UNTOLD.get() else {
         return status;
     };
-    let failed = fail(&Untold(error));
+    complain(&chain(&Untold(error)));
     match status == ExitCode::SUCCESS {
-        true => failed,
+        true => ExitCode::from(Status::Error.code()),
         false => status,
     }
 }

@@ -1,12 +1,13 @@
 //! `run`: the supervisor, or the main task itself.
 
 use super::options::Run;
-use super::output::fail;
+use super::output::fail_as;
 use crate::component::{Component, Settings, StartError, last_module};
 use crate::module::repository::{RepositoryError, find};
-use crate::supervisor;
+use crate::supervisor::{self, TooManyCrashes};
 use crate::sys::fork::leave;
 use livepatch_bundle::{Policy, PolicyError, Sources};
+use livepatch_cli::Status;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ enum RunError {
     Loop(#[source] io::Error),
     #[error("cannot supervise the component")]
     Supervise(#[source] io::Error),
+    #[error(transparent)]
+    Crashes(#[from] TooManyCrashes),
 }
 
 /// `livepatch component run`.
@@ -34,10 +37,12 @@ pub(super) fn run(options: &Run) -> ExitCode {
         false => {
             let mut arguments: Vec<String> = std::env::args().skip(1).collect();
             arguments.push("--unsupervised".to_owned());
-            supervisor::supervise(&arguments).map_err(RunError::Supervise)
+            let ended = supervisor::supervise(&arguments).map_err(RunError::Supervise);
+            ended.and_then(|ended| Ok(ended?))
         }
     };
-    done.unwrap_or_else(|error| fail(&error))
+    let json = options.target.place.json;
+    done.unwrap_or_else(|error| fail_as(json, Status::Error, &error))
 }
 
 fn be_the_main_task(options: &Run) -> Result<ExitCode, RunError> {

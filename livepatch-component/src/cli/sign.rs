@@ -1,8 +1,9 @@
 //! `sign`: a signature at the end of a module.
 
 use super::options::Sign;
-use super::output::fail;
+use super::output::fail_as;
 use livepatch_bundle::{KeyError, PrivateKey, sign_bytes};
+use livepatch_cli::Status;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ enum SignError {
 pub(super) fn sign(options: &Sign) -> ExitCode {
     match sign_module(&options.key, &options.module) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => fail_as(false, Status::Error, &error),
     }
 }
 
