@@ -173,6 +173,48 @@ fn a_result_that_cannot_be_written_is_told() {
     line.component.stop();
 }
 
+/// Signs, and returns the exit status and what was printed.
+fn sign(line: &Line, file: &std::path::Path, json: &[&str]) -> (Option<i32>, String) {
+    let key = line.place.path("key");
+    let paths = [key.to_str(), file.to_str()].map(|path| path.expect("plain"));
+    let words = ["sign", "--key", paths[0], paths[1]];
+    line.run(&[&words[..], json].concat())
+}
+
+#[test]
+fn only_modules_are_signed() {
+    let line = Line::new();
+    let key = livepatch_bundle::PrivateKey::generate().expect("random numbers");
+    key.store(&line.place.path("key")).expect("writable");
+    let id = key.public().id().to_string();
+    let module = line.place.repository().join("libcounter_1.0.1.so");
+    let (status, text) = sign(&line, &module, &[]);
+    assert_eq!(status, Some(0));
+    let expected = format!(" (counter 1.0.1) is signed with key {id}\n");
+    assert!(text.ends_with(&expected), "{text}");
+    let signed = std::fs::read(&module).expect("there");
+    let (status, text) = sign(&line, &module, &["--json"]);
+    assert_eq!(status, Some(0));
+    let value: Value = serde_json::from_str(&text).expect("an object");
+    assert_eq!(value["result"], "done");
+    assert_eq!(value["version"], "1.0.1");
+    assert_eq!(value["key"], id);
+    assert_eq!(std::fs::read(&module).expect("there"), signed, "replaced");
+    let other = line.place.path("other");
+    for original in ["/etc/hostname", "/bin/true"] {
+        std::fs::copy(original, &other).expect("it is there");
+        let before = std::fs::read(&other).expect("there");
+        let (status, text) = sign(&line, &other, &["--json"]);
+        assert_eq!(status, Some(1), "{text}");
+        let value: Value = serde_json::from_str(&text).expect("an object");
+        assert_eq!(value["status"], 1);
+        let error = value["errors"][0].as_str().expect("text");
+        assert!(error.contains("is no module that can be used"), "{error}");
+        assert_eq!(std::fs::read(&other).expect("there"), before);
+    }
+    line.component.stop();
+}
+
 #[test]
 fn failures_of_groups_and_starts_have_json() {
     let line = Line::new();

@@ -210,6 +210,9 @@ pub(super) struct Sign {
     pub(super) key: PathBuf,
     /// The module; a signature that it has is replaced.
     pub(super) module: PathBuf,
+    /// What was signed as a JSON object on the standard output.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// How a switch is made.
