@@ -14,6 +14,8 @@ use thiserror::Error;
 pub(crate) const LEFT_ON_PURPOSE: u8 = 77;
 /// Tells the main task how often it was started.
 pub(crate) const RESTARTS: &str = "LIVEPATCH_COMPONENT_RESTARTS";
+/// Tells the main task which signal ended the one before.
+const ENDED_BY: &str = "LIVEPATCH_COMPONENT_ENDED_BY";
 /// Tells the main task whose child it should be.
 const SUPERVISOR: &str = "LIVEPATCH_COMPONENT_SUPERVISOR";
 /// So many crashes within [`PATIENCE`] are the last.
@@ -50,8 +52,8 @@ pub(crate) fn supervise(arguments: &[String]) -> io::Result<Result<ExitCode, Too
     signals.thread_block()?;
     let mut crashes = VecDeque::new();
     let mut restarts = 0;
-    start(arguments, restarts)?;
-    let mut crashed = false;
+    start(arguments, restarts, None)?;
+    let mut crashed = None;
     loop {
         let signal = signals.wait()?;
         if signal != Signal::SIGCHLD {
@@ -68,8 +70,7 @@ pub(crate) fn supervise(arguments: &[String]) -> io::Result<Result<ExitCode, Too
                     return Ok(Err(TooManyCrashes));
                 }
                 restarts += 1;
-                crashed = false;
-                start(arguments, restarts)?;
+                start(arguments, restarts, crashed.take())?;
             }
         }
     }
@@ -80,18 +81,19 @@ fn log(text: &str) {
     let _ = writeln!(io::stderr(), "livepatch-component: {text}");
 }
 
-fn start(arguments: &[String], restarts: u64) -> io::Result<()> {
+fn start(arguments: &[String], restarts: u64, ended_by: Option<Signal>) -> io::Result<()> {
     let mut command = Command::new("/proc/self/exe");
     command
         .args(arguments)
         .env(RESTARTS, restarts.to_string())
+        .env(ENDED_BY, ended_by.map_or("", Signal::as_str))
         .env(SUPERVISOR, std::process::id().to_string());
     // Its signals are blocked as ours are; it unblocks them (`begin`). It is waited for with all others.
     command.spawn().map(drop)
 }
 
 /// Takes the statuses of all children that have ended.
-fn look(crashed: &mut bool) -> io::Result<Children> {
+fn look(crashed: &mut Option<Signal>) -> io::Result<Children> {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) => return Ok(Children::Run),
@@ -102,7 +104,7 @@ fn look(crashed: &mut bool) -> io::Result<Children> {
             }
             Ok(WaitStatus::Signaled(pid, signal, _)) => {
                 log(&format!("process {pid} was ended by {signal}"));
-                *crashed = true;
+                *crashed = Some(signal);
             }
             Ok(_) => {}
             // A copy has taken over as long as there is a child.
@@ -126,8 +128,16 @@ fn pass_on(signal: Signal) {
     }
 }
 
+/// What was before this main task.
+pub(crate) struct Before {
+    /// How often it was started anew.
+    pub(crate) restarts: u64,
+    /// The signal that ended the one before.
+    pub(crate) ended_by: Option<String>,
+}
+
 /// What the main task does first: it takes signals again, and ends with its supervisor.
-pub(crate) fn begin() -> io::Result<u64> {
+pub(crate) fn begin() -> io::Result<Before> {
     SigSet::all().thread_unblock()?;
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
     // It may have ended before that.
@@ -135,5 +145,9 @@ pub(crate) fn begin() -> io::Result<u64> {
         return Err(io::Error::other("the supervisor has ended"));
     }
     let restarts = std::env::var(RESTARTS).unwrap_or_default();
-    Ok(restarts.parse().unwrap_or(0))
+    let ended_by = std::env::var(ENDED_BY).ok();
+    Ok(Before {
+        restarts: restarts.parse().unwrap_or(0),
+        ended_by: ended_by.filter(|signal| !signal.is_empty()),
+    })
 }

@@ -234,3 +234,53 @@ fn failures_of_groups_and_starts_have_json() {
     }
     line.component.stop();
 }
+
+#[test]
+fn a_crash_in_an_upgrade_is_told_and_written_down() {
+    let line = Line::new();
+    let cases: [(&str, &[&str], &str); 3] = [
+        (
+            "restart",
+            &["CRASH_RESTART"],
+            "the process crashed (SIGABRT)",
+        ),
+        (
+            "migrate",
+            &["WIDE", "CRASH_MIGRATE"],
+            "the process crashed (SIGABRT)",
+        ),
+        ("hang", &["HANG_RESTART"], "the process hung (SIGALRM)"),
+    ];
+    for (version, defines, reason) in cases {
+        line.place.counter(version, defines);
+        let words = ["upgrade", "--deadline", "20ms", "counter", version];
+        let told = line.json(&words, 5);
+        assert_eq!(told["result"], "broken");
+        let error = told["errors"][0].as_str().expect("text");
+        let expected = format!(
+            "the upgrade to {version} crashed the process, or hung; 1.0.0 was started again WITH NEW DATA"
+        );
+        assert!(error.starts_with(&expected), "{error}");
+        assert_eq!(told["errors"][1], reason);
+        let history = line.json(&["history", "counter"], 0);
+        let records = history["history"].as_array().expect("a list");
+        let [.., record, start] = &records[..] else {
+            panic!("{history}");
+        };
+        assert_eq!(record, &told["history"][0]);
+        assert_eq!(start["action"], "start");
+        let facts = ["action", "from", "to", "outcome"].map(|name| record[name].as_str());
+        let expected = ["upgrade", "1.0.0", version, "crashed"];
+        assert_eq!(facts, expected.map(Some));
+        assert_eq!(record["reasons"][0], reason);
+    }
+    // What ended well is not told again.
+    assert_eq!(line.json(&["upgrade", "counter", "1.0.1"], 0)["status"], 0);
+    line.json(&["upgrade", "counter", "9.9"], 4);
+    line.json(&["upgrade", "--dry-run", "counter", "1.0.0"], 0);
+    let begun = line.place.path("counter.begun");
+    assert!(!begun.exists());
+    let shown = line.component.show();
+    assert_eq!((shown.version.as_str(), shown.restarts), ("1.0.1", 3));
+    line.component.stop();
+}

@@ -8,22 +8,16 @@
 
 use super::options::{UpgradeOptions, name};
 use super::output::{complain, fail_as, say, tell_failure};
-use super::text;
-use crate::control::client::{Client, ClientError, ask};
-use crate::control::protocol::{Reply, Request, Upgrade};
+use super::{again, text};
+use crate::control::client::{Client, ClientError};
+use crate::control::protocol::{Reply, Request, Shown, Upgrade};
 use crate::decision::{Decision, Verdict};
 use livepatch_cli::Status;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
-
-/// How long a component that crashed is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked for.
-const LOOKS: Duration = Duration::from_millis(20);
 
 /// Why a group was not upgraded.
 #[derive(Debug, Error)]
@@ -205,21 +199,9 @@ impl Group<'_> {
 
     /// How a component that ended goes on; nothing if it does not.
     fn find_again(&self, name: &str) -> Option<GroupError> {
-        let end = Instant::now() + PATIENCE;
         let directory = self.options.place.directory();
-        let show = Request::Show { symbols: false };
-        loop {
-            let reply = ask(&directory, name, &show);
-            let shown = reply.ok().and_then(|reply| reply.component);
-            if let Some(shown) = shown.filter(|shown| !shown.on_probation) {
-                let (name, version) = (shown.name, shown.version);
-                return Some(GroupError::Anew { name, version });
-            }
-            if Instant::now() > end {
-                return None;
-            }
-            thread::sleep(LOOKS);
-        }
+        let Shown { name, version, .. } = again::find(&directory, name)?;
+        Some(GroupError::Anew { name, version })
     }
 
     /// Asks one of them, and tells what it answers.

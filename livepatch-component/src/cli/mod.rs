@@ -1,5 +1,6 @@
 //! The command line: `livepatch component`.
 
+mod again;
 mod group;
 mod options;
 mod output;
@@ -7,7 +8,7 @@ mod run;
 mod sign;
 mod text;
 
-use crate::control::client::ask;
+use crate::control::client::{ClientError, ask};
 use crate::control::protocol::{Reply, Request};
 use clap::Parser;
 use livepatch_cli::Status;
@@ -49,7 +50,7 @@ fn execute(command: Command) -> ExitCode {
 /// Asks one component and tells what it answers.
 fn tell(target: &Target, request: &Request, lines: impl Fn(&Reply) -> Vec<String>) -> ExitCode {
     let reply = ask(&target.place.directory(), &target.name, request);
-    let reply = reply.unwrap_or_else(|error| Reply::failed(Status::Error, &error));
+    let reply = reply.unwrap_or_else(|error| unanswered(target, request, &error));
     if target.place.json {
         let text = serde_json::to_string(&reply).expect("replies are plain data");
         say(&text);
@@ -58,4 +59,14 @@ fn tell(target: &Target, request: &Request, lines: impl Fn(&Reply) -> Vec<String
         complain(&reply.errors);
     }
     ExitCode::from(reply.status)
+}
+
+/// What is known when no answer came. A switch may have ended the process.
+fn unanswered(target: &Target, request: &Request, error: &ClientError) -> Reply {
+    match (request, error) {
+        (Request::Upgrade(_) | Request::Rollback { .. }, ClientError::Gone(..)) => {
+            again::reply(target, error)
+        }
+        _ => Reply::failed(Status::Error, error),
+    }
 }

@@ -13,7 +13,8 @@ const EXIT_STATUSES: &str = "Exit statuses:
   2  wrong usage
   3  the module was busy, or another upgrade is under way; as before
   4  refused before anything was held (not found, not trusted, not compatible, no way back)
-  5  something has changed and could not be undone
+  5  something has changed and could not be undone: a new version crashed the process or hung, and without `--standby`
+     the version before was started again with new data; or it was told to go on and could not
 
 Example:
   livepatch component upgrade rip 0.0.2";

@@ -46,7 +46,8 @@ pub(super) fn run(options: &Run) -> ExitCode {
 }
 
 fn be_the_main_task(options: &Run) -> Result<ExitCode, RunError> {
-    let restarts = supervisor::begin().map_err(RunError::Supervise)?;
+    let supervisor::Before { restarts, ended_by } =
+        supervisor::begin().map_err(RunError::Supervise)?;
     let settings = Settings {
         name: options.target.name.clone(),
         directory: options.target.place.directory(),
@@ -55,6 +56,7 @@ fn be_the_main_task(options: &Run) -> Result<ExitCode, RunError> {
         memory: options.memory as usize * (1 << 20),
         leftovers_bound: options.leftovers,
         restarts,
+        ended_by,
     };
     let policy = Policy::read(&Sources {
         config: options.config.clone(),

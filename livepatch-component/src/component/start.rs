@@ -4,10 +4,11 @@ use super::failure::{Operation, OperationError};
 use super::probation::Probation;
 use super::standby::Watchdog;
 use super::{CONTROL, Component, Running, SIGNALS, Settings, TIMERS, WAKE};
+use crate::begun;
 use crate::control::client::socket_path;
 use crate::control::server::Server;
 use crate::decision::{Decision, Verdict};
-use crate::history::{History, Record};
+use crate::history::{CRASHED, History, Record};
 use crate::module::file::{FileError, ModuleFile};
 use crate::queue::Queue;
 use crate::services::Services;
@@ -111,6 +112,7 @@ impl Component {
             commands: BTreeMap::new(),
             next_command: 0,
             job: None,
+            begun: None,
             closing: None,
             leftovers: Vec::new(),
             probation: None,
@@ -156,8 +158,26 @@ impl Component {
         if let Err(error) = self.note_of_current().write() {
             self.services.complain("note the current version", &error);
         }
+        self.tell_of_a_crash(&version);
         self.record(Record::new("start", None, &version));
         Ok(())
+    }
+
+    /// Takes an upgrade into the history that ended the process before this one.
+    fn tell_of_a_crash(&mut self, version: &str) {
+        let (directory, name) = (&self.settings.directory, &self.settings.name);
+        let begun = begun::take(&begun::path(directory, name));
+        // It may have crashed when all was written.
+        let begun = begun.filter(|begun| !self.history.has_since(begun.time_ms));
+        let Some(mut record) = begun else {
+            return;
+        };
+        CRASHED.clone_into(&mut record.outcome);
+        record.reasons = vec![
+            crash(self.settings.ended_by.as_deref()),
+            format!("{version} was started again, with new data"),
+        ];
+        self.record(record);
     }
 
     /// Removes what is of no use once the component has ended.
@@ -166,6 +186,7 @@ impl Component {
         self.services.sockets.borrow_mut().clear();
         let _ = fs::remove_file(socket_path(&self.settings.directory, &self.settings.name));
         let _ = fs::remove_file(current_path(&self.settings));
+        let _ = fs::remove_file(begun::path(&self.settings.directory, &self.settings.name));
         let _ = fs::remove_dir_all(all_copies(&self.settings));
     }
 
@@ -185,6 +206,15 @@ impl Component {
                 }),
             },
         }
+    }
+}
+
+/// How a process ended that had an upgrade under way.
+fn crash(ended_by: Option<&str>) -> String {
+    match ended_by {
+        Some("SIGALRM") => "the process hung (SIGALRM)".to_owned(),
+        Some(signal) => format!("the process crashed ({signal})"),
+        None => "the process ended before it was done".to_owned(),
     }
 }
 
