@@ -12,7 +12,8 @@ const EXIT_STATUSES: &str = "Exit statuses:
   1  error; the version that ran runs on, with its data and its queue
   2  wrong usage
   3  the module was busy, or another upgrade is under way; as before
-  4  refused before anything was held (not found, not trusted, not compatible, no way back)
+  4  refused before anything of the new version ran on the component's data (not found, not trusted, not compatible, no way
+     back; with `--trial`, it failed in the copy)
   5  something has changed and could not be undone: a new version crashed the process or hung, and without `--standby`
      the version before was started again with new data; or it was told to go on and could not
 

@@ -188,6 +188,8 @@ impl Component {
         let outcome = match (&unswitched.error, &unswitched.broken) {
             (_, Some(_)) => "broken",
             (SwitchError::Old(_), None) => "busy",
+            // Nothing of the new version has run here.
+            (SwitchError::Trial(_) | SwitchError::Standby(_), None) => "refused",
             (_, None) => "rolled-back",
         };
         outcome.clone_into(&mut record.outcome);
@@ -211,6 +213,7 @@ pub(super) fn reply_of(record: Record) -> Reply {
     let status = match record.outcome.as_str() {
         "done" => Status::Done,
         "busy" => Status::Busy,
+        "refused" => Status::Refused,
         "broken" => Status::Broken,
         _ => Status::Error,
     };
