@@ -132,13 +132,30 @@ fn people_read_what_was_done() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    let output = line.command(&["upgrade", "counter", "broken"]).output();
+    let output = output.expect("it can be run");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let errors = String::from_utf8(output.stderr).expect("text");
+    assert!(text.starts_with("upgrade 1.0.1 -> broken: rolled-back; pause "));
+    let reason = "RESTART failed: as it was made to";
+    assert!(!text.contains(reason), "it is told once: {text}");
+    assert!(errors.contains(reason), "{errors}");
     let (_, text) = line.run(&["history", "counter"]);
     assert!(text.contains("pause in µs:"), "{text}");
+    assert!(text.contains(reason), "{text}");
+    let (time, first) = text.split_once(' ').expect("a time");
+    assert!(first.starts_with("start 1.0.0: done"), "{text}");
+    assert!(time.len() == 24 && time.starts_with("20") && time.ends_with('Z'));
+    let (code, text) = line.run(&["upgrade", "counter", "1.0.0", "--probation", "1s"]);
+    assert_eq!(code, Some(0));
+    let outlook = "; on probation for 1s: may still go back, `component show` tells\n";
+    assert!(text.ends_with(outlook), "{text}");
     for wrong in [
         &["upgrade"][..],
         &["explode"],
         &["show", "../x"],
         &["upgrade", "counter", "1", "2"],
+        &["upgrade", "counter", "1.0.1", "--deadline", "0"],
     ] {
         assert_eq!(line.run(wrong).0, Some(2), "{wrong:?}");
     }

@@ -12,6 +12,7 @@ use super::{again, text};
 use crate::control::client::{Client, ClientError};
 use crate::control::protocol::{Reply, Request, Shown, Upgrade};
 use crate::decision::{Decision, Verdict};
+use crate::history::Record;
 use livepatch_cli::Status;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -107,10 +108,18 @@ impl Group<'_> {
             say(&object.to_string());
             return;
         }
-        for line in text::records(reply) {
+        let outlook = self.outlook(reply);
+        for line in text::upgraded(reply, outlook.as_deref()) {
             say(&format!("{}: {line}", member.name));
         }
         complain(&reply.errors);
+    }
+
+    /// What follows an upgrade that is done so far.
+    fn outlook(&self, reply: &Reply) -> Option<String> {
+        let is_upgrade = |record: &Record| record.action == "upgrade";
+        let outlook = self.options.outlook();
+        outlook.filter(|_| reply.history.iter().any(is_upgrade))
     }
 
     fn run(&self) -> Result<Status, GroupError> {

@@ -7,6 +7,7 @@ mod output;
 mod run;
 mod sign;
 mod text;
+mod time;
 
 use crate::control::client::{ClientError, ask};
 use crate::control::protocol::{Reply, Request};
@@ -30,7 +31,11 @@ fn execute(command: Command) -> ExitCode {
             tell(&show.target, &Request::Show { symbols }, text::show)
         }
         Command::Upgrade(upgrade) => match upgrade.single() {
-            Some((target, request)) => tell(&target, &Request::Upgrade(request), text::records),
+            Some((target, request)) => {
+                let outlook = upgrade.outlook();
+                let lines = |reply: &Reply| text::upgraded(reply, outlook.as_deref());
+                tell(&target, &Request::Upgrade(request), lines)
+            }
             None => group::upgrade(&upgrade),
         },
         Command::Rollback(rollback) => {
