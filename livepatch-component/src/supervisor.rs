@@ -129,6 +129,7 @@ fn pass_on(signal: Signal) {
 }
 
 /// What was before this main task.
+#[derive(Debug, Default)]
 pub(crate) struct Before {
     /// How often it was started anew.
     pub(crate) restarts: u64,

@@ -2,7 +2,10 @@
 
 mod common;
 
-use common::{Place, Running};
+use common::{Place, Running, wait_for};
+use livepatch_component::Request;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use std::process::Command;
 
@@ -300,4 +303,54 @@ fn a_crash_in_an_upgrade_is_told_and_written_down() {
     let shown = line.component.show();
     assert_eq!((shown.version.as_str(), shown.restarts), ("1.0.1", 3));
     line.component.stop();
+}
+
+/// The names of files in the component's directory, but those of modules.
+fn files(place: &Place) -> Vec<String> {
+    let files = std::fs::read_dir(place.directory.path()).expect("ours");
+    let names = files.map(|file| file.expect("ours").file_name().into_string());
+    let mut names: Vec<String> = names.map(|name| name.expect("text")).collect();
+    names.retain(|name| name != "repository");
+    names.sort();
+    names
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_files() {
+    let place = Place::new();
+    place.counter("init", &["FAIL_INIT"]);
+    place.compile(
+        "samples/counter/counter.c",
+        "counter",
+        "other",
+        &["NAME=\"sum\""],
+    );
+    for version in ["none", "other", "init"] {
+        let mut line = Command::new(env!("CARGO_BIN_EXE_livepatch-component"));
+        line.args(["run", "counter", version, "--repository"]);
+        line.arg(place.repository());
+        line.env("LIVEPATCH_COMPONENTS", place.directory.path());
+        let output = line.output().expect("it can be run");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert_eq!(files(&place), [""; 0], "{version}");
+    }
+}
+
+#[test]
+fn a_component_that_crashes_again_and_again_leaves_its_history_alone() {
+    let place = Place::new();
+    place.counter("1.0.0", &[]);
+    let mut component = place.run("counter", "1.0.0", &[]);
+    for restarts in 0..5 {
+        let show = Request::Show { symbols: false };
+        let shown = || component.try_ask(&show).and_then(|reply| reply.component);
+        let runs = || shown().filter(|shown| shown.restarts == restarts);
+        wait_for("it runs", || runs().is_some());
+        let pid = runs().expect("it runs").pid;
+        // Its supervisor, our child, waits for it: the number is its own.
+        kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).expect("it runs");
+    }
+    let status = component.process.wait().expect("our child");
+    assert_eq!(status.code(), Some(1));
+    assert_eq!(files(&place), ["counter.history"]);
 }

@@ -2,9 +2,9 @@
 
 use super::options::Run;
 use super::output::fail_as;
-use crate::component::{Component, Settings, StartError, last_module};
+use crate::component::{Component, Settings, StartError, give_up, last_module};
 use crate::module::repository::{RepositoryError, find};
-use crate::supervisor::{self, TooManyCrashes};
+use crate::supervisor::{self, Before, TooManyCrashes};
 use crate::sys::fork::leave;
 use livepatch_bundle::{Policy, PolicyError, Sources};
 use livepatch_cli::Status;
@@ -38,7 +38,9 @@ pub(super) fn run(options: &Run) -> ExitCode {
             let mut arguments: Vec<String> = std::env::args().skip(1).collect();
             arguments.push("--unsupervised".to_owned());
             let ended = supervisor::supervise(&arguments).map_err(RunError::Supervise);
-            ended.and_then(|ended| Ok(ended?))
+            ended.and_then(|ended| {
+                Ok(ended.inspect_err(|_| give_up(&settings(options, Before::default())))?)
+            })
         }
     };
     let json = options.target.place.json;
@@ -46,18 +48,8 @@ pub(super) fn run(options: &Run) -> ExitCode {
 }
 
 fn be_the_main_task(options: &Run) -> Result<ExitCode, RunError> {
-    let supervisor::Before { restarts, ended_by } =
-        supervisor::begin().map_err(RunError::Supervise)?;
-    let settings = Settings {
-        name: options.target.name.clone(),
-        directory: options.target.place.directory(),
-        repository: options.repository.clone(),
-        queue_bound: options.queue,
-        memory: options.memory as usize * (1 << 20),
-        leftovers_bound: options.leftovers,
-        restarts,
-        ended_by,
-    };
+    let before = supervisor::begin().map_err(RunError::Supervise)?;
+    let settings = settings(options, before);
     let policy = Policy::read(&Sources {
         config: options.config.clone(),
         keys: options.keys.clone(),
@@ -68,6 +60,19 @@ fn be_the_main_task(options: &Run) -> Result<ExitCode, RunError> {
     component.finish();
     // No destructors of modules, whose data is gone.
     leave(0)
+}
+
+fn settings(options: &Run, before: Before) -> Settings {
+    Settings {
+        name: options.target.name.clone(),
+        directory: options.target.place.directory(),
+        repository: options.repository.clone(),
+        queue_bound: options.queue,
+        memory: options.memory as usize * (1 << 20),
+        leftovers_bound: options.leftovers,
+        restarts: before.restarts,
+        ended_by: before.ended_by,
+    }
 }
 
 /// The module to start with: after a crash the one that ran.

@@ -13,7 +13,7 @@ mod switch;
 mod trial;
 mod upgrade;
 
-pub(crate) use start::{StartError, last_module};
+pub(crate) use start::{StartError, give_up, last_module};
 
 use crate::begun::Begun;
 use crate::control::server::{Asker, Server};
@@ -122,7 +122,7 @@ pub(crate) struct Component {
     failed: u64,
     stopping: Option<Option<Asker>>,
     /// Held for as long as the component runs.
-    _lock: Flock<File>,
+    lock: Option<Flock<File>>,
 }
 
 impl Component {
