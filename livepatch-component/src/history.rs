@@ -10,6 +10,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// So many are kept in memory and shown.
 const RECORDS_MAX: usize = 1000;
+/// The outcome of what ended the process.
+pub(crate) const CRASHED: &str = "crashed";
 
 /// How data came from one version to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +64,7 @@ pub struct Record {
     pub from: Option<String>,
     /// The version that was to run.
     pub to: String,
-    /// `done`, `rolled-back`, `refused`, `busy`, `broken`.
+    /// `done`, `rolled-back`, `refused`, `busy`, `broken`, `crashed`.
     pub outcome: String,
     /// Why, when it was not done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -173,6 +175,12 @@ impl History {
     /// The newest record, to add to what is shown of it.
     pub(crate) fn last_mut(&mut self) -> Option<&mut Record> {
         self.records.back_mut()
+    }
+
+    /// Whether it has what began then.
+    pub(crate) fn has_since(&self, time_ms: u64) -> bool {
+        let last = self.records.back();
+        last.is_some_and(|last| last.time_ms >= time_ms)
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {

@@ -7,6 +7,7 @@
 //!
 //! [`cli`] is the command line; [`ask`] asks a running component.
 
+mod begun;
 pub mod cli;
 mod clock;
 mod component;

@@ -93,6 +93,20 @@ fn other_users_are_refused() {
     let reply: Reply = serde_json::from_slice(&output.stdout).expect("it is answered");
     assert_eq!(reply.result, Status::Refused);
     assert!(reply.errors[0].contains("user 65534 may not"), "{reply:?}");
+    // As it is made, they cannot even connect.
+    open(&path, 0o755).expect("ours");
+    let program = place.path("livepatch-component");
+    // Where it was built, others may have no access.
+    fs::copy(env!("CARGO_BIN_EXE_livepatch-component"), &program).expect("writable");
+    let mut command = Command::new(&program);
+    command
+        .args(["show", "counter", "--directory"])
+        .arg(directory);
+    let output = command.uid(65534).output().expect("it can be run");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let text = "livepatch: you may not control `counter`: only root and its user may\n";
+    assert!(errors.starts_with(text), "{errors}");
     component.stop();
 }
 

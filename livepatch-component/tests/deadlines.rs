@@ -4,7 +4,7 @@ mod common;
 
 use common::counting::{Counting, tells, with};
 use common::wait_for;
-use livepatch_component::{How, Status};
+use livepatch_component::{How, Reply, Status};
 use std::os::unix::net::UnixDatagram;
 
 #[test]
@@ -52,6 +52,14 @@ fn an_operation_that_is_late_is_rolled_back() {
     counting.component.stop();
 }
 
+/// Nothing of the new version ran but in the trial, which has the time.
+fn refused(reply: &Reply) {
+    assert_eq!(reply.result, Status::Refused, "{reply:?}");
+    let record = &reply.history[0];
+    assert_eq!(record.outcome, "refused");
+    assert!(record.phases.trial_ns > record.phases.end_ns, "{record:?}");
+}
+
 #[test]
 fn a_trial_finds_what_would_have_crashed() {
     let mut counting = Counting::new();
@@ -59,8 +67,10 @@ fn a_trial_finds_what_would_have_crashed() {
     let crash = &["WIDE", "CRASH_MIGRATE"];
     let reply = counting.try_version("crash", crash, trial());
     tells(&reply, "it crashed (SIGABRT)");
+    refused(&reply);
     let reply = counting.try_version("invalid", &["FAIL_VALIDATE"], trial());
     tells(&reply, "validation of the data failed: as it was made to");
+    refused(&reply);
     counting.place.counter("2.0.0", &["WIDE"]);
     let reply = counting.component.upgrade_how("2.0.0", trial());
     assert_eq!(reply.result, Status::Done, "{reply:?}");
@@ -79,6 +89,8 @@ fn a_trial_ends_what_hangs() {
     for define in ["HANG_MIGRATE", "HANG_VALIDATE"] {
         let reply = counting.try_version("hangs", &["WIDE", define], soon());
         tells(&reply, "it was not done after 50ms");
+        refused(&reply);
+        assert!(reply.history[0].phases.trial_ns >= 50_000_000, "{reply:?}");
     }
     assert_eq!(counting.component.show().restarts, 0);
     counting.component.stop();

@@ -66,7 +66,7 @@ fn code_that_a_thread_may_be_in_stays() {
         ..Default::default()
     };
     let reply = component.upgrade_how("1.0.0", trial);
-    assert_eq!(reply.result, Status::Error, "{reply:?}");
+    assert_eq!(reply.result, Status::Refused, "{reply:?}");
     assert!(
         reply
             .errors

@@ -140,7 +140,12 @@ fn a_panic_of_the_new_version_is_rolled_back() {
     ] {
         let panicking = Panicking::new(&modules.repository(), operation, from);
         let text = format!("{text}: panic at ");
-        panicking.fails(from, "panicking", how, Status::Error, &text);
+        let status = if how.trial {
+            Status::Refused
+        } else {
+            Status::Error
+        };
+        panicking.fails(from, "panicking", how, status, &text);
         panicking.end(from);
     }
 }

@@ -4,7 +4,8 @@ mod common;
 
 use common::counting::{Counting, tells, with};
 use common::{Place, wait_for};
-use livepatch_component::{How, Status};
+use livepatch_component::{How, Request, Status, Upgrade};
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_version_that_fails_is_rolled_back() {
@@ -133,7 +134,7 @@ fn without_a_standby_the_supervisor_starts_the_old_version_anew() {
     place.counter("crash", &["CRASH_RESTART"]);
     let component = place.run("counter", "1.0.0", &[]);
     assert_eq!(component.upgrade("1.0.1").result, Status::Done);
-    let request = livepatch_component::Request::Upgrade(livepatch_component::Upgrade {
+    let request = Request::Upgrade(Upgrade {
         version: "crash".to_owned(),
         dry_run: false,
         reversible: false,
@@ -143,11 +144,38 @@ fn without_a_standby_the_supervisor_starts_the_old_version_anew() {
         component.try_ask(&request).is_none(),
         "the connection is lost"
     );
-    let show = livepatch_component::Request::Show { symbols: false };
+    let show = Request::Show { symbols: false };
     wait_for("it runs again", || component.try_ask(&show).is_some());
     let shown = component.show();
     assert_eq!((shown.version.as_str(), shown.restarts), ("1.0.1", 1));
     component.stop();
+}
+
+#[test]
+fn a_supervisor_whose_words_nobody_takes_goes_on() {
+    let (reader, gone) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let full = full.expect("it is there");
+    for stderr in [Stdio::from(full), Stdio::from(gone)] {
+        let place = Place::new();
+        place.counter("1.0.0", &[]);
+        place.counter("crash", &["CRASH_RESTART"]);
+        let mut program = Command::new(env!("CARGO_BIN_EXE_livepatch-component"));
+        program.stderr(stderr);
+        let component = place.run_as(program, "counter", "1.0.0", &[]);
+        let request = Request::Upgrade(Upgrade {
+            version: "crash".to_owned(),
+            dry_run: false,
+            reversible: false,
+            how: How::default(),
+        });
+        assert!(component.try_ask(&request).is_none(), "it crashes");
+        let show = Request::Show { symbols: false };
+        wait_for("it runs again", || component.try_ask(&show).is_some());
+        assert_eq!(component.show().restarts, 1);
+        component.stop();
+    }
 }
 
 #[test]
@@ -169,7 +197,7 @@ fn a_module_that_cannot_be_held_runs_on() {
         place.client().send(&message).expect("the component reads");
         let shown = format!("{version} count 1 lost 0 late 0 ticks 0 signals 0");
         wait_for("it runs on", || component.command(&["show"]) == shown);
-        component.ask(&livepatch_component::Request::Stop {});
+        component.ask(&Request::Stop {});
     }
 }
 
@@ -219,14 +247,14 @@ fn a_crash_in_a_call_back_during_probation_goes_back() {
         assert_eq!(reply.result, Status::Done, "{reply:?}");
         provoke(place);
         let shown = format!("1.0.0 count {sent} lost 0 late 0 ticks 0 signals 0");
-        let command = livepatch_component::Request::Command {
+        let command = Request::Command {
             words: vec!["show".to_owned()],
         };
         wait_for("its standby has taken over", || {
             let reply = component.try_ask(&command);
             reply.is_some_and(|reply| reply.answer.as_ref() == Some(&shown))
         });
-        let history = component.ask(&livepatch_component::Request::History {});
+        let history = component.ask(&Request::History {});
         let last = history.history.last().expect("there is a history");
         assert!(
             last.reasons[0].contains("standby has taken over"),
@@ -237,7 +265,7 @@ fn a_crash_in_a_call_back_during_probation_goes_back() {
     let reply = component.upgrade_how("crash", how(false));
     assert_eq!(reply.result, Status::Done, "{reply:?}");
     provoke(place);
-    let show = livepatch_component::Request::Show { symbols: false };
+    let show = Request::Show { symbols: false };
     wait_for("it runs again", || {
         let reply = component.try_ask(&show).and_then(|reply| reply.component);
         reply.is_some_and(|shown| shown.version == "1.0.0" && shown.restarts == 1)
@@ -257,7 +285,7 @@ fn probation_ends_with_the_version_that_is_well() {
     let component = &counting.component;
     wait_for("it goes back", || component.show().version == "1.0.0");
     let last = || {
-        let request = livepatch_component::Request::History {};
+        let request = Request::History {};
         component.ask(&request).history.pop()
     };
     // It is written down when the version is gone.

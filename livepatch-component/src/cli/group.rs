@@ -7,22 +7,18 @@
 //! one that crashed, when it starts anew; where there is none, it decides that all go back.
 
 use super::options::{UpgradeOptions, name};
-use super::{complain, fail, say, text};
-use crate::control::client::{Client, ClientError, ask};
-use crate::control::protocol::{Reply, Request, Upgrade, chain};
+use super::output::{complain, fail_as, say, tell_failure};
+use super::{again, text};
+use crate::control::client::{Client, ClientError};
+use crate::control::protocol::{Reply, Request, Shown, Upgrade};
 use crate::decision::{Decision, Verdict};
+use crate::history::Record;
 use livepatch_cli::Status;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use thiserror::Error;
-
-/// How long a component that crashed is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked for.
-const LOOKS: Duration = Duration::from_millis(20);
 
 /// Why a group was not upgraded.
 #[derive(Debug, Error)]
@@ -51,6 +47,7 @@ struct Member {
 
 /// `upgrade --group`.
 pub(super) fn upgrade(options: &UpgradeOptions) -> ExitCode {
+    let json = options.place.json;
     let members: Result<Vec<Member>, GroupError> = options
         .names
         .iter()
@@ -58,19 +55,17 @@ pub(super) fn upgrade(options: &UpgradeOptions) -> ExitCode {
         .collect();
     let members = match members {
         Ok(members) if options.group => members,
-        Ok(_) => return usage(&GroupError::Usage(options.names.join(" "))),
-        Err(error) => return usage(&error),
+        Ok(_) => {
+            let error = GroupError::Usage(options.names.join(" "));
+            return fail_as(json, Status::Usage, &error);
+        }
+        Err(error) => return fail_as(json, Status::Usage, &error),
     };
     let group = Group { options, members };
     match group.run() {
         Ok(status) => ExitCode::from(status.code()),
-        Err(error) => fail(&error),
+        Err(error) => fail_as(json, Status::Error, &error),
     }
-}
-
-fn usage(error: &GroupError) -> ExitCode {
-    complain(&[error.to_string()]);
-    ExitCode::from(Status::Usage.code())
 }
 
 fn member(options: &UpgradeOptions, text: &str) -> Result<Member, GroupError> {
@@ -97,6 +92,11 @@ fn decision(directory: &Path) -> PathBuf {
 }
 
 impl Group<'_> {
+    /// Tells what went wrong with the group.
+    fn complain(&self, status: Status, error: &GroupError) {
+        tell_failure(self.options.place.json, &Reply::failed(status, error));
+    }
+
     /// Tells what a component answered.
     fn tell(&self, member: &Member, reply: &Reply) {
         if self.options.place.json {
@@ -108,10 +108,18 @@ impl Group<'_> {
             say(&object.to_string());
             return;
         }
-        for line in text::records(reply) {
+        let outlook = self.outlook(reply);
+        for line in text::upgraded(reply, outlook.as_deref()) {
             say(&format!("{}: {line}", member.name));
         }
         complain(&reply.errors);
+    }
+
+    /// What follows an upgrade that is done so far.
+    fn outlook(&self, reply: &Reply) -> Option<String> {
+        let is_upgrade = |record: &Record| record.action == "upgrade";
+        let outlook = self.options.outlook();
+        outlook.filter(|_| reply.history.iter().any(is_upgrade))
     }
 
     fn run(&self) -> Result<Status, GroupError> {
@@ -162,7 +170,7 @@ impl Group<'_> {
         match decision.make(wanted) {
             Ok(Verdict::Stands) => Ok(self.let_stand(clients, &decision, &path)),
             Ok(Verdict::Off) => {
-                complain(&[GroupError::CalledOff.to_string()]);
+                self.complain(Status::Error, &GroupError::CalledOff);
                 let worst = self.take_back(clients).max(Status::Error);
                 decision.forget();
                 Ok(worst)
@@ -190,7 +198,7 @@ impl Group<'_> {
                 let decision = path.to_owned();
                 GroupError::Untold { name, decision }
             });
-            complain(&[error.to_string()]);
+            self.complain(Status::Broken, &error);
         }
         if all_know {
             decision.forget();
@@ -200,21 +208,9 @@ impl Group<'_> {
 
     /// How a component that ended goes on; nothing if it does not.
     fn find_again(&self, name: &str) -> Option<GroupError> {
-        let end = Instant::now() + PATIENCE;
         let directory = self.options.place.directory();
-        let show = Request::Show { symbols: false };
-        loop {
-            let reply = ask(&directory, name, &show);
-            let shown = reply.ok().and_then(|reply| reply.component);
-            if let Some(shown) = shown.filter(|shown| !shown.on_probation) {
-                let (name, version) = (shown.name, shown.version);
-                return Some(GroupError::Anew { name, version });
-            }
-            if Instant::now() > end {
-                return None;
-            }
-            thread::sleep(LOOKS);
-        }
+        let Shown { name, version, .. } = again::find(&directory, name)?;
+        Some(GroupError::Anew { name, version })
     }
 
     /// Asks one of them, and tells what it answers.
@@ -225,9 +221,9 @@ impl Group<'_> {
                 reply.result
             }
             Err(error) => {
-                complain(&chain(&error));
+                self.complain(Status::Broken, &GroupError::Client(error));
                 if let Some(anew) = self.find_again(&member.name) {
-                    complain(&[anew.to_string()]);
+                    self.complain(Status::Broken, &anew);
                 }
                 Status::Broken
             }

@@ -1,48 +1,41 @@
 //! The command line: `livepatch component`.
 
+mod again;
 mod group;
 mod options;
+mod output;
 mod run;
 mod sign;
 mod text;
+mod time;
 
-use crate::control::client::ask;
-use crate::control::protocol::{Reply, Request, chain};
+use crate::control::client::{ClientError, ask};
+use crate::control::protocol::{Reply, Request};
 use clap::Parser;
 use livepatch_cli::Status;
 use options::{Command, Options, Target};
-use std::io::Write;
+use output::{complain, say, told};
 use std::process::ExitCode;
-
-/// Prints a line. Nobody may be left to read it, which changes nothing of what was done.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// Prints an error with its causes.
-fn complain(errors: &[String]) {
-    for (index, error) in errors.iter().enumerate() {
-        let begin = if index == 0 {
-            "livepatch"
-        } else {
-            "  caused by"
-        };
-        eprintln!("{begin}: {error}");
-    }
-}
 
 /// Runs the command of this process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let options = Options::parse();
-    match options.command {
+    told(execute(Options::parse().command))
+}
+
+fn execute(command: Command) -> ExitCode {
+    match command {
         Command::Run(run) => run::run(&run),
         Command::Show(show) => {
             let symbols = show.symbols;
             tell(&show.target, &Request::Show { symbols }, text::show)
         }
         Command::Upgrade(upgrade) => match upgrade.single() {
-            Some((target, request)) => tell(&target, &Request::Upgrade(request), text::records),
+            Some((target, request)) => {
+                let outlook = upgrade.outlook();
+                let lines = |reply: &Reply| text::upgraded(reply, outlook.as_deref());
+                tell(&target, &Request::Upgrade(request), lines)
+            }
             None => group::upgrade(&upgrade),
         },
         Command::Rollback(rollback) => {
@@ -62,7 +55,7 @@ pub fn main() -> ExitCode {
 /// Asks one component and tells what it answers.
 fn tell(target: &Target, request: &Request, lines: impl Fn(&Reply) -> Vec<String>) -> ExitCode {
     let reply = ask(&target.place.directory(), &target.name, request);
-    let reply = reply.unwrap_or_else(|error| Reply::failed(Status::Error, &error));
+    let reply = reply.unwrap_or_else(|error| unanswered(target, request, &error));
     if target.place.json {
         let text = serde_json::to_string(&reply).expect("replies are plain data");
         say(&text);
@@ -73,8 +66,12 @@ fn tell(target: &Target, request: &Request, lines: impl Fn(&Reply) -> Vec<String
     ExitCode::from(reply.status)
 }
 
-/// Tells why nothing could be done.
-fn fail(error: &dyn std::error::Error) -> ExitCode {
-    complain(&chain(error));
-    ExitCode::from(Status::Error.code())
+/// What is known when no answer came. A switch may have ended the process.
+fn unanswered(target: &Target, request: &Request, error: &ClientError) -> Reply {
+    match (request, error) {
+        (Request::Upgrade(_) | Request::Rollback { .. }, ClientError::Gone(..)) => {
+            again::reply(target, error)
+        }
+        _ => Reply::failed(Status::Error, error),
+    }
 }

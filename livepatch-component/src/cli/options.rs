@@ -12,8 +12,10 @@ const EXIT_STATUSES: &str = "Exit statuses:
   1  error; the version that ran runs on, with its data and its queue
   2  wrong usage
   3  the module was busy, or another upgrade is under way; as before
-  4  refused before anything was held (not found, not trusted, not compatible, no way back)
-  5  something has changed and could not be undone
+  4  refused before anything of the new version ran on the component's data (not found, not trusted, not compatible, no way
+     back; with `--trial`, it failed in the copy)
+  5  something has changed and could not be undone: a new version crashed the process or hung, and without `--standby`
+     the version before was started again with new data; or it was told to go on and could not
 
 Example:
   livepatch component upgrade rip 0.0.2";
@@ -166,6 +168,11 @@ impl UpgradeOptions {
         (!self.group).then(|| (target, self.upgrade(version)))
     }
 
+    /// What is to be said of it when it is done so far.
+    pub(super) fn outlook(&self) -> Option<String> {
+        self.how.outlook().filter(|_| !self.dry_run)
+    }
+
     /// The upgrade to a version.
     pub(super) fn upgrade(&self, version: &str) -> Upgrade {
         Upgrade {
@@ -210,13 +217,16 @@ pub(super) struct Sign {
     pub(super) key: PathBuf,
     /// The module; a signature that it has is replaced.
     pub(super) module: PathBuf,
+    /// What was signed as a JSON object on the standard output.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// How a switch is made.
 #[derive(Clone, Debug, Args)]
 pub(super) struct HowOptions {
     /// For each operation of a module; with a unit: ms, s, m.
-    #[arg(long, default_value = "1s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, default_value = "1s", value_parser = deadline, value_name = "TIME")]
     deadline: Duration,
     /// Run the migration and the validation of data in a copy of the process first; the pause is longer by that.
     #[arg(long)]
@@ -237,6 +247,14 @@ pub(super) struct HowOptions {
 }
 
 impl HowOptions {
+    /// What is to be said of an upgrade that is done so far.
+    pub(super) fn outlook(&self) -> Option<String> {
+        let probation = self.probation;
+        (!probation.is_zero()).then(|| {
+            format!("on probation for {probation:?}: may still go back, `component show` tells")
+        })
+    }
+
     pub(super) fn how(&self) -> How {
         let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         How {
@@ -248,6 +266,14 @@ impl HowOptions {
             probation_ns: nanos(self.probation),
             decision: None,
         }
+    }
+}
+
+/// No operation is done in no time.
+fn deadline(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("a deadline is more than 0".to_owned()),
+        time => Ok(time),
     }
 }
 
@@ -269,6 +295,14 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Options::command().debug_assert();
+    }
+
+    #[test]
+    fn deadlines_are_not_zero() {
+        assert_eq!(deadline("1ms"), Ok(Duration::from_millis(1)));
+        for bad in ["0", "0s", "0.0ms", "x"] {
+            assert!(deadline(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! `run`: the supervisor, or the main task itself.
 
-use super::fail;
 use super::options::Run;
-use crate::component::{Component, Settings, StartError, last_module};
+use super::output::fail_as;
+use crate::component::{Component, Settings, StartError, give_up, last_module};
 use crate::module::repository::{RepositoryError, find};
-use crate::supervisor;
+use crate::supervisor::{self, Before, TooManyCrashes};
 use crate::sys::fork::leave;
 use livepatch_bundle::{Policy, PolicyError, Sources};
+use livepatch_cli::Status;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ enum RunError {
     Loop(#[source] io::Error),
     #[error("cannot supervise the component")]
     Supervise(#[source] io::Error),
+    #[error(transparent)]
+    Crashes(#[from] TooManyCrashes),
 }
 
 /// `livepatch component run`.
@@ -34,23 +37,19 @@ pub(super) fn run(options: &Run) -> ExitCode {
         false => {
             let mut arguments: Vec<String> = std::env::args().skip(1).collect();
             arguments.push("--unsupervised".to_owned());
-            supervisor::supervise(&arguments).map_err(RunError::Supervise)
+            let ended = supervisor::supervise(&arguments).map_err(RunError::Supervise);
+            ended.and_then(|ended| {
+                Ok(ended.inspect_err(|_| give_up(&settings(options, Before::default())))?)
+            })
         }
     };
-    done.unwrap_or_else(|error| fail(&error))
+    let json = options.target.place.json;
+    done.unwrap_or_else(|error| fail_as(json, Status::Error, &error))
 }
 
 fn be_the_main_task(options: &Run) -> Result<ExitCode, RunError> {
-    let restarts = supervisor::begin().map_err(RunError::Supervise)?;
-    let settings = Settings {
-        name: options.target.name.clone(),
-        directory: options.target.place.directory(),
-        repository: options.repository.clone(),
-        queue_bound: options.queue,
-        memory: options.memory as usize * (1 << 20),
-        leftovers_bound: options.leftovers,
-        restarts,
-    };
+    let before = supervisor::begin().map_err(RunError::Supervise)?;
+    let settings = settings(options, before);
     let policy = Policy::read(&Sources {
         config: options.config.clone(),
         keys: options.keys.clone(),
@@ -61,6 +60,19 @@ fn be_the_main_task(options: &Run) -> Result<ExitCode, RunError> {
     component.finish();
     // No destructors of modules, whose data is gone.
     leave(0)
+}
+
+fn settings(options: &Run, before: Before) -> Settings {
+    Settings {
+        name: options.target.name.clone(),
+        directory: options.target.place.directory(),
+        repository: options.repository.clone(),
+        queue_bound: options.queue,
+        memory: options.memory as usize * (1 << 20),
+        leftovers_bound: options.leftovers,
+        restarts: before.restarts,
+        ended_by: before.ended_by,
+    }
 }
 
 /// The module to start with: after a crash the one that ran.

@@ -1,5 +1,6 @@
 //! Replies for people.
 
+use super::time::rfc3339;
 use crate::control::protocol::{Reply, Shown};
 use crate::history::{Record, Transfer};
 use crate::module::mapper::Symbol;
@@ -85,14 +86,32 @@ fn table(title: &str, symbols: &[Symbol]) -> Vec<String> {
     lines
 }
 
-/// The records of an upgrade.
+/// The records of an upgrade; why it failed is told as an error.
 pub(super) fn records(reply: &Reply) -> Vec<String> {
-    reply.history.iter().map(record).collect()
+    let told = |record: &Record| match reply.errors.is_empty() {
+        true => line(record) + &reasons(record),
+        false => line(record),
+    };
+    reply.history.iter().map(told).collect()
+}
+
+/// The record of an upgrade that was asked for, and what is to be said of it if it is done.
+pub(super) fn upgraded(reply: &Reply, outlook: Option<&str>) -> Vec<String> {
+    let mut lines = records(reply);
+    if let (true, Some(last), Some(outlook)) = (reply.errors.is_empty(), lines.last_mut(), outlook)
+    {
+        *last += &format!("; {outlook}");
+    }
+    lines
 }
 
 /// The history, and how long the pauses were.
 pub(super) fn history(reply: &Reply) -> Vec<String> {
-    let mut lines = records(reply);
+    let told = |record: &Record| {
+        let time = rfc3339(record.time_ms);
+        format!("{time} {}{}", line(record), reasons(record))
+    };
+    let mut lines: Vec<String> = reply.history.iter().map(told).collect();
     let pauses = reply.history.iter().map(|record| record.pause_ns / 1000);
     lines.extend(histogram("pause in µs", pauses.filter(|pause| *pause > 0)));
     let depths = reply.history.iter().filter(|record| record.pause_ns > 0);
@@ -103,7 +122,8 @@ pub(super) fn history(reply: &Reply) -> Vec<String> {
     lines
 }
 
-fn record(record: &Record) -> String {
+/// What was done, and how it went.
+fn line(record: &Record) -> String {
     let from = record.from.as_deref().map(|from| format!("{from} -> "));
     let mut line = format!(
         "{} {}{}: {}",
@@ -125,13 +145,18 @@ fn record(record: &Record) -> String {
             record.queue_after
         );
     }
-    if !record.reasons.is_empty() {
-        line += &format!("; {}", record.reasons.join(": "));
-    }
     for leftover in &record.leftovers {
         line += &format!("; left behind: {leftover}");
     }
     line
+}
+
+/// Why it went so.
+fn reasons(record: &Record) -> String {
+    match record.reasons.is_empty() {
+        true => String::new(),
+        false => format!("; {}", record.reasons.join(": ")),
+    }
 }
 
 /// Counts by powers of two.

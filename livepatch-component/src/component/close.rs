@@ -145,7 +145,11 @@ impl Component {
             None => (None, None),
         };
         let reply = match record {
-            Some(record) => self.complete(record, text).map(reply_of),
+            Some(record) => {
+                let record = self.complete(record, text);
+                self.begun = None;
+                record.map(reply_of)
+            }
             None => {
                 if let (Some(record), Some(text)) = (self.history.last_mut(), text) {
                     record.leftovers.push(text);

@@ -13,8 +13,9 @@ mod switch;
 mod trial;
 mod upgrade;
 
-pub(crate) use start::{StartError, last_module};
+pub(crate) use start::{StartError, give_up, last_module};
 
+use crate::begun::Begun;
 use crate::control::server::{Asker, Server};
 use crate::history::{History, Record};
 use crate::module::file::ModuleFile;
@@ -70,6 +71,8 @@ pub(crate) struct Settings {
     pub(crate) leftovers_bound: usize,
     /// How often the supervisor has started it anew.
     pub(crate) restarts: u64,
+    /// The signal that ended the process before.
+    pub(crate) ended_by: Option<String>,
 }
 
 /// The version that runs.
@@ -107,6 +110,8 @@ pub(crate) struct Component {
     commands: BTreeMap<u64, Asker>,
     next_command: u64,
     job: Option<Job>,
+    /// The upgrade that is not in the history yet.
+    begun: Option<Begun>,
     closing: Option<Closing>,
     leftovers: Vec<Leftover>,
     probation: Option<Probation>,
@@ -117,7 +122,7 @@ pub(crate) struct Component {
     failed: u64,
     stopping: Option<Option<Asker>>,
     /// Held for as long as the component runs.
-    _lock: Flock<File>,
+    lock: Option<Flock<File>>,
 }
 
 impl Component {

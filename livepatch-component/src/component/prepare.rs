@@ -2,8 +2,10 @@
 
 use super::Running;
 use super::switch::Incoming;
+use crate::begun::Begun;
 use crate::control::protocol::How;
 use crate::control::server::Asker;
+use crate::history::Record;
 use crate::module::file::{FileError, ModuleFile};
 use crate::module::note::About;
 use crate::module::repository::{RepositoryError, find};
@@ -100,6 +102,15 @@ pub(super) struct Order {
     pub(super) running: About,
     pub(super) host: Attaching,
     pub(super) arena: &'static Arena,
+    /// Where it is written down that this is under way.
+    pub(super) begun: PathBuf,
+}
+
+/// A version that is ready.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) incoming: Incoming,
+    pub(super) begun: Option<Begun>,
 }
 
 /// A version that is being prepared.
@@ -108,7 +119,7 @@ pub(super) struct Job {
     pub(super) asker: Asker,
     pub(super) wanted: Wanted,
     pub(super) begun_ns: u64,
-    pub(super) helper: Helper<Result<Incoming, Refusal>>,
+    pub(super) helper: Helper<Result<Prepared, Refusal>>,
 }
 
 impl Job {
@@ -132,18 +143,34 @@ impl Job {
     }
 
     /// What was prepared; waits for the thread to end.
-    pub(super) fn finish(self) -> Result<Incoming, Refusal> {
+    pub(super) fn finish(self) -> Result<Prepared, Refusal> {
         self.helper.finish().unwrap_or(Err(Refusal::Thread))
     }
 }
 
-fn prepare(order: &Order) -> Result<Incoming, Refusal> {
+fn prepare(order: &Order) -> Result<Prepared, Refusal> {
     let wanted = &order.wanted;
     let path = find(order.repository.as_deref(), &order.name, &wanted.version)?;
     let copies = &order.copies;
     let file = ModuleFile::take(&path, &order.name, &order.policy, copies, order.number);
     let file = file.map_err(Refusal::File)?;
     fits(&file.about, order)?;
+    let begun = begin(order, &file.about);
+    let incoming = load(order, file)?;
+    Ok(Prepared { incoming, begun })
+}
+
+/// Writes down that it is under way, for whatever comes of it.
+fn begin(order: &Order, about: &About) -> Option<Begun> {
+    let (action, from) = (order.wanted.action, &order.running.version);
+    let record = Record::new(action, Some(from), &about.version);
+    // Where nothing can be written, the history could not tell of it either.
+    Begun::write(&order.begun, &record).ok()
+}
+
+/// Loads it beside the version that runs, and has memory ready.
+fn load(order: &Order, file: ModuleFile) -> Result<Incoming, Refusal> {
+    let wanted = &order.wanted;
     let migrates = wanted.how.fresh || file.about.schema != order.running.schema;
     if wanted.how.strict_order {
         reserve(order.arena, migrates)?;

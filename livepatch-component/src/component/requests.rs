@@ -2,6 +2,7 @@
 
 use super::Component;
 use super::prepare::{Job, Order, Refusal, Wanted};
+use crate::begun;
 use crate::clock;
 use crate::control::protocol::{How, Reply, Request};
 use crate::control::server::Asker;
@@ -142,6 +143,7 @@ impl Component {
             running: self.running.file.about.clone(),
             host: self.table.attaching(),
             arena: &self.services.arena,
+            begun: begun::path(&self.settings.directory, &self.settings.name),
         };
         self.job = Some(Job::new(asker, order, &self.waker)?);
         Ok(())

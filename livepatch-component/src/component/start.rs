@@ -4,10 +4,11 @@ use super::failure::{Operation, OperationError};
 use super::probation::Probation;
 use super::standby::Watchdog;
 use super::{CONTROL, Component, Running, SIGNALS, Settings, TIMERS, WAKE};
+use crate::begun;
 use crate::control::client::socket_path;
 use crate::control::server::Server;
 use crate::decision::{Decision, Verdict};
-use crate::history::{History, Record};
+use crate::history::{CRASHED, History, Record};
 use crate::module::file::{FileError, ModuleFile};
 use crate::queue::Queue;
 use crate::services::Services;
@@ -24,7 +25,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -63,7 +64,22 @@ impl Component {
         policy: Policy,
         module: &Path,
     ) -> Result<Self, StartError> {
-        let lock = prepare_directory(&settings)?;
+        let lock = lock(&settings)?;
+        let files = settings.clone();
+        match Self::load(settings, policy, module) {
+            Ok(mut component) => {
+                component.lock = Some(lock);
+                Ok(component)
+            }
+            Err(error) => {
+                clear(&files);
+                Err(error)
+            }
+        }
+    }
+
+    fn load(settings: Settings, policy: Policy, module: &Path) -> Result<Self, StartError> {
+        prepare_directory(&settings)?;
         let copies = copies(&settings);
         let file = ModuleFile::take(module, &settings.name, &policy, &copies, 0);
         let file = file.map_err(StartError::File)?;
@@ -83,11 +99,7 @@ impl Component {
         let loaded = Loaded::open(file.copy(), table.attaching().host());
         let loaded = loaded.map_err(|source| StartError::Load { path, source })?;
         let calls = loaded.calls(&mut services.names.borrow_mut());
-        let history = History::open(
-            &settings
-                .directory
-                .join(format!("{}.history", settings.name)),
-        );
+        let history = History::open(&history_path(&settings));
         let socket = socket_path(&settings.directory, &settings.name);
         let mut component = Self {
             policy: Arc::new(policy),
@@ -111,6 +123,7 @@ impl Component {
             commands: BTreeMap::new(),
             next_command: 0,
             job: None,
+            begun: None,
             closing: None,
             leftovers: Vec::new(),
             probation: None,
@@ -123,7 +136,7 @@ impl Component {
             copies,
             poll,
             settings,
-            _lock: lock,
+            lock: None,
         };
         component
             .register_signals()
@@ -156,17 +169,33 @@ impl Component {
         if let Err(error) = self.note_of_current().write() {
             self.services.complain("note the current version", &error);
         }
+        self.tell_of_a_crash(&version);
         self.record(Record::new("start", None, &version));
         Ok(())
+    }
+
+    /// Takes an upgrade into the history that ended the process before this one.
+    fn tell_of_a_crash(&mut self, version: &str) {
+        let (directory, name) = (&self.settings.directory, &self.settings.name);
+        let begun = begun::take(&begun::path(directory, name));
+        // It may have crashed when all was written.
+        let begun = begun.filter(|begun| !self.history.has_since(begun.time_ms));
+        let Some(mut record) = begun else {
+            return;
+        };
+        CRASHED.clone_into(&mut record.outcome);
+        record.reasons = vec![
+            crash(self.settings.ended_by.as_deref()),
+            format!("{version} was started again, with new data"),
+        ];
+        self.record(record);
     }
 
     /// Removes what is of no use once the component has ended.
     pub(crate) fn finish(self) {
         // Sockets with paths remove these.
         self.services.sockets.borrow_mut().clear();
-        let _ = fs::remove_file(socket_path(&self.settings.directory, &self.settings.name));
-        let _ = fs::remove_file(current_path(&self.settings));
-        let _ = fs::remove_dir_all(all_copies(&self.settings));
+        clear(&self.settings);
     }
 
     /// Which version to start with after a crash: the one that runs, or while that is on probation the one before.
@@ -185,6 +214,15 @@ impl Component {
                 }),
             },
         }
+    }
+}
+
+/// How a process ended that had an upgrade under way.
+fn crash(ended_by: Option<&str>) -> String {
+    match ended_by {
+        Some("SIGALRM") => "the process hung (SIGALRM)".to_owned(),
+        Some(signal) => format!("the process crashed ({signal})"),
+        None => "the process ended before it was done".to_owned(),
     }
 }
 
@@ -251,30 +289,79 @@ fn copies(settings: &Settings) -> PathBuf {
     all_copies(settings).join(std::process::id().to_string())
 }
 
-/// Makes the directories, and takes the lock that keeps two components of one name apart.
-fn prepare_directory(settings: &Settings) -> Result<Flock<File>, StartError> {
-    let directory = |path: &Path| {
-        let path = path.to_owned();
-        |source| StartError::Directory { path, source }
-    };
+fn history_path(settings: &Settings) -> PathBuf {
+    settings
+        .directory
+        .join(format!("{}.history", settings.name))
+}
+
+/// The file whose lock keeps two components of one name apart.
+fn lock_path(settings: &Settings) -> PathBuf {
+    settings.directory.join(format!("{}.lock", settings.name))
+}
+
+/// Removes all files but a history of anything; for whoever holds the lock. That goes last: then the name is free.
+fn clear(settings: &Settings) {
+    let (at, name) = (&settings.directory, &settings.name);
+    let history = history_path(settings);
+    if fs::metadata(&history).is_ok_and(|history| history.len() == 0) {
+        let _ = fs::remove_file(history);
+    }
+    // What is not there need not go.
+    let _ = fs::remove_dir_all(all_copies(settings));
+    for file in [
+        socket_path(at, name),
+        current_path(settings),
+        begun::path(at, name),
+        lock_path(settings),
+    ] {
+        let _ = fs::remove_file(file);
+    }
+}
+
+/// Removes what is left of a component that is not started again.
+pub(crate) fn give_up(settings: &Settings) {
+    // Where it runs, it is another one.
+    if let Ok(_lock) = lock(settings) {
+        clear(settings);
+    }
+}
+
+fn cannot_use(path: &Path) -> impl FnOnce(io::Error) -> StartError {
+    let path = path.to_owned();
+    |source| StartError::Directory { path, source }
+}
+
+/// Makes the directory, and takes the lock.
+fn lock(settings: &Settings) -> Result<Flock<File>, StartError> {
     let at = &settings.directory;
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o755);
-    builder.create(at).map_err(directory(at))?;
+    builder.create(at).map_err(cannot_use(at))?;
     let mut options = OpenOptions::new();
     let options = options.write(true).create(true).truncate(false).mode(0o600);
-    let lock = options.open(at.join(format!("{}.lock", settings.name)));
-    let lock = lock.map_err(directory(at))?;
-    let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock);
-    let lock = lock.map_err(|_| StartError::Running(settings.name.clone()))?;
+    loop {
+        let file = options.open(lock_path(settings)).map_err(cannot_use(at))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+        let lock = lock.map_err(|_| StartError::Running(settings.name.clone()))?;
+        // Whoever had it may have removed the file since it was opened: then others do not see this one.
+        let ours = lock.metadata().map_err(cannot_use(at))?;
+        let there = fs::metadata(lock_path(settings));
+        if there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())) {
+            return Ok(lock);
+        }
+    }
+}
+
+/// Makes the directory for copies, and removes what a process before has left.
+fn prepare_directory(settings: &Settings) -> Result<(), StartError> {
     // Nobody else can have it now.
-    let _ = fs::remove_file(socket_path(at, &settings.name));
+    let _ = fs::remove_file(socket_path(&settings.directory, &settings.name));
     let copies = copies(settings);
     let _ = fs::remove_dir_all(&copies);
     let mut builder = DirBuilder::new();
     builder.recursive(true).mode(0o700);
-    builder.create(&copies).map_err(directory(&copies))?;
-    Ok(lock)
+    builder.create(&copies).map_err(cannot_use(&copies))
 }
 
 /// Removes copies of modules that processes before this one made.

@@ -253,8 +253,9 @@ impl Component {
             record.phases.standby_ns = watch.lap();
         }
         if how.trial {
-            self.try_out(&next.loaded, from, how)?;
+            let tried = self.try_out(&next.loaded, from, how);
             record.phases.trial_ns = watch.lap();
+            tried?;
         }
         *self.services.calls.borrow_mut() = next.calls.clone();
         let (data, transfer) = self.make_data(&next.loaded, from, how, record, watch)?;

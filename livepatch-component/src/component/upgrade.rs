@@ -2,7 +2,7 @@
 
 use super::close::Ending;
 use super::failure::SwitchError;
-use super::prepare::Refusal;
+use super::prepare::{Prepared, Refusal};
 use super::probation::Probation;
 use super::switch::{Incoming, Outgoing, Switched, Unswitched};
 use super::{BATCH, Component, Running};
@@ -28,7 +28,8 @@ impl Component {
         self.services.arena.relax();
         let (asker, wanted, begun) = (job.asker, job.wanted.clone(), job.begun_ns);
         let (mut warm_up_ns, mut rehearsal_ns) = (0, 0);
-        let incoming = job.finish().and_then(|incoming| {
+        let incoming = job.finish().and_then(|Prepared { incoming, begun }| {
+            self.begun = begun;
             if !wanted.dry_run {
                 warm_up_ns = self.warm_up(&incoming, &wanted.how);
                 rehearsal_ns = self.practise_sealing();
@@ -49,6 +50,7 @@ impl Component {
                 if !wanted.dry_run {
                     self.record(record);
                 }
+                self.begun = None;
                 self.server.answer(asker, &reply);
                 return;
             }
@@ -59,6 +61,7 @@ impl Component {
         record.phases.rehearsal_ns = rehearsal_ns;
         if wanted.dry_run {
             self.drop_unused(incoming);
+            self.begun = None;
             self.server.answer(asker, &reply_of(record));
             return;
         }
@@ -185,6 +188,8 @@ impl Component {
         let outcome = match (&unswitched.error, &unswitched.broken) {
             (_, Some(_)) => "broken",
             (SwitchError::Old(_), None) => "busy",
+            // Nothing of the new version has run here.
+            (SwitchError::Trial(_) | SwitchError::Standby(_), None) => "refused",
             (_, None) => "rolled-back",
         };
         outcome.clone_into(&mut record.outcome);
@@ -208,6 +213,7 @@ pub(super) fn reply_of(record: Record) -> Reply {
     let status = match record.outcome.as_str() {
         "done" => Status::Done,
         "busy" => Status::Busy,
+        "refused" => Status::Refused,
         "broken" => Status::Broken,
         _ => Status::Error,
     };

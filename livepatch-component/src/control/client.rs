@@ -22,6 +22,14 @@ pub enum ClientError {
         /// Why.
         source: io::Error,
     },
+    /// The socket is there for root and the component's user.
+    #[error("you may not control `{name}`: only root and its user may")]
+    NotAllowed {
+        /// The component.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
     /// The connection broke.
     #[error("the component `{0}` ended before it answered")]
     Gone(String, #[source] io::Error),
@@ -44,11 +52,8 @@ impl Client {
     /// When nobody listens there.
     pub fn connect(directory: &Path, name: &str) -> Result<Self, ClientError> {
         let path = socket_path(directory, name);
-        let stream = UnixStream::connect(&path).map_err(|source| ClientError::Connect {
-            name: name.to_owned(),
-            path,
-            source,
-        })?;
+        let stream = UnixStream::connect(&path);
+        let stream = stream.map_err(|source| unconnected(name, path, source))?;
         Ok(Self {
             name: name.to_owned(),
             stream: BufReader::new(stream),
@@ -72,6 +77,14 @@ impl Client {
         }
         serde_json::from_str(&answer)
             .map_err(|source| ClientError::Answer(self.name.clone(), source))
+    }
+}
+
+fn unconnected(name: &str, path: PathBuf, source: io::Error) -> ClientError {
+    let name = name.to_owned();
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => ClientError::NotAllowed { name, source },
+        _ => ClientError::Connect { name, path, source },
     }
 }
 

@@ -117,7 +117,11 @@ impl Drop for ModuleFile {
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a module.
+///
+/// # Errors
+/// When it is no regular file, or too long.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut options = OpenOptions::new();
     let options = options
         .read(true)
