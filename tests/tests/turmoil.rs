@@ -6,6 +6,7 @@ use livepatch_tests::program::Program;
 use livepatch_tests::snapshot::{Extent, Snapshot};
 use livepatch_tests::target::{Target, dying};
 use livepatch_tests::tools::{finish, livepatch, spawn};
+use std::process::Command;
 use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -171,7 +172,8 @@ fn two_commands_at_once_leave_one_patch() -> Result<()> {
     livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
     let before = Snapshot::take(target.pid())?;
     for round in 0..ROUNDS {
-        let one = spawn(&mut apply_command(&target, &program, &["fix.lpatch"])?)?;
+        let one = apply_command(&target, &program, &["fix.lpatch"])?;
+        let one = spawn(&mut in_another_network(&one))?;
         thread::sleep(Duration::from_millis(round as u64));
         let other = apply_with(&target, &program, &["fix.lpatch"])?;
         let one = finish(one)?;
@@ -186,6 +188,25 @@ fn two_commands_at_once_leave_one_patch() -> Result<()> {
             .with_context(|| format!("after\n{one}{other}"))?;
     }
     target.check_undisturbed()
+}
+
+/// The same command in a network namespace of its own, where abstract sockets of others are not seen.
+fn in_another_network(command: &Command) -> Command {
+    let mut outer = Command::new("unshare");
+    outer
+        .args(["--net", "--"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    if let Some(directory) = command.get_current_dir() {
+        outer.current_dir(directory);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer
 }
 
 /// Applies the patch, whatever state the process is in. Tries again while the guardian of the client that
