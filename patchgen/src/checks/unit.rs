@@ -1,5 +1,6 @@
 //! What speaks against a patch in one pair of objects.
 
+use super::places;
 use crate::closure::may_mean_next;
 use crate::object::{AtomId, AtomKind};
 use crate::pair::Users;
@@ -26,6 +27,7 @@ pub(super) fn refusals(
     found.extend(check.constants());
     found.extend(check.constructors());
     found.extend(check.names());
+    found.extend(check.places());
     found
 }
 
@@ -221,6 +223,16 @@ impl UnitCheck<'_, '_> {
             }
         }
         found
+    }
+}
+
+impl UnitCheck<'_, '_> {
+    /// Functions named by their place that have another one's name now.
+    fn places(&self) -> Vec<Refusal> {
+        let shifted = places::shifted(&self.unit.pair).into_iter();
+        shifted
+            .map(|one| self.refusal(&one.name, one.reason))
+            .collect()
     }
 }
 
