@@ -229,6 +229,9 @@ impl UnitCheck<'_, '_> {
 impl UnitCheck<'_, '_> {
     /// Functions named by their place that have another one's name now.
     fn places(&self) -> Vec<Refusal> {
+        if self.unit.comparison.changed().is_empty() {
+            return Vec::new();
+        }
         let shifted = places::shifted(&self.unit.pair).into_iter();
         shifted
             .map(|one| self.refusal(&one.name, one.reason))

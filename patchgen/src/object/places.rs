@@ -16,10 +16,27 @@ use super::{names, rust};
 /// The name without the number of a place; `None` for names that have no such part.
 #[must_use]
 pub fn base(name: &str) -> Option<String> {
+    if !may_have(name) {
+        return None;
+    }
     match rust::path(name) {
         Some(path) => closure(&path),
         None => Scan::new(name)?.run(),
     }
+}
+
+/// The same for names of C++ only.
+#[must_use]
+pub fn cxx_base(name: &str) -> Option<String> {
+    base(name).filter(|_| rust::path(name).is_none())
+}
+
+/// Whether a look is worth the while: there are many names.
+fn may_have(name: &str) -> bool {
+    let marks = ["closure", "$_", "Ul", "Ut", "Z"];
+    let cxx = name.strip_prefix("_Z");
+    name.starts_with("_R") && name.contains("NC")
+        || cxx.is_some_and(|rest| marks.iter().any(|mark| rest.contains(mark)))
 }
 
 /// The path of a closure of Rust without its number.
