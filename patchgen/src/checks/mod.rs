@@ -2,6 +2,7 @@
 
 mod advice;
 mod places;
+mod sets;
 mod travel;
 mod unit;
 

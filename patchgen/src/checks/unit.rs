@@ -1,6 +1,7 @@
 //! What speaks against a patch in one pair of objects.
 
 use super::places;
+use super::sets::{self, Entry};
 use crate::closure::may_mean_next;
 use crate::object::{AtomId, AtomKind};
 use crate::pair::Users;
@@ -28,6 +29,7 @@ pub(super) fn refusals(
     found.extend(check.constructors());
     found.extend(check.names());
     found.extend(check.places());
+    found.extend(check.sets());
     found
 }
 
@@ -227,6 +229,17 @@ impl UnitCheck<'_, '_> {
 }
 
 impl UnitCheck<'_, '_> {
+    /// Entries of linker sets that are not as they were linked.
+    fn sets(&self) -> Vec<Refusal> {
+        let entries = sets::entries(self.program, self.unit).into_iter();
+        entries
+            .map(|entry| match entry {
+                Entry::New(atom, reason) => self.about(atom, reason),
+                Entry::Gone(atom, reason) => self.refusal(&self.unit.pair.old.label(atom), reason),
+            })
+            .collect()
+    }
+
     /// Functions named by their place that have another one's name now.
     fn places(&self) -> Vec<Refusal> {
         if self.unit.comparison.changed().is_empty() {
