@@ -9,7 +9,7 @@
 
 mod step;
 
-use crate::object::{Atom, Link, Object, Role, names};
+use crate::object::{Atom, AtomId, Link, Object, Role, names};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use livepatch_bundle::Class;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +62,39 @@ pub(crate) fn escapes(
     }
 }
 
+/// Where a piece of a function takes the address of a place inside the function and may let it out: the place of the
+/// instruction, and what it takes. `pieces`: all pieces, the entry first.
+#[must_use]
+pub(crate) fn kept_label(
+    object: &Object<'_>,
+    piece: AtomId,
+    pieces: &[AtomId],
+    two: &dyn Fn(&str) -> Option<bool>,
+) -> Option<(u64, u64)> {
+    let atom = object.atom(piece);
+    let mut walk = Walk::new(object, atom, two);
+    let taken = own_labels(&walk, pieces);
+    walk.goals = taken.iter().map(|(_, place)| *place).collect();
+    taken.into_iter().find(|(at, _)| walk.lets_out(*at))
+}
+
+/// Instructions that take the address of a place inside the function, and the places: by a relocation, or by a distance
+/// that the assembler knew.
+fn own_labels(walk: &Walk<'_, '_>, pieces: &[AtomId]) -> Vec<(u64, u64)> {
+    let links = walk.atom.links.iter().filter(|link| {
+        let entry = pieces.first() == Some(&link.target) && link.at() == 0;
+        link.site.role == Role::Address && pieces.contains(&link.target) && !entry
+    });
+    let linked = links.filter_map(|link| Some((link.site_start(), u64::try_from(link.at()).ok()?)));
+    let relocated: BTreeSet<u64> = walk.atom.references().map(Link::site_start).collect();
+    let near = walk.code.iter().filter(|(at, one)| {
+        one.mnemonic() == Mnemonic::Lea && one.is_ip_rel_memory_operand() && !relocated.contains(at)
+    });
+    let near = near.map(|(at, one)| (*at, one.ip_rel_memory_address()));
+    let inside = near.filter(|(_, place)| (1..walk.atom.size).contains(place));
+    linked.chain(inside).collect()
+}
+
 struct Walk<'w, 'd> {
     object: &'w Object<'d>,
     atom: &'w Atom<'d>,
@@ -69,6 +102,8 @@ struct Walk<'w, 'd> {
     code: BTreeMap<u64, Instruction>,
     /// Places in the code that data points to.
     labels: BTreeSet<u64>,
+    /// Places in the code whose address it takes itself.
+    goals: BTreeSet<u64>,
     /// Whether a function's `%rdx` is a result, too, where that is known.
     two: &'w dyn Fn(&str) -> Option<bool>,
 }
@@ -90,6 +125,7 @@ impl<'w, 'd> Walk<'w, 'd> {
             atom,
             code,
             labels: labels.collect(),
+            goals: BTreeSet::new(),
             two,
         }
     }
@@ -149,6 +185,10 @@ impl<'w, 'd> Walk<'w, 'd> {
     /// A jump through a table: of labels, to any of the places in this code that data points to; of functions, a call at the
     /// end.
     fn switch(&self, jump: &Instruction, registers: Registers) -> Option<Vec<(u64, Registers)>> {
+        if !self.goals.is_empty() {
+            let goals = self.labels.iter().chain(&self.goals);
+            return Some(goals.map(|at| (*at, registers)).collect());
+        }
         if self.labels.is_empty() {
             let passed = registers.without_address_of(jump).has_arguments();
             return (!passed).then(Vec::new);

@@ -1,4 +1,4 @@
-//! Cases: C sources that are compiled twice, once with `-DNEW`, and what `patchgen` must say about the pair.
+//! Cases: sources in C, C++ or Rust that are compiled twice, once with `-DNEW`, and what `patchgen` must say about the pair.
 //!
 //! Directives in the source (`//#Name: words`), each may repeat:
 //!
@@ -33,7 +33,10 @@ fn every_case_is_as_its_source_says() {
     let mut cases: Vec<PathBuf> = std::fs::read_dir(support::cases())
         .expect("the cases are there")
         .map(|entry| entry.expect("readable").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .filter(|path| {
+            let extension = path.extension().unwrap_or_default();
+            ["c", "cpp", "rs"].iter().any(|one| extension == *one)
+        })
         .collect();
     cases.sort();
     assert!(cases.len() > 40, "only {} cases", cases.len());

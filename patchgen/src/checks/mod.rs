@@ -1,6 +1,8 @@
 //! What a patch may not do, and what its author should know.
 
 mod advice;
+mod places;
+mod sets;
 mod travel;
 mod unit;
 

@@ -1,10 +1,13 @@
 //! What speaks against carrying an atom, or replacing a function.
 
 use crate::emit::shorts;
+use crate::escape;
 use crate::object::{AtomId, AtomKind, Link, Object, Role, btf_ids, code_view};
 use crate::program::{NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
+use crate::types;
 use livepatch_match::falls_through;
+use std::cell::OnceCell;
 
 const RUNS_OFF: &str = "its code runs on past its end";
 
@@ -95,10 +98,29 @@ pub(super) fn replaced(program: &Program<'_>, old: OldAtom, new: NewAtom) -> Vec
             reasons.push("the old function has no code".to_owned());
         }
     }
+    reasons.extend(kept_label(object, old.atom));
     reasons
         .into_iter()
         .map(|reason| Refusal::new(program, new, reason))
         .collect()
+}
+
+/// A label of a function that live data may have: code would be entered there that is no longer in force.
+fn kept_label(object: &Object<'_>, entry: AtomId) -> Option<String> {
+    let owner = object.owner(entry).filter(|_| !object.is_kernel)?;
+    let pieces: Vec<AtomId> = object.function(owner).pieces().collect();
+    let types = OnceCell::new();
+    let two = |name: &str| {
+        let types = types.get_or_init(|| types::read(object).ok());
+        types.as_ref()?.returns_two_registers(name)
+    };
+    let mut kept = pieces
+        .iter()
+        .filter_map(|piece| escape::kept_label(object, *piece, &pieces, &two));
+    let (at, place) = kept.next()?;
+    Some(format!(
+        "it keeps the address of one of its labels (+{place:#x}, taken at +{at:#x}): live data may lead back into old code"
+    ))
 }
 
 /// Whether the linker gives sections of this name no meaning of its own (`__start_NAME`, tables of all objects).

@@ -1,5 +1,7 @@
 //! What speaks against a patch in one pair of objects.
 
+use super::places;
+use super::sets::{self, Entry};
 use crate::closure::may_mean_next;
 use crate::object::{AtomId, AtomKind};
 use crate::pair::Users;
@@ -26,6 +28,8 @@ pub(super) fn refusals(
     found.extend(check.constants());
     found.extend(check.constructors());
     found.extend(check.names());
+    found.extend(check.places());
+    found.extend(check.sets());
     found
 }
 
@@ -116,7 +120,8 @@ impl UnitCheck<'_, '_> {
             !atom.is_global() && !atom.is_private()
         };
         let changed: Vec<AtomId> = self.unit.comparison.different().filter(own).collect();
-        if changed.is_empty() {
+        let vtables = &self.unit.comparison.vtables;
+        if changed.is_empty() && vtables.is_empty() {
             return Vec::new();
         }
         let users = Users::of(&pair.old);
@@ -130,14 +135,7 @@ impl UnitCheck<'_, '_> {
             let Some(old) = correlation.old_of(new) else {
                 continue;
             };
-            let keeper = users.of_atom(old).iter().find_map(|user| {
-                let atom = pair.old.atom(*user);
-                let mut links = atom.references().filter(|link| link.target == old);
-                let out = links.find(|link| {
-                    atom.kind.is_code() && escape::escapes(&pair.old, atom, link, &two)
-                })?;
-                Some((pair.old.label(*user), out.site_start()))
-            });
+            let keeper = self.keeper(&users, old, &two);
             found.extend(self.maybe_user(&users, old).map(|function| {
                 let reason = format!("its contents changed, and it cannot be told whether `{function}` refers to it or to a constant before it: \
                                       compile old and new with `-fdata-sections`");
@@ -150,7 +148,32 @@ impl UnitCheck<'_, '_> {
                 self.about(new, reason)
             }));
         }
+        found.extend(vtables.iter().filter_map(|vtable| {
+            let (function, at) = self.keeper(&users, vtable.old, &two)?;
+            let reason = format!(
+                "the vtable changed ({}), and `{function}` may have handed out its address at +{at:#x}: live objects lead to the old one",
+                vtable.difference
+            );
+            Some(self.refusal(&vtable.name, reason))
+        }));
         found
+    }
+
+    /// An old function that may have handed out the address of a constant, and where.
+    fn keeper(
+        &self,
+        users: &Users,
+        constant: AtomId,
+        two: &dyn Fn(&str) -> Option<bool>,
+    ) -> Option<(String, u64)> {
+        let old = &self.unit.pair.old;
+        users.of_atom(constant).iter().find_map(|user| {
+            let atom = old.atom(*user);
+            let mut links = atom.references().filter(|link| link.target == constant);
+            let out =
+                links.find(|link| atom.kind.is_code() && escape::escapes(old, atom, link, two))?;
+            Some((old.label(*user), out.site_start()))
+        })
     }
 
     /// An old function that may refer to a constant by a place before it.
@@ -215,6 +238,30 @@ impl UnitCheck<'_, '_> {
             }
         }
         found
+    }
+}
+
+impl UnitCheck<'_, '_> {
+    /// Entries of linker sets that are not as they were linked.
+    fn sets(&self) -> Vec<Refusal> {
+        let entries = sets::entries(self.program, self.unit).into_iter();
+        entries
+            .map(|entry| match entry {
+                Entry::New(atom, reason) => self.about(atom, reason),
+                Entry::Gone(atom, reason) => self.refusal(&self.unit.pair.old.label(atom), reason),
+            })
+            .collect()
+    }
+
+    /// Functions named by their place that have another one's name now.
+    fn places(&self) -> Vec<Refusal> {
+        if self.unit.comparison.changed().is_empty() {
+            return Vec::new();
+        }
+        let shifted = places::shifted(&self.unit.pair).into_iter();
+        shifted
+            .map(|one| self.refusal(&one.name, one.reason))
+            .collect()
     }
 }
 

@@ -58,7 +58,7 @@ impl Judge<'_, '_> {
         result
     }
 
-    fn same_rest(&self, old: Spot, new: Spot) -> Result<(), String> {
+    pub(super) fn same_rest(&self, old: Spot, new: Spot) -> Result<(), String> {
         let left = View::of(&self.pair.old, old.0, old.1);
         let right = View::of(&self.pair.new, new.0, new.1);
         let (Some(left), Some(right)) = (left, right) else {

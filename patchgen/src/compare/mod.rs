@@ -14,6 +14,7 @@ mod paths;
 mod targets;
 mod times;
 mod view;
+mod vtables;
 
 use crate::correlate::Correlation;
 use crate::object::mapping::Mapping;
@@ -23,6 +24,7 @@ use function::FunctionPair;
 use paths::Sources;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
+pub use vtables::Vtable;
 
 /// Sections with the places of code that tracers may rewrite. The running program's own say nothing about new code.
 const INSTRUMENTATION: [&str; 2] = ["__patchable_function_entries", "__mcount_loc"];
@@ -40,6 +42,8 @@ pub struct Comparison {
     different: BTreeSet<AtomId>,
     /// Variables and other data that must stay as they are and do not: the new atom, and how it differs.
     pub altered: Vec<(AtomId, String)>,
+    /// Vtables of Rust that are others for the same type and trait.
+    pub vtables: Vec<Vtable>,
 }
 
 impl Comparison {
@@ -50,6 +54,7 @@ impl Comparison {
         let mut judge = Judge::new(pair, correlation, &functions);
         while judge.round() {}
         let altered = judge.altered();
+        let vtables = judge.vtables();
         let changed = judge
             .changed
             .into_iter()
@@ -60,6 +65,7 @@ impl Comparison {
             ignored: BTreeSet::new(),
             different: judge.different.into_iter().map(|(_, new)| new).collect(),
             altered,
+            vtables,
         }
     }
 

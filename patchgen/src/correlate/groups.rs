@@ -1,5 +1,6 @@
 //! Atoms whose names differ only in numbers.
 
+use super::statics::Shifted;
 use super::{Class, Correlation, class, has_several_sources, is_named};
 use crate::object::{Atom, AtomId, Object, names, rust};
 use crate::pair::Pair;
@@ -62,18 +63,18 @@ fn contents(atom: &Atom<'_>) -> Contents {
 }
 
 /// Everything with a name that is not correlated yet, by base name.
-pub(super) fn groups(pair: &Pair<'_>, correlation: &Correlation) -> Vec<Group> {
+pub(super) fn groups(pair: &Pair<'_>, correlation: &Correlation, shifted: &Shifted) -> Vec<Group> {
     let mut groups: BTreeMap<(Class, String, Option<&str>), Group> = BTreeMap::new();
     let several = has_several_sources(&pair.old) || has_several_sources(&pair.new);
     let rehashed = rust::is_hash_changed(&pair.old, &pair.new);
     let path = |atom: &Atom<'_>| rust::path(atom.name).filter(|_| rehashed);
-    let key = |atom: &Atom<'_>| {
-        let name = path(atom).unwrap_or_else(|| names::base(atom.name));
-        (class(atom), name)
+    let key = |atom: &Atom<'_>, place: Option<&str>| {
+        let name = place.map(str::to_owned).or_else(|| path(atom));
+        (class(atom), name.unwrap_or_else(|| names::base(atom.name)))
     };
     for (id, atom) in pair.old.enumerate() {
         if is_named(atom) && correlation.new_of(id).is_none() {
-            let (class, base) = key(atom);
+            let (class, base) = key(atom, shifted.old(id));
             let source = pair.old.source(atom).filter(|_| several);
             groups
                 .entry((class, base, source))
@@ -84,7 +85,7 @@ pub(super) fn groups(pair: &Pair<'_>, correlation: &Correlation) -> Vec<Group> {
     }
     for (id, atom) in pair.new.enumerate() {
         if is_named(atom) && correlation.old_of(id).is_none() {
-            let (class, base) = key(atom);
+            let (class, base) = key(atom, shifted.new(id));
             let source = pair.new.source(atom).filter(|_| several);
             groups
                 .entry((class, base, source))

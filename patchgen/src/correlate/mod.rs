@@ -7,6 +7,7 @@
 //! changed, too; for a variable it is [ambiguous](Correlation::ambiguous), and a patch that needs it is refused.
 
 mod groups;
+mod statics;
 mod variables;
 
 use crate::object::mapping::Mapping;
@@ -14,6 +15,7 @@ use crate::object::raw::SourceId;
 use crate::object::{Atom, AtomId, AtomKind, Object, names, rust};
 use crate::pair::Pair;
 use groups::{Group, groups};
+use statics::Shifted;
 use std::collections::{BTreeSet, HashMap};
 
 /// One-to-one, between named atoms of a pair.
@@ -37,10 +39,11 @@ impl Correlation {
             ambiguous: BTreeSet::new(),
             followed: BTreeSet::new(),
         };
-        correlation.globals(pair);
-        correlation.exact(pair);
+        let shifted = Shifted::of(pair);
+        correlation.globals(pair, &shifted);
+        correlation.exact(pair, &shifted);
         correlation.nameless(pair);
-        let left = groups(pair, &correlation);
+        let left = groups(pair, &correlation, &shifted);
         for group in left.iter().filter(|group| group.is_code(pair)) {
             correlation.clones(pair, group);
         }
@@ -70,12 +73,14 @@ impl Correlation {
         }
     }
 
-    fn globals(&mut self, pair: &Pair<'_>) {
+    fn globals(&mut self, pair: &Pair<'_>, shifted: &Shifted) {
         let mut by_name = HashMap::new();
-        for (id, atom) in pair.new.enumerate().filter(|(_, atom)| is_named(atom)) {
+        let new = pair.new.enumerate().filter(|(_, atom)| is_named(atom));
+        for (id, atom) in new.filter(|(id, _)| shifted.new(*id).is_none()) {
             by_name.extend(atom.globals().map(|name| ((class(atom), name), id)));
         }
-        for (id, atom) in pair.old.enumerate().filter(|(_, atom)| is_named(atom)) {
+        let old = pair.old.enumerate().filter(|(_, atom)| is_named(atom));
+        for (id, atom) in old.filter(|(id, _)| shifted.old(*id).is_none()) {
             for name in atom.globals() {
                 if let Some(new) = by_name.get(&(class(atom), name)) {
                     self.join(id, *new);
@@ -85,12 +90,14 @@ impl Correlation {
     }
 
     /// Local symbols whose name says all, and symbols that became local or global.
-    fn exact(&mut self, pair: &Pair<'_>) {
+    fn exact(&mut self, pair: &Pair<'_>, shifted: &Shifted) {
         let several = [&pair.old, &pair.new].map(has_several_sources);
         let in_old = |id: &AtomId| name(&pair.old, *id, several[0]);
         let in_new = |id: &AtomId| name(&pair.new, *id, several[1]);
-        let old = unique_names(&pair.old, in_old, |id| self.new_of(id).is_none());
-        let new = unique_names(&pair.new, in_new, |id| self.old_of(id).is_none());
+        let free = |id| self.new_of(id).is_none() && shifted.old(id).is_none();
+        let old = unique_names(&pair.old, in_old, free);
+        let free = |id| self.old_of(id).is_none() && shifted.new(id).is_none();
+        let new = unique_names(&pair.new, in_new, free);
         let mut rest = new.into_iter().peekable();
         for old in old {
             let name = in_old(&old);

@@ -11,7 +11,7 @@ use ruzstd::decoding::StreamingDecoder;
 use std::borrow::Cow;
 use std::io::Read;
 
-/// The number of a code section goes above the offset, to make an address of both.
+/// The number of a section that is loaded goes above the offset, to make an address of both.
 pub const SECTION_SHIFT: u32 = 40;
 
 /// The size of `Elf64_Chdr`, before compressed contents.
@@ -22,8 +22,8 @@ const RATIO_MAX: u64 = 1032;
 
 /// The contents of a debug section; `None` when they are compressed in a way that is not understood.
 ///
-/// Offsets into other debug sections are filled in as they are; addresses of code get the number of their section
-/// above [`SECTION_SHIFT`].
+/// Offsets into other debug sections are filled in as they are; addresses of code and data get the number of their
+/// section above [`SECTION_SHIFT`].
 #[must_use]
 pub fn contents<'d>(object: &Object<'d>, section: &Section<'d>) -> Option<Cow<'d, [u8]>> {
     let mut data = if section.has(elf::SHF_COMPRESSED) {
@@ -86,8 +86,7 @@ fn relocate(object: &Object<'_>, section: &Section<'_>, data: &mut [u8]) {
         let (Place::Section(number), symbol) = object.symbols.place(entry.symbol) else {
             continue;
         };
-        let code = object.sections[number].is_code();
-        let base = if code {
+        let base = if object.sections[number].is_loaded() {
             (number as u64) << SECTION_SHIFT
         } else {
             0

@@ -21,6 +21,7 @@ pub(crate) mod mapping;
 mod model;
 pub mod names;
 mod order;
+pub mod places;
 pub mod raw;
 mod reference;
 pub mod rust;

@@ -177,6 +177,15 @@ impl<'d> Object<'d> {
         (beside(before), beside(after))
     }
 
+    /// The atom that starts at this place.
+    #[must_use]
+    pub fn starting_at(&self, section: usize, offset: u64) -> Option<AtomId> {
+        let id = self
+            .order
+            .find(&self.atoms, section, i64::try_from(offset).ok()?)?;
+        (self.atom(id).start == offset).then_some(id)
+    }
+
     /// How the atom is aligned: as its section, as far as its offset keeps to it.
     #[must_use]
     pub fn align(&self, id: AtomId) -> u64 {

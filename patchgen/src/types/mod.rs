@@ -15,10 +15,12 @@ mod compare;
 mod model;
 mod read;
 mod sections;
+mod vtables;
 
 pub use compare::Comparer;
 pub use model::{Encoding, Family, Field, Key, Shape, Type, TypeId, TypeRef, Types, Variable};
 pub use read::{TypesError, read};
+pub(crate) use vtables::vtables;
 
 use crate::closure::Closure;
 use crate::pair::Pair;

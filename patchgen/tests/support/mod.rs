@@ -51,19 +51,42 @@ pub(crate) fn run(command: &mut Command) -> Run {
     }
 }
 
-/// Compiles a case as `VERSION/case.o`, always from `case.c` in the same place.
+/// Compiles a case as `VERSION/case.o`, always from `case.c` (`.cpp`, `.rs`) in the same place. To Rust, `-DNEW` is `--cfg new`.
 pub(crate) fn compile(directory: &Path, source: &Path, version: &str, flags: &[&str]) -> PathBuf {
     let out = directory.join(version);
     std::fs::create_dir_all(&out).expect("writable");
     let object = out.join("case.o");
-    std::fs::copy(source, directory.join("case.c")).expect("readable");
-    let mut gcc = Command::new("gcc");
+    let extension = source.extension().unwrap_or_default().to_string_lossy();
+    let case = format!("case.{extension}");
+    std::fs::copy(source, directory.join(&case)).expect("readable");
+    if extension == "rs" {
+        compile_rust(directory, &object, flags);
+        return object;
+    }
+    let compiler = if extension == "cpp" { "g++" } else { "gcc" };
+    let mut gcc = Command::new(compiler);
     gcc.current_dir(directory)
         .args(["-O2", "-g", "-ffunction-sections", "-fdata-sections", "-I"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("include"));
-    let result = run(gcc.args(flags).args(["-c", "case.c", "-o"]).arg(&object));
+    let result = run(gcc.args(flags).args(["-c", &case, "-o"]).arg(&object));
     assert_eq!(result.status, 0, "{}: {}", source.display(), result.stderr);
     object
+}
+
+fn compile_rust(directory: &Path, object: &Path, flags: &[&str]) {
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(directory).args([
+        "--edition=2021",
+        "--crate-type=lib",
+        "--emit=obj",
+        "-g",
+        "-Copt-level=2",
+        "-Ccodegen-units=1",
+    ]);
+    let new = |flag: &&str| if *flag == "-DNEW" { "--cfg=new" } else { *flag }.to_owned();
+    let flags: Vec<String> = flags.iter().map(new).collect();
+    let result = run(rustc.args(flags).args(["case.rs", "-o"]).arg(object));
+    assert_eq!(result.status, 0, "{}", result.stderr);
 }
 
 /// Writes a source file and compiles it to an object of any name.
