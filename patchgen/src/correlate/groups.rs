@@ -74,7 +74,7 @@ pub(super) fn groups(pair: &Pair<'_>, correlation: &Correlation, shifted: &Shift
     };
     for (id, atom) in pair.old.enumerate() {
         if is_named(atom) && correlation.new_of(id).is_none() {
-            let (class, base) = key(atom, shifted.old(id));
+            let (class, base) = key(atom, shifted.of_old(id));
             let source = pair.old.source(atom).filter(|_| several);
             groups
                 .entry((class, base, source))
@@ -85,7 +85,7 @@ pub(super) fn groups(pair: &Pair<'_>, correlation: &Correlation, shifted: &Shift
     }
     for (id, atom) in pair.new.enumerate() {
         if is_named(atom) && correlation.old_of(id).is_none() {
-            let (class, base) = key(atom, shifted.new(id));
+            let (class, base) = key(atom, shifted.of_new(id));
             let source = pair.new.source(atom).filter(|_| several);
             groups
                 .entry((class, base, source))

@@ -76,11 +76,11 @@ impl Correlation {
     fn globals(&mut self, pair: &Pair<'_>, shifted: &Shifted) {
         let mut by_name = HashMap::new();
         let new = pair.new.enumerate().filter(|(_, atom)| is_named(atom));
-        for (id, atom) in new.filter(|(id, _)| shifted.new(*id).is_none()) {
+        for (id, atom) in new.filter(|(id, _)| shifted.of_new(*id).is_none()) {
             by_name.extend(atom.globals().map(|name| ((class(atom), name), id)));
         }
         let old = pair.old.enumerate().filter(|(_, atom)| is_named(atom));
-        for (id, atom) in old.filter(|(id, _)| shifted.old(*id).is_none()) {
+        for (id, atom) in old.filter(|(id, _)| shifted.of_old(*id).is_none()) {
             for name in atom.globals() {
                 if let Some(new) = by_name.get(&(class(atom), name)) {
                     self.join(id, *new);
@@ -94,9 +94,9 @@ impl Correlation {
         let several = [&pair.old, &pair.new].map(has_several_sources);
         let in_old = |id: &AtomId| name(&pair.old, *id, several[0]);
         let in_new = |id: &AtomId| name(&pair.new, *id, several[1]);
-        let free = |id| self.new_of(id).is_none() && shifted.old(id).is_none();
+        let free = |id| self.new_of(id).is_none() && shifted.of_old(id).is_none();
         let old = unique_names(&pair.old, in_old, free);
-        let free = |id| self.old_of(id).is_none() && shifted.new(id).is_none();
+        let free = |id| self.old_of(id).is_none() && shifted.of_new(id).is_none();
         let new = unique_names(&pair.new, in_new, free);
         let mut rest = new.into_iter().peekable();
         for old in old {

@@ -39,12 +39,12 @@ impl Shifted {
     }
 
     /// The name without the number, of an old variable whose number says nothing.
-    pub(super) fn old(&self, id: AtomId) -> Option<&str> {
+    pub(super) fn of_old(&self, id: AtomId) -> Option<&str> {
         self.old.get(&id).map(String::as_str)
     }
 
     /// The same of a new variable.
-    pub(super) fn new(&self, id: AtomId) -> Option<&str> {
+    pub(super) fn of_new(&self, id: AtomId) -> Option<&str> {
         self.new.get(&id).map(String::as_str)
     }
 }
