@@ -90,7 +90,8 @@ fn a_trial_ends_what_hangs() {
         let reply = counting.try_version("hangs", &["WIDE", define], soon());
         tells(&reply, "it was not done after 50ms");
         refused(&reply);
-        assert!(reply.history[0].phases.trial_ns >= 50_000_000, "{reply:?}");
+        let record = &reply.history[0];
+        assert!(record.phases.trial_ns > record.pause_ns / 2, "{reply:?}");
     }
     assert_eq!(counting.component.show().restarts, 0);
     counting.component.stop();
