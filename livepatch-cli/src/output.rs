@@ -3,11 +3,12 @@
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
 
-static LOST: AtomicBool = AtomicBool::new(false);
+/// Why a result could not be written; the first time counts.
+static LOST: OnceLock<io::Error> = OnceLock::new();
 
-/// Writes to the standard output. What could not be written is remembered ([`is_lost`]), unless the reader has gone, which is its own choice.
+/// Writes to the standard output. What could not be written is remembered ([`lost`]), unless the reader has gone, which is its own choice.
 pub fn out(text: Arguments<'_>) {
     let mut stream = io::stdout().lock();
     note(stream.write_fmt(text).and_then(|()| stream.flush()));
@@ -19,21 +20,28 @@ pub fn err(text: Arguments<'_>) {
 }
 
 fn note(written: io::Result<()>) {
-    if written.is_err_and(|error| error.kind() != ErrorKind::BrokenPipe) {
-        LOST.store(true, Ordering::Relaxed);
+    if let Err(error) = written
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        LOST.get_or_init(|| error);
     }
+}
+
+/// Why some of the standard output could not be written.
+#[must_use]
+pub fn lost() -> Option<&'static io::Error> {
+    LOST.get()
 }
 
 /// Whether some of the standard output could not be written; says so on the standard error.
 #[must_use]
 pub fn is_lost() -> bool {
-    let lost = LOST.load(Ordering::Relaxed);
-    if lost {
+    if lost().is_some() {
         err(format_args!(
             "error: the standard output cannot be written, so results are lost\n"
         ));
     }
-    lost
+    lost().is_some()
 }
 
 /// `print!` by [`out`](crate::output::out).

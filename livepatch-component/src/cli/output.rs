@@ -1,14 +1,11 @@
 //! What is printed. A reader may have gone, or a disk be full: neither changes what was done, and neither ends this process by a panic.
 
 use crate::control::protocol::{Reply, chain};
-use livepatch_cli::Status;
-use std::io::{self, Write};
+use livepatch_cli::output::lost;
+use livepatch_cli::{Status, errln, outln};
+use std::io;
 use std::process::ExitCode;
-use std::sync::OnceLock;
 use thiserror::Error;
-
-/// Why a result could not be printed; the first time counts.
-static UNTOLD: OnceLock<io::Error> = OnceLock::new();
 
 /// Nobody has read how it ended.
 #[derive(Debug, Error)]
@@ -17,12 +14,7 @@ struct Untold(#[source] &'static io::Error);
 
 /// Prints a line. A reader that has gone has read what it wanted.
 pub(super) fn say(line: &str) {
-    let printed = writeln!(io::stdout(), "{line}");
-    if let Err(error) = printed
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
-        UNTOLD.get_or_init(|| error);
-    }
+    outln!("{line}");
 }
 
 /// Prints an error with its causes.
@@ -33,8 +25,7 @@ pub(super) fn complain(errors: &[String]) {
         } else {
             "  caused by"
         };
-        // Nobody may be left to read it.
-        let _ = writeln!(io::stderr(), "{begin}: {error}");
+        errln!("{begin}: {error}");
     }
 }
 
@@ -54,7 +45,7 @@ pub(super) fn fail_as(json: bool, status: Status, error: &dyn std::error::Error)
 
 /// The exit status of a command that ended like this, and whose result should have been printed.
 pub(super) fn told(status: ExitCode) -> ExitCode {
-    let Some(error) = UNTOLD.get() else {
+    let Some(error) = lost() else {
         return status;
     };
     complain(&chain(&Untold(error)));

@@ -2,7 +2,7 @@
 
 use super::vigil::{Vigil, told};
 use super::{Options, fits};
-use crate::commit::{Standing, StopTheWorld, Strategy, space_of};
+use crate::commit::{CommitError, Standing, StopTheWorld, Strategy, space_of};
 use crate::error::Error;
 use crate::exchange::{Exchange, gather};
 use crate::fit::{Fit, overwritten};
@@ -22,6 +22,7 @@ use crate::revert::undo;
 use crate::session::Session;
 use crate::stack::stack_check;
 use crate::status::Status;
+use crate::stop::StopError;
 use crate::supersede::Ground;
 use crate::unwind::ForbiddenRange;
 use livepatch_bundle::{Phase, RunAddr};
@@ -323,18 +324,15 @@ fn take_out(
     runs: &[Exchange],
     error: Error,
 ) -> Error {
-    let gone = matches!(
+    // The process has gone, or what lies there now may be somebody else's.
+    let is_ours = !matches!(
         &error,
-        Error::Commit(crate::commit::CommitError::Stop(
-            crate::stop::StopError::Gone(_) | crate::stop::StopError::Replaced(_)
-        ))
+        Error::Commit(
+            CommitError::Stop(StopError::Gone(_) | StopError::Replaced(_))
+                | CommitError::Displaced { .. }
+        )
     );
-    // What lies there now may be somebody else's.
-    let displaced = matches!(
-        &error,
-        Error::Commit(crate::commit::CommitError::Displaced { .. })
-    );
-    if gone || displaced || error.status() == Status::Broken {
+    if !is_ours || error.status() == Status::Broken {
         return error;
     }
     match discard(

@@ -4,6 +4,7 @@
 use crate::object::{Atom, AtomId, AtomKind, Object};
 use crate::pair::Users;
 use crate::program::{Program, Unit};
+use std::cell::LazyCell;
 
 /// Sections that compilers fill for tools; they say nothing about what code does.
 const OF_TOOLS: [&str; 4] = [
@@ -12,6 +13,10 @@ const OF_TOOLS: [&str; 4] = [
     "__llvm_",
     "__sancov_",
 ];
+
+/// Which object of a pair.
+const OLD: usize = 0;
+const NEW: usize = 1;
 
 /// An entry that is not as it was linked.
 pub(super) enum Entry {
@@ -27,10 +32,13 @@ pub(super) fn entries(program: &Program<'_>, unit: &Unit<'_>) -> Vec<Entry> {
     if pair.old.sections.is_empty() || pair.new.sections.is_empty() || pair.new.is_kernel {
         return Vec::new();
     }
+    let users = [&pair.old, &pair.new].map(|object| LazyCell::new(|| Users::of(object)));
+    // Nothing in the object refers to it, so that it can be there for a walk only.
+    let is_alone = |which: usize, id| users[which].of_atom(id).is_empty();
     let mut found = Vec::new();
     for (id, set) in in_sets(&pair.new) {
         let known = correlation.old_of(id).is_some();
-        if !known && (is_alone(&pair.new, id) || is_walked(program, set)) {
+        if !known && (is_alone(NEW, id) || is_walked(program, set)) {
             let reason =
                 format!("it was added to the linker set `{set}`: whoever walks that never sees it");
             found.push(Entry::New(id, reason));
@@ -41,7 +49,7 @@ pub(super) fn entries(program: &Program<'_>, unit: &Unit<'_>) -> Vec<Entry> {
         }
     }
     for (id, set) in in_sets(&pair.old) {
-        let gone = correlation.new_of(id).is_none() && is_alone(&pair.old, id);
+        let gone = correlation.new_of(id).is_none() && is_alone(OLD, id);
         if gone && is_entry(program, pair.old.atom(id), set) {
             let reason = format!("it was removed from the linker set `{set}`");
             found.push(Entry::Gone(id, reason));
@@ -66,11 +74,6 @@ fn is_set(section: &str) -> bool {
     first.is_some_and(|byte| is_letter(byte) && !byte.is_ascii_digit())
         && letters.all(is_letter)
         && !OF_TOOLS.iter().any(|tool| section.starts_with(tool))
-}
-
-/// Whether nothing in the object refers to it, so that it can be there for a walk only.
-fn is_alone(object: &Object<'_>, id: AtomId) -> bool {
-    Users::of(object).of_atom(id).is_empty()
 }
 
 /// Whether it is more than a text that somebody may look for in the file.
