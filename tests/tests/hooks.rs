@@ -43,6 +43,30 @@ fn a_hook_may_allocate_while_others_do() -> Result<()> {
     target.check_undisturbed()
 }
 
+/// Hooks that sleep, on the only thread, which itself sleeps in a call that the kernel continues by `restart_syscall(2)`.
+#[test]
+fn a_hook_may_sleep_on_a_thread_that_waits_for_a_time() -> Result<()> {
+    let program = Program::build("scenarios/waiting", "hooks_waiting")?;
+    program.patch()?;
+    let mut target = start(&program)?;
+    for question in ["40", "sleep 3000"] {
+        target.tell(question)?;
+        if question == "40" {
+            ensure!(target.read_line()? == "40", "the old answer");
+        }
+        apply(&target, &program)?;
+        revert(&target, "fix")?;
+        apply(&target, &program)?;
+        if question != "40" {
+            let slept: u64 = target.read_line()?.parse()?;
+            ensure!(slept >= 3000, "slept for {slept} ms only");
+        }
+        check_answer(&mut target, "40", "41")?;
+        revert(&target, "fix")?;
+    }
+    target.check_undisturbed()
+}
+
 /// A second patch, made from the source with the first one.
 fn second(program: &Program) -> Result<()> {
     let (old, new) = (program.object("new.c")?, program.object("newer.c")?);

@@ -78,6 +78,8 @@ pub struct Status {
     pub threads: u32,
     /// 0 none, 1 strict, 2 filters.
     pub seccomp: u32,
+    /// Signals that wait to be taken, the thread's own and the process's, a bit each from 1 on.
+    pub pending: u64,
     /// The effective capabilities, a bit each.
     pub capabilities: u64,
     /// Whether the thread has a shadow stack (`x86_Thread_features: shstk`).
@@ -104,6 +106,7 @@ impl Status {
                 // real, effective, saved, filesystem
                 "Uid" => status.euid = value.split_ascii_whitespace().nth(1)?.parse().ok()?,
                 "Threads" => status.threads = value.parse().ok()?,
+                "SigPnd" | "ShdPnd" => status.pending |= u64::from_str_radix(value, 16).ok()?,
                 "CapEff" => status.capabilities = u64::from_str_radix(value, 16).ok()?,
                 "Seccomp" => status.seccomp = value.parse().ok()?,
                 "x86_Thread_features" => status.shadow_stack = value.contains("shstk"),

@@ -73,7 +73,9 @@ impl ProcessMemory {
             Ok(()) => return Ok(Written::Directly),
             Err(partial) => partial,
         };
-        let Some(tid) = stopped else {
+        // The thread may have another address space by now.
+        let gone = refused.kind() == io::ErrorKind::WriteZero;
+        let Some(tid) = stopped.filter(|_| !gone) else {
             return Err(WriteError::Refused {
                 address,
                 len,

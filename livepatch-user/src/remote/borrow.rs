@@ -120,8 +120,8 @@ impl<'m> Borrowed<'m> {
         maps: &[Mapping],
         thread: StoppedThread,
     ) -> Result<Self, RemoteError> {
-        let lone = Lone::of_stop(memory.pid(), thread);
-        prepare_in_stop(memory, &lone)?;
+        let mut lone = Lone::of_stop(memory.pid(), thread);
+        prepare_in_stop(memory, &mut lone)?;
         Self::take(memory, maps, &Gates::of(memory, maps), lone)
     }
 

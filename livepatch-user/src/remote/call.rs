@@ -14,6 +14,7 @@ use super::home::extended_registers;
 use super::{Borrowed, RemoteError};
 use crate::memory::Registers;
 use crate::process::Status;
+use crate::stop::restart;
 use livepatch_bundle::RunAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -102,6 +103,7 @@ impl Borrowed<'_> {
                     false => registers.orig_rax,
                 });
             }
+            self.keep_wait(&registers);
             // The exit of a system call that the function made.
             self.run_to_syscall()?;
             if self
@@ -111,6 +113,18 @@ impl Borrowed<'_> {
                 let (pid, tid) = (self.pid(), self.tid());
                 return Err(RemoteError::Stuck { pid, tid });
             }
+        }
+    }
+
+    /// Where the function's system call takes from the kernel what it keeps of the one that the thread was found in, that one is
+    /// issued again at the end: a relative timeout then begins anew.
+    fn keep_wait(&mut self, made: &Registers) {
+        let home = &mut self.lone.thread.registers;
+        if restart::uses_restart_block(made.orig_rax.cast_signed())
+            && restart::has_restart_block(home)
+            && restart::uses_restart_block(home.orig_rax.cast_signed())
+        {
+            home.rax = restart::ISSUED_AGAIN;
         }
     }
 

@@ -34,9 +34,10 @@ fn rank(activity: Activity) -> Option<Rank> {
     };
     match number.cast_signed() {
         libc::SYS_vfork | libc::SYS_clone | libc::SYS_clone3 => None,
-        libc::SYS_nanosleep | libc::SYS_clock_nanosleep | libc::SYS_poll => {
-            Some(Rank::RestartBlock)
-        }
+        libc::SYS_nanosleep
+        | libc::SYS_clock_nanosleep
+        | libc::SYS_poll
+        | libc::SYS_restart_syscall => Some(Rank::RestartBlock),
         // With a timeout (fourth argument) it goes on by `restart_syscall`.
         libc::SYS_futex if arguments[3] != 0 => Some(Rank::RestartBlock),
         number if has_own_mask(number) => Some(Rank::OwnMask),

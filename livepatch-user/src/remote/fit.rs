@@ -56,6 +56,10 @@ pub(super) fn stop_if_fit(
         }
         Err(error) => return Err(error.into()),
     };
+    if !memory.is_current() {
+        return Err(StopError::Replaced(pid).into());
+    }
+    name_call(memory, &mut lone)?;
     let reason = unfit(memory, &lone);
     match reason.or_else(|| accept(&lone.thread).err().map(passing)) {
         None => Ok(Ok(lone)),
@@ -73,8 +77,10 @@ pub(super) fn stop_if_fit(
 }
 
 /// Makes a thread that stands in a stop of the whole process ready to be borrowed.
-pub(super) fn prepare_in_stop(memory: &ProcessMemory, lone: &Lone) -> Result<(), RemoteError> {
+pub(super) fn prepare_in_stop(memory: &ProcessMemory, lone: &mut Lone) -> Result<(), RemoteError> {
     let (pid, tid) = (lone.pid, lone.thread.tid);
+    name_call(memory, lone)?;
+    let lone = &*lone;
     let options = options(pid, tid).and_then(|options| match unfit(memory, lone) {
         None => Ok(options),
         Some(unfit) => Err(unfit),
@@ -87,6 +93,17 @@ pub(super) fn prepare_in_stop(memory: &ProcessMemory, lone: &Lone) -> Result<(),
         pid,
         tid,
         action: "set the options",
+        source,
+    })
+}
+
+fn name_call(memory: &ProcessMemory, lone: &mut Lone) -> Result<(), RemoteError> {
+    let (pid, tid) = (lone.pid, lone.thread.tid);
+    let named = lone.name_call(memory);
+    named.map_err(|source| RemoteError::Ptrace {
+        pid,
+        tid,
+        action: "set the registers",
         source,
     })
 }
@@ -127,14 +144,32 @@ fn unfit(memory: &ProcessMemory, lone: &Lone) -> Option<Unfit> {
     }
     if restart::is_in_syscall(&thread.registers) {
         let call = thread.registers.orig_rax.cast_signed();
-        return (choose::has_own_mask(call) && !tells_masks_apart()).then_some(lasting(
-            "waits with a signal mask that this kernel does not tell",
-        ));
+        return match choose::has_own_mask(call) {
+            true => own_mask_unfit(lone),
+            false => None,
+        };
     }
     // Kernels before 5.13 cannot tell where; the C library registers one since glibc 2.35.
     let area = ptrace::rseq_area(thread.tid).unwrap_or(0);
     rseq::is_inside(memory, area, thread.registers.rip)
         .then_some(passing("is inside a restartable sequence"))
+}
+
+/// Why a thread will not do whose call has a signal mask of its own in place. Only this mask may keep a signal back: once the
+/// thread is moved away the mask is gone, and that signal would be taken, which the program asked not to happen.
+fn own_mask_unfit(lone: &Lone) -> Option<Unfit> {
+    if !tells_masks_apart() {
+        let reason = "waits with a signal mask that this kernel does not tell";
+        return Some(lasting(reason));
+    }
+    let (pid, tid) = (lone.pid, lone.thread.tid);
+    let status = Status::read(&PathBuf::from(format!("/proc/{pid}/task/{tid}")));
+    let kept_back = status.and_then(|status| Ok(status.pending & !ptrace::signal_mask(tid)?));
+    match kept_back {
+        Ok(0) => None,
+        Ok(_) => Some(passing("keeps a signal back while it waits")),
+        Err(_) => Some(passing("has ended")),
+    }
 }
 
 /// Whether `PTRACE_GETSIGMASK` gives the lasting mask while a temporary one is in place: Linux 5.2 (fcfc2aa0185f).

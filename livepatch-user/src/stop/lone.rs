@@ -1,6 +1,7 @@
 //! One stopped thread, and the guard that lets it go.
 
 use super::error::{ReleaseError, StopError};
+use super::restart;
 use super::timed::TimedWaits;
 use super::tracee::{self, Arrival, Cause, Seized, StoppedThread};
 use crate::process::{Pid, ProcessMemory, Tid, activity};
@@ -47,17 +48,30 @@ impl Lone {
                 return Err(error);
             }
         };
-        let looked =
-            tracee::look(pid, tid, true, cause, &timed).map_err(|source| StopError::System {
+        let looked = tracee::look(pid, tid, true, cause, &timed).map_err(|source| {
+            ptrace::detach(tid, cause.signal_to_deliver()).ok();
+            StopError::System {
                 pid,
                 action: "reading registers",
                 source,
-            })?;
+            }
+        })?;
         Ok(looked.map(|thread| Self {
             pid,
             thread,
             released: false,
         }))
+    }
+
+    /// Gives a thread that goes on by `restart_syscall(2)` for the second time the number of the call that it is in. The kernel
+    /// does not look at it for that.
+    pub(crate) fn name_call(&mut self, memory: &ProcessMemory) -> io::Result<()> {
+        let registers = &mut self.thread.registers;
+        let Some(number) = restart::continued(registers, memory) else {
+            return Ok(());
+        };
+        registers.orig_rax = number.cast_unsigned();
+        ptrace::set_registers(self.thread.tid, registers)
     }
 
     /// A thread that somebody else stopped and lets go.

@@ -38,13 +38,14 @@
 //!   `poll`, `futex`) keep theirs.
 //! - A transfer that had moved some bytes before it was interrupted returns that smaller count, as after any signal.
 
-use crate::memory::Registers;
+use crate::memory::{Memory, Registers};
 use libc::c_long;
+use livepatch_bundle::RunAddr;
 
 /// `-EINTR` as a system call returns it.
 const INTERRUPTED: u64 = (-(libc::EINTR as i64)).cast_unsigned();
 /// `-ERESTARTNOHAND` (`include/linux/errno.h`): the call is issued again if no handler runs.
-pub(super) const ISSUED_AGAIN: u64 = (-514_i64).cast_unsigned();
+pub(crate) const ISSUED_AGAIN: u64 = (-514_i64).cast_unsigned();
 /// `-ERESTART_RESTARTBLOCK`: the call goes on by `restart_syscall` with state that the kernel keeps.
 const RESTART_BLOCK: u64 = (-516_i64).cast_unsigned();
 
@@ -138,6 +139,34 @@ pub fn has_restart_block(registers: &Registers) -> bool {
     is_in_syscall(registers) && registers.rax == RESTART_BLOCK
 }
 
+/// The call that a thread goes on with which was interrupted in `restart_syscall(2)`, as the code before it says: `mov $NUMBER, %eax;
+/// syscall`, as C libraries write it. Its arguments are in the registers still.
+pub(super) fn continued(registers: &Registers, memory: &impl Memory) -> Option<c_long> {
+    if !has_restart_block(registers)
+        || registers.orig_rax.cast_signed() != libc::SYS_restart_syscall
+    {
+        return None;
+    }
+    let mut code = [0; 7];
+    let start = RunAddr(registers.rip.checked_sub(code.len() as u64)?);
+    memory.read(start, &mut code).ok()?;
+    let [0xb8, n0, n1, n2, n3, 0x0f, 0x05] = code else {
+        return None;
+    };
+    let number = u32::from_le_bytes([n0, n1, n2, n3]).into();
+    uses_restart_block(number).then_some(number)
+}
+
+/// Whether a system call overwrites what the kernel keeps of one that `restart_syscall(2)` shall continue, at least when it is
+/// interrupted: `restart_block` in the kernel's source.
+#[must_use]
+pub fn uses_restart_block(number: c_long) -> bool {
+    matches!(
+        number,
+        libc::SYS_nanosleep | libc::SYS_clock_nanosleep | libc::SYS_poll | libc::SYS_futex
+    )
+}
+
 /// Whether the kernel issues or continues the interrupted call again if no handler runs: `rax` is one of its `ERESTART*`
 /// codes.
 #[must_use]
@@ -154,6 +183,7 @@ pub fn is_in_syscall(registers: &Registers) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Unreadable;
     use crate::sys::ptrace::no_registers;
 
     fn interrupted(number: c_long) -> Registers {
@@ -187,6 +217,45 @@ mod tests {
         };
         assert_eq!(concealed(&kernel), None);
         assert!(has_restart_block(&kernel));
+    }
+
+    /// The code at an address.
+    struct Code(u64, &'static [u8]);
+
+    impl Memory for Code {
+        fn read(&self, address: RunAddr, buffer: &mut [u8]) -> Result<(), Unreadable> {
+            let len = buffer.len();
+            let start = address.0.checked_sub(self.0).unwrap_or(u64::MAX) as usize;
+            let bytes = self.1.get(start..).and_then(|bytes| bytes.get(..len));
+            buffer.copy_from_slice(bytes.ok_or(Unreadable { address, len })?);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_code_tells_which_call_goes_on() {
+        let at = |rip, number: c_long| Registers {
+            rip,
+            rax: RESTART_BLOCK,
+            ..interrupted(number)
+        };
+        let poll = Code(0x1000, &[0x90, 0xb8, 7, 0, 0, 0, 0x0f, 0x05]);
+        let again = libc::SYS_restart_syscall;
+        assert_eq!(continued(&at(0x1008, again), &poll), Some(libc::SYS_poll));
+        assert_eq!(continued(&at(0x1008, libc::SYS_poll), &poll), None);
+        assert_eq!(continued(&at(0x1006, again), &poll), None, "unreadable");
+        let other = Code(0x1000, &[0x89, 0xf8, 0x90, 0x90, 0x90, 0x0f, 0x05]);
+        assert_eq!(
+            continued(&at(0x1007, again), &other),
+            None,
+            "number in %edi"
+        );
+        let read = Code(0x1000, &[0xb8, 0, 0, 0, 0, 0x0f, 0x05]);
+        assert_eq!(
+            continued(&at(0x1007, again), &read),
+            None,
+            "not such a call"
+        );
     }
 
     #[test]

@@ -29,20 +29,28 @@ const RESTORER_LONG: [u8; 9] = [0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05];
 //     0f 05                   syscall
 const RESTORER_SHORT: [u8; 7] = [0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05];
 
+//     48 89 c3                mov rbx, rax
+//     b8 0f 00 00 00          mov eax, 15
+//     0f 05                   syscall
+// What functions return to that livepatch calls (`record`).
+const RESTORER_OURS: [u8; 10] = [0x48, 0x89, 0xc3, 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05];
+
 //     0f 05                   syscall
 pub(crate) const SYSCALL: [u8; 2] = [0x0f, 0x05];
 
-/// Whether the code at `address` calls `rt_sigreturn` and does nothing else. Then the stack pointer there is at a
+/// Whether the code at `address` calls `rt_sigreturn` and does nothing else of note. Then the stack pointer there is at a
 /// `ucontext`: the kernel itself will read it so, which makes this a rule and not a guess.
 pub(crate) fn is_restorer(address: RunAddr, memory: &dyn Memory) -> bool {
-    let mut code = [0; RESTORER_LONG.len()];
-    match memory.read(address, &mut code) {
-        Ok(()) => code == RESTORER_LONG || code.starts_with(&RESTORER_SHORT),
-        Err(_) => {
-            let short = &mut code[..RESTORER_SHORT.len()];
-            memory.read(address, short).is_ok() && *short == RESTORER_SHORT
-        }
+    let forms: [&[u8]; 3] = [&RESTORER_OURS, &RESTORER_LONG, &RESTORER_SHORT];
+    let mut code = [0; RESTORER_OURS.len()];
+    if memory.read(address, &mut code).is_ok() {
+        return forms.iter().any(|form| code.starts_with(form));
     }
+    // Near the end of a mapping.
+    forms.iter().any(|form| {
+        let code = &mut code[..form.len()];
+        memory.read(address, code).is_ok() && code == *form
+    })
 }
 
 /// The registers of the code that the signal interrupted.

@@ -1,0 +1,49 @@
+/* A program of one thread: it waits for questions in poll, and for "sleep MILLISECONDS" in nanosleep. It tells how often a wait
+ * ended with EINTR. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+long answer(long question);
+
+static int eintr;
+
+static void wait_for_line(char *line, size_t size) {
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    int some;
+    while ((some = poll(&input, 1, 3600000)) <= 0)
+        eintr += some < 0 && errno == EINTR;
+    ssize_t len = read(0, line, size - 1);
+    if (len <= 0)
+        exit(0);
+    line[len] = 0;
+}
+
+/* Sleeps, and says for how long. */
+static long slept(long milliseconds) {
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000}, begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    eintr += nanosleep(&time, NULL) < 0 && errno == EINTR;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    return (end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000;
+}
+
+__attribute__((constructor)) static void serve(void) {
+    char line[256];
+    for (puts("ready");;) {
+        fflush(stdout);
+        wait_for_line(line, sizeof line);
+        if (!strncmp(line, "eintr", 5))
+            printf("%d\n", eintr);
+        else if (!strncmp(line, "sleep ", 6))
+            printf("%ld\n", slept(atol(line + 6)));
+        else
+            printf("%ld\n", answer(atol(line)));
+    }
+}
+
+void ask(const char *line, char *out, size_t size) { snprintf(out, size, "%s", line); }
