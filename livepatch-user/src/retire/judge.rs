@@ -51,7 +51,11 @@ impl Capture<'_, '_> {
         let mut words = self.words();
         words.retain(|word| !stacks::is_left_over(word, &stacks, patch, memory));
         let mut holders = self.in_registers();
-        holders.append(&mut kernel::visible(memory.pid(), &self.search.needles)?);
+        holders.append(&mut kernel::visible(
+            memory.pid(),
+            &after,
+            &self.search.needles,
+        )?);
         holders.extend(words.iter().map(|found| Holder {
             place: Place::Memory {
                 at: found.at,

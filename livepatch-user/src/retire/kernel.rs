@@ -1,8 +1,11 @@
 //! Pointers into a patch that the kernel keeps for the process.
 //!
 //! - the data of epoll events (`epoll_ctl(2)`), in `/proc/PID/fdinfo`;
-//! - the values of POSIX timers (`timer_create(2)`), in `/proc/PID/timers`, where the kernel has that file;
+//! - the values of POSIX timers (`timer_create(2)`), in `/proc/PID/timers` (`CONFIG_CHECKPOINT_RESTORE`);
 //! - signal handlers (`rt_sigaction(2)`), which only the process itself is told.
+//!
+//! What requests under way (io_uring, `io_submit(2)`) and queued signals (`sigqueue(3)`) carry nobody is told: a process that may have
+//! such is not searched to the end.
 //!
 //! They are looked at after the stop: what the kernel kept then it keeps still, and new ones can only come from a
 //! pointer that the rest of the search finds.
@@ -11,16 +14,21 @@ use super::needles::Needles;
 use super::tracking::RemoteSyscall;
 use super::{Holder, Incomplete, Place};
 use crate::memory::Memory;
-use crate::process::{Pid, ProcessMemory, read_text};
+use crate::process::{Backing, Mapping, Pid, ProcessMemory, Status, read_text};
 use livepatch_bundle::RunAddr;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 /// What `/proc` tells.
-pub(super) fn visible(pid: Pid, needles: &Needles) -> Result<Vec<Holder>, Incomplete> {
+pub(super) fn visible(
+    pid: Pid,
+    maps: &[Mapping],
+    needles: &Needles,
+) -> Result<Vec<Holder>, Incomplete> {
     let directory = format!("/proc/{pid}");
     let failed = |what| move |source| Incomplete::Proc { what, source };
+    hidden(directory.as_ref(), maps)?;
     let mut holders = Vec::new();
     let mut check = |what: &str, values: Vec<u64>| {
         let inside = values.into_iter().filter(|&value| needles.covers(value));
@@ -29,15 +37,41 @@ pub(super) fn visible(pid: Pid, needles: &Needles) -> Result<Vec<Holder>, Incomp
             value: RunAddr(value),
         }));
     };
-    for (number, text) in epolls(directory.as_ref()).map_err(failed("descriptors"))? {
+    let epolls = descriptors(directory.as_ref(), "anon_inode:[eventpoll]");
+    for number in epolls.map_err(failed("descriptors"))? {
+        let text = unless_missing(fs::read_to_string(format!("{directory}/fdinfo/{number}")));
+        let text = text.map_err(failed("descriptors"))?;
         check(
             &format!("an event of epoll descriptor {number}"),
             events(&text),
         );
     }
-    let timers = unless_missing(fs::read_to_string(format!("{directory}/timers")));
-    check("a timer", timer_values(&timers.map_err(failed("timers"))?));
+    let timers = fs::read_to_string(format!("{directory}/timers")).map_err(failed("timers"))?;
+    check("a timer", timer_values(&timers));
     Ok(holders)
+}
+
+/// Refuses a process for which the kernel keeps what it tells nobody.
+fn hidden(directory: &Path, maps: &[Mapping]) -> Result<(), Incomplete> {
+    let failed = |what| move |source| Incomplete::Proc { what, source };
+    let rings = descriptors(directory, "anon_inode:[io_uring]").map_err(failed("descriptors"))?;
+    if !rings.is_empty() {
+        return Err(Incomplete::Hidden("an io_uring"));
+    }
+    let is_ring = |mapping: &Mapping| matches!(&mapping.backing, Backing::File { path, .. } if path.as_os_str() == "/[aio]");
+    if maps.iter().any(is_ring) {
+        return Err(Incomplete::Hidden(
+            "asynchronous input and output (`io_setup`)",
+        ));
+    }
+    for task in fs::read_dir(directory.join("task")).map_err(failed("threads"))? {
+        let task = task.map_err(failed("threads"))?.path();
+        // A thread that has ended has no signals.
+        if Status::read(&task).is_ok_and(|status| status.pending != 0) {
+            return Err(Incomplete::Hidden("a signal that waits"));
+        }
+    }
+    Ok(())
 }
 
 /// The process's signal handlers, and what they return to. `scratch` is 32 bytes of the process that may be
@@ -73,21 +107,16 @@ pub(super) fn handlers(
     Ok(holders)
 }
 
-/// The numbers of the epoll descriptors and their `fdinfo`.
-fn epolls(directory: &Path) -> io::Result<Vec<(String, String)>> {
-    let mut epolls = Vec::new();
+/// The numbers of the descriptors that lead to `what`. One that is closed meanwhile is no error.
+fn descriptors(directory: &Path, what: &str) -> io::Result<Vec<String>> {
+    let mut numbers = Vec::new();
     for entry in fs::read_dir(directory.join("fd"))? {
         let entry = entry?;
-        // A descriptor that is closed meanwhile is no error.
-        let is_epoll = fs::read_link(entry.path())
-            .is_ok_and(|link| link.as_os_str() == "anon_inode:[eventpoll]");
-        if is_epoll {
-            let number = entry.file_name().to_string_lossy().into_owned();
-            let text = unless_missing(fs::read_to_string(directory.join("fdinfo").join(&number)));
-            epolls.push((number, text?));
+        if fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == what) {
+            numbers.push(entry.file_name().to_string_lossy().into_owned());
         }
     }
-    Ok(epolls)
+    Ok(numbers)
 }
 
 /// An empty text for a file that does not exist.

@@ -23,8 +23,7 @@
 //! # What no search of memory can see
 //!
 //! Pointers that a program disguises by itself, pages of shared memory that are swapped out or that only another
-//! process maps, what another process writes to shared memory later, and what requests to the kernel hold that are under
-//! way (`io_uring`). The kernel's own tables are looked at in `kernel`; signal handlers only by [`Capture::judge_with`].
+//! process maps, and what another process writes to shared memory later. The kernel's own tables are looked at in `kernel`; signal handlers only by [`Capture::judge_with`].
 
 mod areas;
 mod capture;

@@ -90,6 +90,9 @@ pub enum Incomplete {
         /// Why.
         source: io::Error,
     },
+    /// The kernel keeps pointers for the process, and does not tell which.
+    #[error("the process has {0}, of which the kernel does not tell what it points to")]
+    Hidden(&'static str),
     /// There is too much memory to search at all.
     #[error("the process has {bytes:#x} bytes of memory to search, more than {limit:#x}")]
     TooMuch {

@@ -92,6 +92,9 @@ const TABLE: &[Entry] = &[
     entry(libc::SYS_write),
     entry(libc::SYS_writev),
     entry(libc::SYS_sendfile),
+    entry(libc::SYS_splice),
+    entry(libc::SYS_preadv2),
+    entry(libc::SYS_pwritev2),
     Entry {
         number: libc::SYS_sendto,
         condition: |call| no_fast_open(call.r10),
