@@ -84,12 +84,17 @@ pub(super) type ByAtom<'d> = BTreeMap<AtomId, Vec<Attached<'d>>>;
 /// Where pieces of outlined code begin, by section.
 pub(super) fn outlined(tables: &Tables<'_>) -> BTreeMap<usize, BTreeSet<u64>> {
     let mut starts: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
+    let sections = tables.sections.iter();
+    let is_outlined: Vec<bool> = sections.map(|section| is_outlined(section.name)).collect();
+    if !is_outlined.contains(&true) {
+        return starts;
+    }
     for section in &tables.sections {
         for relocation in section.relocations.iter() {
             let (Place::Section(to), value) = tables.symbols.place(relocation.symbol) else {
                 continue;
             };
-            if !is_outlined(tables.sections[to].name) {
+            if !is_outlined[to] {
                 continue;
             }
             // Code leads there by jumps, whose fields end them.

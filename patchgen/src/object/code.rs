@@ -104,6 +104,11 @@ pub(super) fn decode(bytes: &[u8], fields: &[u64]) -> Decoded {
             decoded.undecodable = Some(start);
             break;
         }
+        let has_field = fields.get(next).is_some_and(|field| *field < end);
+        let leads = is_near_branch(&instruction) || instruction.is_ip_rel_memory_operand();
+        if !has_field && !leads {
+            continue;
+        }
         let offsets = decoder.get_constant_offsets(&instruction);
         let memory = offsets
             .has_displacement()
