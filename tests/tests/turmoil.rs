@@ -5,7 +5,7 @@ use livepatch_tests::case::{apply, apply_command, apply_with, start};
 use livepatch_tests::program::Program;
 use livepatch_tests::snapshot::{Extent, Snapshot};
 use livepatch_tests::target::{Target, dying};
-use livepatch_tests::tools::{finish, livepatch, spawn};
+use livepatch_tests::tools::{finish, livepatch, run, spawn};
 use std::process::Command;
 use std::process::Stdio;
 use std::thread;
@@ -122,6 +122,18 @@ fn signals_are_neither_lost_nor_invented() -> Result<()> {
         handled == sent && interrupted == sent,
         "{sent} signals sent, {handled} handled, {interrupted} EINTR"
     );
+    target.check_undisturbed()
+}
+
+/// A signal that only the mask of a waiting call keeps back does not end that call.
+#[test]
+fn a_wait_that_keeps_a_signal_back_goes_on() -> Result<()> {
+    let (program, mut target) = scenario("waiting", "kept_back")?;
+    target.tell("hold")?;
+    thread::sleep(Duration::from_millis(200));
+    let mut kill = Command::new("kill");
+    run(kill.args(["-USR1", &target.pid_text()]))?.expect(0)?;
+    apply(&target, &program)?;
     target.check_undisturbed()
 }
 

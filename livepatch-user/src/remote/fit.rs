@@ -155,8 +155,9 @@ fn unfit(memory: &ProcessMemory, lone: &Lone) -> Option<Unfit> {
         .then_some(passing("is inside a restartable sequence"))
 }
 
-/// Why a thread will not do whose call has a signal mask of its own in place. Only this mask may keep a signal back: once the
-/// thread is moved away the mask is gone, and that signal would be taken, which the program asked not to happen.
+/// Why a thread will not do whose call has a signal mask of its own in place. If only this mask keeps a signal back, that would end the call
+/// with `EINTR` once the thread was moved away. Let go at once, the thread takes it before it issues the call again, as after
+/// every stop.
 fn own_mask_unfit(lone: &Lone) -> Option<Unfit> {
     if !tells_masks_apart() {
         let reason = "waits with a signal mask that this kernel does not tell";

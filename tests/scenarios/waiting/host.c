@@ -1,7 +1,9 @@
-/* A program of one thread: it waits for questions in poll, and for "sleep MILLISECONDS" in nanosleep. It tells how often a wait
- * ended with EINTR. */
+/* A program of one thread: it waits for questions in poll, after "hold" in ppoll with SIGUSR1 kept back, and for
+ * "sleep MILLISECONDS" in nanosleep. It tells how often a wait ended with EINTR. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,17 @@ static void wait_for_line(char *line, size_t size) {
     line[len] = 0;
 }
 
+static void nothing(int signal) { (void)signal; }
+
+static void hold(void) {
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    sigset_t kept;
+    signal(SIGUSR1, nothing);
+    sigemptyset(&kept);
+    sigaddset(&kept, SIGUSR1);
+    eintr += ppoll(&input, 1, NULL, &kept) < 0 && errno == EINTR;
+}
+
 /* Sleeps, and says for how long. */
 static long slept(long milliseconds) {
     struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000}, begin, end;
@@ -39,6 +52,8 @@ __attribute__((constructor)) static void serve(void) {
         wait_for_line(line, sizeof line);
         if (!strncmp(line, "eintr", 5))
             printf("%d\n", eintr);
+        else if (!strncmp(line, "hold", 4))
+            hold();
         else if (!strncmp(line, "sleep ", 6))
             printf("%ld\n", slept(atol(line + 6)));
         else
