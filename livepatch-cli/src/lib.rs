@@ -1,8 +1,9 @@
 //! What the command lines of `livepatch` and `livepatch component` have in common. They are programs of their own, since a process
 //! that hosts modules must not link a debugger.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod children;
 mod duration;
 pub mod output;
 pub mod status;

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    livepatch_cli::children::heed();
     livepatch_component::cli::main()
 }

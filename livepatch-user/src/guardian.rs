@@ -15,7 +15,7 @@ use thiserror::Error;
 /// Set in the guardian's environment.
 const MARK: &str = "LIVEPATCH_GUARDIAN";
 /// Everything that a user, a terminal or a closed pipe may send; SIGKILL and SIGSTOP cannot be blocked (signal(7)).
-const BLOCKED: [Signal; 9] = [
+const BLOCKED: [Signal; 10] = [
     Signal::SIGHUP,
     Signal::SIGINT,
     Signal::SIGQUIT,
@@ -25,6 +25,8 @@ const BLOCKED: [Signal; 9] = [
     Signal::SIGTTIN,
     Signal::SIGTTOU,
     Signal::SIGALRM,
+    // A write beyond a limit then fails, as others do.
+    Signal::SIGXFSZ,
 ];
 
 /// Why the guardian could not do its work.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
+    livepatch_cli::children::heed();
     let options = cli::parse();
     let task = guardian::task();
     if cli::writes(&options) && task.is_none() {

@@ -34,6 +34,7 @@ fn warm_up() {
 
 fn main() -> ExitCode {
     give_memory_back();
+    livepatch_cli::children::heed();
     warm_up();
     let command = command::Command::parse();
     match command::run(&command) {

@@ -31,6 +31,33 @@ fn check_spoilt(test: &str, text: &str, spoil: impl Fn(&mut Vec<u8>)) -> Result<
     target.check_undisturbed()
 }
 
+/// Whoever starts a command hands on what it ignores.
+#[test]
+fn a_command_whose_children_are_ignored() -> Result<()> {
+    let (program, target) = scenario("cases/changed_body", "children_ignored")?;
+    let fix = program.path("fix.lpatch");
+    for (verb, what) in [("apply", fix.as_os_str()), ("revert", "fix".as_ref())] {
+        let mut command = Command::new("env");
+        command.arg("--ignore-signal=CHLD").arg(tool("livepatch")?);
+        command.args([verb, "--pid", &target.pid_text()]).arg(what);
+        run(&mut command)?.expect(0)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_command_that_may_write_nothing() -> Result<()> {
+    let (program, mut target) = scenario("cases/changed_body", "no_file_size")?;
+    let before = Snapshot::take(target.pid())?;
+    let mut command = Command::new("prlimit");
+    command.arg("--fsize=0").arg(tool("livepatch")?);
+    command.args(["apply", "--pid", &target.pid_text()]);
+    let refused = run(command.arg(program.path("fix.lpatch")))?;
+    refused.expect_error(1, "File too large")?;
+    before.check_same(&Snapshot::take(target.pid())?, Extent::Everything)?;
+    target.check_undisturbed()
+}
+
 #[test]
 fn a_truncated_bundle() -> Result<()> {
     check_spoilt("truncated", "fix.lpatch", |bytes| {
