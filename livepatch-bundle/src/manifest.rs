@@ -81,6 +81,9 @@ pub enum Scope {
 pub struct Function {
     /// Its symbol in the old object.
     pub name: String,
+    /// Other names of its code in the old objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// Whether others may have the same name.
     pub scope: Scope,
     /// The object file it comes from, as given to `patchgen` (relative path in a directory of objects).

@@ -1,9 +1,9 @@
 //! One module of a process, as matching and resolution see it.
 
-use crate::image::{Image, ImageId, Images, Kind, Slot, SlotKind, SymbolHit};
+use crate::image::{Binding, Image, ImageId, Images, Kind, Provenance, Slot, SlotKind, SymbolHit};
 use crate::installed::{Installed, State};
 use crate::memory::Memory;
-use crate::prove::Program;
+use crate::prove::{NameAt, Program};
 use crate::resolve::{Global, Linkage, Named, Slots};
 use livepatch_bundle::{LinkAddr, Manifest, Module, Reference, RunAddr, Scope};
 use std::collections::BTreeMap;
@@ -127,6 +127,21 @@ impl Program for Candidate<'_> {
 
     fn redirected(&self, entry: RunAddr) -> Option<RunAddr> {
         self.redirected.get(&entry).map(|(new, _)| *new)
+    }
+
+    fn names_at(&self, entry: RunAddr) -> Vec<NameAt> {
+        let names = self.image.function_names_at(entry).into_iter();
+        names
+            .map(|(name, hit)| NameAt {
+                name,
+                scope: match hit.binding {
+                    Binding::Local => Scope::Local,
+                    Binding::Global | Binding::Weak => Scope::Global,
+                },
+                is_dynamic: hit.provenance == Provenance::Dynamic,
+                source: hit.source,
+            })
+            .collect()
     }
 }
 

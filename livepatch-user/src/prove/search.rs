@@ -1,5 +1,6 @@
 //! From candidates to one address for each function.
 
+use super::folded::{Place, folded};
 use super::function::{Difference, FunctionMatch, Piece, PieceMatch, match_function};
 use super::{Evidence, Program};
 use livepatch_bundle::{Bundle, Function, Reference, RunAddr, SymbolId};
@@ -68,14 +69,15 @@ pub enum ProveError {
         /// Another one.
         second: RunAddr,
     },
-    /// Two functions that the objects keep apart run at one address (identical code folding).
+    /// A function that the objects keep apart from a replaced one runs at the same address (identical code folding).
     #[error(
-        "`{one}` and `{other}` share the code at {address}: the linker folded them, and they do not change alike"
+        "`{one}` and {other} share the code at {address}: they were folded by the linker, and the patch does not change \
+         both alike"
     )]
     Folded {
-        /// One function.
+        /// A replaced function.
         one: String,
-        /// The other.
+        /// The other, in backquotes, with its source file where that tells them apart.
         other: String,
         /// Their address.
         address: RunAddr,
@@ -90,6 +92,14 @@ pub enum ProveError {
         /// Another one.
         other: RunAddr,
     },
+}
+
+impl ProveError {
+    /// Whether the linker folded functions.
+    #[must_use]
+    pub fn is_folded(&self) -> bool {
+        matches!(self, Self::Folded { .. })
+    }
 }
 
 /// Finds every function of `bundle` in the program.
@@ -289,22 +299,16 @@ impl<'a> Search<'a> {
     }
 
     fn folded(&self) -> Vec<ProveError> {
-        let mut entries = BTreeMap::new();
-        let mut errors = Vec::new();
-        for subject in &self.subjects {
-            let [found] = &subject.matches[..] else {
-                continue;
-            };
-            let name = &subject.function.name;
-            if let Some(one) = entries.insert(found.entry, name) {
-                errors.push(ProveError::Folded {
-                    one: one.clone(),
-                    other: name.clone(),
-                    address: found.entry,
-                });
-            }
-        }
-        errors
+        let place = |(index, subject): (usize, &Subject<'a>)| match &subject.matches[..] {
+            [found] => Some(Place {
+                function: subject.function,
+                entry: found.entry,
+                is_replaced: index < self.replaced,
+            }),
+            _ => None,
+        };
+        let places: Vec<Place<'a>> = self.subjects.iter().enumerate().filter_map(place).collect();
+        folded(self.bundle, self.program, &places)
     }
 
     fn contradictions(&self, evidence: &[Evidence]) -> Vec<ProveError> {

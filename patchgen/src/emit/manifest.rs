@@ -76,6 +76,7 @@ fn function<'d>(
     };
     Function {
         name: entry.name.to_owned(),
+        aliases: patch.program.aliases(unit, own.entry()),
         scope: entry.scope,
         object: pair.name.clone(),
         source: pair.old.source(entry).map(str::to_owned),
