@@ -1,12 +1,14 @@
 //! One module of a process, as matching and resolution see it.
 
-use crate::image::{Binding, Image, ImageId, Images, Kind, Provenance, Slot, SlotKind, SymbolHit};
+use crate::image::{
+    Binding, Image, ImageId, Images, Kind, Provenance, Resolved, Slot, SlotKind, SymbolHit,
+};
 use crate::installed::{Installed, State};
 use crate::memory::Memory;
 use crate::prove::{NameAt, Program};
 use crate::resolve::{Global, Linkage, Named, Slots};
 use livepatch_bundle::{LinkAddr, Manifest, Module, Reference, RunAddr, Scope};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A module that a patch may be for.
 pub struct Candidate<'a> {
@@ -183,7 +185,7 @@ impl Linkage for Candidate<'_> {
     }
 
     fn global(&self, name: &str) -> Option<Global> {
-        let found = self.images.lookup_from(self.image.id(), name, None)?;
+        let found = self.found(name)?;
         match found.kind {
             Kind::IFunc => Some(Global::Ifunc(self.images.bound_ifunc(name, &found))),
             Kind::Tls => {
@@ -213,6 +215,33 @@ impl Linkage for Candidate<'_> {
         !self.image.is_main() && (exported() || aliased())
     }
 
+    fn preempted(&self, name: &str) -> bool {
+        let own = self.images.preemptible_definition(self.image.id(), name);
+        own.is_some_and(|own| {
+            let first = self.found(name);
+            let is_other = first.is_some_and(|first| first.image != own.image);
+            is_other || self.canonical(name).is_some()
+        })
+    }
+
+    fn doubtful(&self, name: &str) -> Option<String> {
+        let own = self
+            .images
+            .preemptible_definition(self.image.id(), name)
+            // Of weak definitions, which many modules of C++ have, any will do.
+            .filter(|own| own.kind == Kind::Function && own.binding == Binding::Global)?;
+        let first = self.found(name)?;
+        let is_other = first.image != own.image && !self.preemptible(name);
+        let names: BTreeSet<String> = self
+            .image
+            .function_names_at(own.address?)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let doubtful = is_other && (names.len() > 1 || !self.image.imports_own_functions());
+        doubtful.then(|| self.images.get(first.image).label())
+    }
+
     fn tls_offset(&self) -> Option<i64> {
         self.images.tls_offset(self.image.id())
     }
@@ -223,6 +252,14 @@ impl Linkage for Candidate<'_> {
 }
 
 impl Candidate<'_> {
+    /// What the loader's search finds for the module, of the version that the module itself defines.
+    fn found(&self, name: &str) -> Option<Resolved> {
+        let own = self.images.preemptible_definition(self.image.id(), name);
+        let version = own.and_then(|own| own.version);
+        self.images
+            .lookup_from(self.image.id(), name, version.as_deref())
+    }
+
     fn as_named(&self, hit: &SymbolHit) -> Named {
         match hit.at(self.image.bias()) {
             Some(value) => Named {

@@ -24,8 +24,10 @@ pub struct Proven {
 pub struct Proof {
     /// The replaced functions, in the manifest's order.
     pub functions: Vec<Proven>,
-    /// What all matched functions say about the program's symbols; nothing contradicts anything.
+    /// What the code of all matched functions says about the program's symbols; nothing contradicts anything.
     pub evidence: Vec<Evidence>,
+    /// Where the matched functions are; in a library, code that calls them may reach others of the same name.
+    pub places: Vec<Evidence>,
 }
 
 /// Why the running code is not the old code.
@@ -285,12 +287,12 @@ impl<'a> Search<'a> {
                 continue;
             };
             proof.evidence.extend(&found.evidence);
-            proof.evidence.extend(found.places());
+            proof.places.extend(found.places());
             if index < self.replaced {
                 proof.functions.push(subject.proven(found));
             }
         }
-        errors.extend(self.contradictions(&proof.evidence));
+        errors.extend(self.contradictions(proof.evidence.iter().chain(&proof.places)));
         if errors.is_empty() {
             Ok(proof)
         } else {
@@ -311,7 +313,7 @@ impl<'a> Search<'a> {
         folded(self.bundle, self.program, &places)
     }
 
-    fn contradictions(&self, evidence: &[Evidence]) -> Vec<ProveError> {
+    fn contradictions<'e>(&self, evidence: impl Iterator<Item = &'e Evidence>) -> Vec<ProveError> {
         let mut known: BTreeMap<(SymbolId, Kind), u64> = BTreeMap::new();
         let mut errors = Vec::new();
         for item in evidence {
