@@ -224,6 +224,12 @@ impl Linkage for Candidate<'_> {
         })
     }
 
+    fn wrapped(&self, name: &str) -> bool {
+        let wrapper = format!("__wrap_{name}");
+        !self.image.find(&wrapper, Scope::Global, None).is_empty()
+            || !self.image.import_slots(&wrapper).is_empty()
+    }
+
     fn doubtful(&self, name: &str) -> Option<String> {
         let own = self
             .images

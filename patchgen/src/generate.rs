@@ -108,6 +108,12 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
     };
     let mut bundle = emit::bundle(&patch).map_err(GenerateError::Quiesce)?;
     let mut misfits = checks::doubled(&program, &closure, &options.targets);
+    misfits.extend(checks::wrapped(
+        &program,
+        &closure,
+        &proof,
+        &options.targets,
+    ));
     misfits.extend(locate(&mut bundle, &options.targets));
     if !misfits.is_empty() {
         return Ok(Outcome::Refused(misfits));

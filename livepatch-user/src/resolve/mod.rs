@@ -71,6 +71,8 @@ pub trait Linkage {
     fn preemptible(&self, name: &str) -> bool;
     /// Whether another definition of what the module exports comes first in the loader's search order.
     fn preempted(&self, name: &str) -> bool;
+    /// Whether the module has a symbol `__wrap_NAME`, by which `ld --wrap=NAME` replaces `NAME` in the module's own code.
+    fn wrapped(&self, name: &str) -> bool;
     /// The module whose definition comes first, where nothing tells that the linker left the module's own references to
     /// the loader (`-Bsymbolic-functions`, hidden aliases).
     fn doubtful(&self, name: &str) -> Option<String>;
@@ -112,10 +114,19 @@ pub enum ResolveError {
         /// The other module.
         other: String,
     },
-    /// A replaced function that new code calls by a name under which the loader finds another module's.
+    /// The linker may have been told to put something else in the place of a symbol, and no running code uses the symbol.
+    #[error(
+        "the program has `__wrap_{symbol}`, too, and no running code tells whether `{symbol}` means that (`ld --wrap`): give \
+         `patchgen` an old object that uses `{symbol}`"
+    )]
+    Wrapped {
+        /// The symbol.
+        symbol: String,
+    },
+    /// A replaced function that new code calls by a name under which the loader, or the linker, finds another one.
     #[error(
         "new code calls the new `{symbol}`, and no old code calls it where it is: another module has a function of this name, \
-         which comes first"
+         which comes first, or there is `__wrap_{symbol}` (`ld --wrap`)"
     )]
     Bypassed {
         /// The symbol.
@@ -207,7 +218,7 @@ fn bypassed(
         function.scope == Scope::Global
             && new.is_some_and(|new| called.contains(&new))
             && (branch.is_none() || branch != place)
-            && linkage.preempted(&function.name)
+            && (linkage.preempted(&function.name) || linkage.wrapped(&function.name))
     };
     let functions = bundle.manifest.functions.iter().filter(is_bypassed);
     functions
@@ -227,6 +238,11 @@ struct Question<'a> {
 
 impl Question<'_> {
     fn answer(&self) -> Result<Resolution, ResolveError> {
+        let name = &self.reference.name;
+        if self.reference.scope == Scope::Global && !self.is_used() && self.linkage.wrapped(name) {
+            let symbol = name.clone();
+            return Err(ResolveError::Wrapped { symbol });
+        }
         let named = self.only(&self.linkage.named(self.reference))?;
         let thread_local =
             self.reference.kind == SymbolKind::Tls || named.is_some_and(|named| named.tls);
@@ -239,6 +255,12 @@ impl Question<'_> {
 
     fn spoken_address(&self, via: Via) -> Option<RunAddr> {
         (self.spoken)(via).map(RunAddr)
+    }
+
+    /// Whether running code uses it.
+    fn is_used(&self) -> bool {
+        let ways = [Via::Direct, Via::Branch, Via::GotSlot, Via::GotRelative];
+        self.speaks_of_tls() || ways.iter().any(|&via| (self.spoken)(via).is_some())
     }
 
     fn speaks_of_tls(&self) -> bool {

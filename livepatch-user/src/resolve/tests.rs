@@ -17,6 +17,7 @@ struct Fake {
     preemptible: bool,
     preempted: bool,
     doubtful: bool,
+    wrapped: bool,
     tls_offset: Option<i64>,
 }
 
@@ -38,6 +39,9 @@ impl Linkage for Fake {
     }
     fn preempted(&self, _: &str) -> bool {
         self.preempted
+    }
+    fn wrapped(&self, _: &str) -> bool {
+        self.wrapped
     }
     fn doubtful(&self, _: &str) -> Option<String> {
         self.doubtful.then(|| "program".to_owned())
@@ -188,6 +192,20 @@ fn a_library_that_may_be_linked_to_use_its_own_is_refused() {
     let errors = answer(reference(), &[], &program).unwrap_err();
     assert!(matches!(errors[0], ResolveError::Doubtful { .. }));
     assert!(answer(reference(), &[says(Via::Branch, CODE)], &program).is_ok());
+}
+
+#[test]
+fn what_may_be_wrapped_is_refused_unless_running_code_uses_it() {
+    let program = Fake {
+        named: vec![at(CODE)],
+        wrapped: true,
+        ..Fake::default()
+    };
+    let errors = answer(reference(), &[], &program).unwrap_err();
+    assert!(matches!(errors[0], ResolveError::Wrapped { .. }));
+    assert!(answer(local(), &[], &program).is_ok());
+    let known = answer(import(), &[says(Via::Branch, ELSEWHERE)], &program).unwrap();
+    assert_eq!(known.branch, Some(ELSEWHERE));
 }
 
 #[test]

@@ -5,8 +5,10 @@ mod places;
 mod sets;
 mod travel;
 mod unit;
+mod wrapped;
 
 pub use advice::{split_off, warnings};
+pub use wrapped::wrapped;
 
 use crate::closure::Closure;
 use crate::object::AtomKind;
