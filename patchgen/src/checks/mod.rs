@@ -1,6 +1,7 @@
 //! What a patch may not do, and what its author should know.
 
 mod advice;
+mod lost;
 mod places;
 mod sets;
 mod travel;
