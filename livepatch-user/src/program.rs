@@ -230,6 +230,13 @@ impl Linkage for Candidate<'_> {
             || !self.image.import_slots(&wrapper).is_empty()
     }
 
+    fn has_all_names(&self) -> bool {
+        let sources = self.image.symbol_sources();
+        sources.iter().any(|(from, symbols)| {
+            matches!(from, Provenance::File | Provenance::DebugFile) && symbols.is_ok()
+        })
+    }
+
     fn doubtful(&self, name: &str) -> Option<String> {
         let own = self
             .images

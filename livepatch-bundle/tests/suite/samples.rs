@@ -158,6 +158,7 @@ fn reference(symbol: &str) -> Reference {
         kind: SymbolKind::Unknown,
         size: 0,
         defined: false,
+        weak: false,
         source: None,
         located: vec![],
     }

@@ -73,6 +73,8 @@ pub trait Linkage {
     fn preempted(&self, name: &str) -> bool;
     /// Whether the module has a symbol `__wrap_NAME`, by which `ld --wrap=NAME` replaces `NAME` in the module's own code.
     fn wrapped(&self, name: &str) -> bool;
+    /// Whether the module's symbol table has all names that the linker saw.
+    fn has_all_names(&self) -> bool;
     /// The module whose definition comes first, where nothing tells that the linker left the module's own references to
     /// the loader (`-Bsymbolic-functions`, hidden aliases).
     fn doubtful(&self, name: &str) -> Option<String>;
@@ -371,6 +373,14 @@ impl Question<'_> {
         if own.is_none() && self.reference.scope == Scope::Global {
             canonical = self.linkage.canonical(name);
             global = self.global(branch.or(any_slot).or(canonical))?;
+        }
+        if self.reference.weak
+            && (own, branch, any_slot) == (None, None, None)
+            && (canonical, global) == (None, None)
+            && self.linkage.has_all_names()
+        {
+            // The value of an undefined weak symbol that nobody defines (gABI, "Symbol Table").
+            global = Some(RunAddr(0));
         }
         let called = own.or(global).or(canonical);
         Ok(Resolution {

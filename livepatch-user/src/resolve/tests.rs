@@ -18,6 +18,7 @@ struct Fake {
     preempted: bool,
     doubtful: bool,
     wrapped: bool,
+    has_all_names: bool,
     tls_offset: Option<i64>,
 }
 
@@ -42,6 +43,9 @@ impl Linkage for Fake {
     }
     fn wrapped(&self, _: &str) -> bool {
         self.wrapped
+    }
+    fn has_all_names(&self) -> bool {
+        self.has_all_names
     }
     fn doubtful(&self, _: &str) -> Option<String> {
         self.doubtful.then(|| "program".to_owned())
@@ -71,6 +75,7 @@ fn reference() -> Reference {
         kind: SymbolKind::Function,
         size: 0,
         defined: true,
+        weak: false,
         source: None,
         located: vec![],
     }
@@ -206,6 +211,26 @@ fn what_may_be_wrapped_is_refused_unless_running_code_uses_it() {
     assert!(answer(local(), &[], &program).is_ok());
     let known = answer(import(), &[says(Via::Branch, ELSEWHERE)], &program).unwrap();
     assert_eq!(known.branch, Some(ELSEWHERE));
+}
+
+#[test]
+fn a_weak_symbol_that_nobody_defines_is_zero() {
+    let weak = || Reference {
+        weak: true,
+        ..import()
+    };
+    let program = Fake {
+        has_all_names: true,
+        ..Fake::default()
+    };
+    let known = answer(weak(), &[], &program).unwrap();
+    assert_eq!(
+        (known.branch, known.address),
+        (Some(RunAddr(0)), Some(RunAddr(0)))
+    );
+    assert_eq!(answer(import(), &[], &program).unwrap().address, None);
+    // A stripped program may have it under no name.
+    assert_eq!(answer(weak(), &[], &Fake::default()).unwrap().address, None);
 }
 
 #[test]
