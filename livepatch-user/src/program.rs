@@ -7,6 +7,7 @@ use crate::installed::{Installed, State};
 use crate::memory::Memory;
 use crate::prove::{NameAt, Program};
 use crate::resolve::{Global, Linkage, Named, Slots};
+use crate::symbols::patch_functions;
 use livepatch_bundle::{LinkAddr, Manifest, Module, Reference, RunAddr, Scope};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,8 +18,10 @@ pub struct Candidate<'a> {
     memory: &'a dyn Memory,
     /// The module's number in the manifest, when the manifest names it by build ID.
     known: Option<usize>,
-    /// Entries that earlier patches redirect: where to, and where that patch's code ends.
-    redirected: BTreeMap<RunAddr, (RunAddr, RunAddr)>,
+    /// Entries that earlier patches redirect, and where to.
+    redirected: BTreeMap<RunAddr, RunAddr>,
+    /// Earlier patches that are in force.
+    active: Vec<&'a Installed>,
 }
 
 impl<'a> Candidate<'a> {
@@ -29,7 +32,7 @@ impl<'a> Candidate<'a> {
         id: ImageId,
         memory: &'a dyn Memory,
         manifest: &Manifest,
-        patches: &[Installed],
+        patches: &'a [Installed],
     ) -> Self {
         let image = images.get(id);
         let known = manifest
@@ -37,15 +40,10 @@ impl<'a> Candidate<'a> {
             .iter()
             .position(|module| is_module(image, module));
         let active = patches.iter().filter(|patch| patch.state == State::Active);
-        let redirected = active
-            .flat_map(|patch| {
-                patch
-                    .record
-                    .functions
-                    .iter()
-                    .map(|redirect| (redirect, patch.code().1))
-            })
-            .map(|(redirect, end)| (redirect.entry, (redirect.new, end)))
+        let active: Vec<&Installed> = active.collect();
+        let redirects = active.iter().flat_map(|patch| &patch.record.functions);
+        let redirected = redirects
+            .map(|redirect| (redirect.entry, redirect.new))
             .collect();
         Self {
             images,
@@ -53,6 +51,7 @@ impl<'a> Candidate<'a> {
             memory,
             known,
             redirected,
+            active,
         }
     }
 
@@ -103,6 +102,15 @@ impl Program for Candidate<'_> {
         hits.filter_map(|hit| hit.at(self.image.bias())).collect()
     }
 
+    fn brought_in(&self, reference: &Reference) -> Vec<RunAddr> {
+        let patches = self.active.iter();
+        let own = patches.flat_map(|patch| patch_functions(self.memory, patch));
+        let named = own.filter(|function| function.name == reference.name);
+        let places = named.map(|function| function.address);
+        let is_replacement = |place: &RunAddr| self.redirected.values().any(|new| new == place);
+        places.filter(|place| !is_replacement(place)).collect()
+    }
+
     fn function_starts(&self) -> Vec<RunAddr> {
         self.image
             .function_starts()
@@ -118,17 +126,15 @@ impl Program for Candidate<'_> {
             .iter()
             .find(|range| range.contains(&address));
         // An earlier patch's code lies outside the module.
-        let patched = || {
-            self.redirected
-                .values()
-                .find(|(start, end)| (*start..*end).contains(&address))
-        };
-        own.map(|range| range.end)
-            .or_else(|| patched().map(|(_, end)| *end))
+        let mut patched = self.active.iter().map(|patch| patch.code());
+        own.map(|range| range.end).or_else(|| {
+            let (_, end) = patched.find(|(start, end)| (*start..*end).contains(&address))?;
+            Some(end)
+        })
     }
 
     fn redirected(&self, entry: RunAddr) -> Option<RunAddr> {
-        self.redirected.get(&entry).map(|(new, _)| *new)
+        self.redirected.get(&entry).copied()
     }
 
     fn names_at(&self, entry: RunAddr) -> Vec<NameAt> {

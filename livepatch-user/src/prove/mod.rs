@@ -25,6 +25,8 @@ pub trait Program {
     fn memory(&self) -> &dyn Memory;
     /// Where the symbol tables, or the bundle for this build ID, say that a function is.
     fn named(&self, reference: &Reference) -> Vec<RunAddr>;
+    /// Where an earlier patch has a function of this name that it brought in.
+    fn brought_in(&self, reference: &Reference) -> Vec<RunAddr>;
     /// Every address where call-frame information says that a function starts.
     fn function_starts(&self) -> Vec<RunAddr>;
     /// The end of the module's executable range that holds `address`.

@@ -169,11 +169,14 @@ impl<'a> Search<'a> {
     /// Tries the places that names give, then those that matched code leads to, then every function.
     fn settle(&mut self) {
         for index in 0..self.subjects.len() {
-            let named = self.subjects[index]
-                .reference
-                .map(|r| self.program.named(r))
-                .unwrap_or_default();
-            self.try_places(index, &named);
+            let reference = self.subjects[index].reference;
+            let named = reference.map(|r| self.program.named(r));
+            self.try_places(index, &named.unwrap_or_default());
+            // What is replaced must be the module's own.
+            if index >= self.replaced && self.subjects[index].matches.is_empty() {
+                let brought = reference.map(|r| self.program.brought_in(r));
+                self.try_places(index, &brought.unwrap_or_default());
+            }
         }
         self.follow_evidence();
         for index in 0..self.subjects.len() {
