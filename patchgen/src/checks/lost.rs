@@ -137,15 +137,14 @@ fn last_identifier(mangled: &str) -> Option<&str> {
     let (mut rest, mut found) = (mangled, None);
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let digits = &rest[start..];
-        let end = digits.find(|c: char| !c.is_ascii_digit());
-        let (number, behind) = digits.split_at(end?);
+        let Some(end) = digits.find(|c: char| !c.is_ascii_digit()) else {
+            break;
+        };
+        let (number, behind) = digits.split_at(end);
         let len = number.parse::<usize>().ok().filter(|len| *len > 0);
         let identifier = len.and_then(|len| behind.get(..len));
         found = identifier.or(found);
         rest = &behind[identifier.map_or(0, str::len)..];
-        if rest.is_empty() {
-            break;
-        }
     }
     found
 }
