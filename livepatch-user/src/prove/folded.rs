@@ -159,3 +159,71 @@ impl<'a> Equal<'a> {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function(name: &str, scope: Scope) -> Function {
+        Function {
+            name: name.into(),
+            aliases: vec!["same".into()],
+            scope,
+            object: "f.o".into(),
+            source: Some("dir/f.c".into()),
+            pieces: vec![],
+            new: None,
+            reason: String::new(),
+        }
+    }
+
+    fn at(name: &str, scope: Scope, source: Option<&str>) -> NameAt {
+        NameAt {
+            name: name.into(),
+            scope,
+            source: source.map(Into::into),
+            is_dynamic: false,
+        }
+    }
+
+    fn other(names: &[NameAt], scope: Scope) -> Option<String> {
+        let function = function("f", scope);
+        let place = Place {
+            function: &function,
+            entry: RunAddr(0x1000),
+            is_replaced: true,
+        };
+        stranger(names, &place, &[&place])
+    }
+
+    #[test]
+    fn names_of_the_function_itself_are_no_strangers() {
+        let own = |name| at(name, Scope::Global, None);
+        assert_eq!(other(&[own("f"), own("same")], Scope::Global), None);
+        let folded = other(&[own("f"), own("g")], Scope::Global);
+        assert_eq!(folded.as_deref(), Some("`g`"));
+    }
+
+    #[test]
+    fn a_single_other_name_may_be_its_own_in_another_build() {
+        let names = [at("f17h0123", Scope::Local, Some("f.c"))];
+        assert_eq!(other(&names, Scope::Local), None);
+        assert!(other(&names, Scope::Global).is_some());
+        let dynamic = [NameAt {
+            is_dynamic: true,
+            ..names[0].clone()
+        }];
+        assert!(other(&dynamic, Scope::Local).is_some());
+    }
+
+    #[test]
+    fn a_local_function_of_another_file_is_another_one() {
+        let names = [
+            at("f", Scope::Local, Some("f.c")),
+            at("f", Scope::Local, Some("g.c")),
+        ];
+        let found = other(&names, Scope::Local);
+        assert_eq!(found.as_deref(), Some("`f` of `g.c`"));
+        assert_eq!(other(&names[1..], Scope::Local), None);
+    }
+}
