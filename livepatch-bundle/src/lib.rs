@@ -10,6 +10,7 @@
 mod address;
 mod build_id;
 mod bundle;
+mod called;
 mod error;
 mod file;
 mod format;

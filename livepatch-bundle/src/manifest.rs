@@ -81,6 +81,9 @@ pub enum Scope {
 pub struct Function {
     /// Its symbol in the old object.
     pub name: String,
+    /// Other names of its code in the old objects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
     /// Whether others may have the same name.
     pub scope: Scope,
     /// The object file it comes from, as given to `patchgen` (relative path in a directory of objects).
@@ -126,6 +129,9 @@ pub struct Reference {
     /// Whether the old objects define it; otherwise it is defined in another object or imported.
     #[serde(default)]
     pub defined: bool,
+    /// Whether it may be missing from the program (an undefined weak symbol): its address is 0 then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub weak: bool,
     /// The `STT_FILE` name before a local definition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -151,4 +157,12 @@ pub struct Located {
 )]
 fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde calls"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
 }

@@ -306,6 +306,10 @@ impl Error {
             Self::NoModule { .. } => {
                 "make the patch for the build that runs (`patchgen --target`)".into()
             }
+            Self::Mismatch { source, .. } if source.0.iter().any(ProveError::is_folded) => {
+                "link the program without identical code folding (`--icf=none`), or change all functions alike that share the code"
+                    .into()
+            }
             Self::Mismatch { .. } => {
                 "build the old objects from the source and with the options of the running program"
                     .into()

@@ -62,7 +62,7 @@ pub fn fit<'a>(
     let (id, proof) = choose(session, images, &candidate, patch.bundle)?;
     let candidate = candidate(id);
     let resolutions =
-        resolve(patch.bundle, &proof.evidence, &candidate).map_err(|errors| Error::Resolve {
+        resolve(patch.bundle, &proof, &candidate).map_err(|errors| Error::Resolve {
             pid: session.pid(),
             source: Problems(errors),
         })?;

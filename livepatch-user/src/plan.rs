@@ -8,6 +8,7 @@ use crate::link::{BUILD_ID, BUILD_ID_LEN, Image, Layout, LinkError, Resolution, 
 use crate::prove::Proven;
 use crate::record::{PRELUDE_OFFSET, Record, RecordedHook, RecordedModule, Redirect};
 use livepatch_bundle::{Bundle, RunAddr, SectionKind, Symbol, SymbolId};
+use std::collections::HashSet;
 use thiserror::Error;
 
 /// A place above every patch in the encoding of a record: addresses below it take no more bytes.
@@ -219,11 +220,14 @@ impl<'a> Plan<'a> {
         at.expect("code that is placed has an address").0
     }
 
+    /// One for each entry: of functions that the linker folded the first.
     fn redirects(&self, base: RunAddr) -> Result<Vec<Redirect>, PlanError> {
         let names = self.bundle.names();
         let functions = self.bundle.manifest.functions.iter();
+        let mut entries = HashSet::new();
         functions
             .zip(&self.sites)
+            .filter(|(_, site)| entries.insert(site.proven.entry))
             .filter_map(|(function, site)| {
                 let new = names.get(function.new.as_ref()?)?;
                 let address = self.layout.address_of(self.bundle, new, base)?;

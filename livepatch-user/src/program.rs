@@ -1,12 +1,15 @@
 //! One module of a process, as matching and resolution see it.
 
-use crate::image::{Image, ImageId, Images, Kind, Slot, SlotKind, SymbolHit};
+use crate::image::{
+    Binding, Image, ImageId, Images, Kind, Provenance, Resolved, Slot, SlotKind, SymbolHit,
+};
 use crate::installed::{Installed, State};
 use crate::memory::Memory;
-use crate::prove::Program;
+use crate::prove::{NameAt, Program};
 use crate::resolve::{Global, Linkage, Named, Slots};
+use crate::symbols::patch_functions;
 use livepatch_bundle::{LinkAddr, Manifest, Module, Reference, RunAddr, Scope};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A module that a patch may be for.
 pub struct Candidate<'a> {
@@ -15,8 +18,10 @@ pub struct Candidate<'a> {
     memory: &'a dyn Memory,
     /// The module's number in the manifest, when the manifest names it by build ID.
     known: Option<usize>,
-    /// Entries that earlier patches redirect: where to, and where that patch's code ends.
-    redirected: BTreeMap<RunAddr, (RunAddr, RunAddr)>,
+    /// Entries that earlier patches redirect, and where to.
+    redirected: BTreeMap<RunAddr, RunAddr>,
+    /// Earlier patches that are in force.
+    active: Vec<&'a Installed>,
 }
 
 impl<'a> Candidate<'a> {
@@ -27,7 +32,7 @@ impl<'a> Candidate<'a> {
         id: ImageId,
         memory: &'a dyn Memory,
         manifest: &Manifest,
-        patches: &[Installed],
+        patches: &'a [Installed],
     ) -> Self {
         let image = images.get(id);
         let known = manifest
@@ -35,15 +40,10 @@ impl<'a> Candidate<'a> {
             .iter()
             .position(|module| is_module(image, module));
         let active = patches.iter().filter(|patch| patch.state == State::Active);
-        let redirected = active
-            .flat_map(|patch| {
-                patch
-                    .record
-                    .functions
-                    .iter()
-                    .map(|redirect| (redirect, patch.code().1))
-            })
-            .map(|(redirect, end)| (redirect.entry, (redirect.new, end)))
+        let active: Vec<&Installed> = active.collect();
+        let redirects = active.iter().flat_map(|patch| &patch.record.functions);
+        let redirected = redirects
+            .map(|redirect| (redirect.entry, redirect.new))
             .collect();
         Self {
             images,
@@ -51,6 +51,7 @@ impl<'a> Candidate<'a> {
             memory,
             known,
             redirected,
+            active,
         }
     }
 
@@ -101,6 +102,15 @@ impl Program for Candidate<'_> {
         hits.filter_map(|hit| hit.at(self.image.bias())).collect()
     }
 
+    fn brought_in(&self, reference: &Reference) -> Vec<RunAddr> {
+        let patches = self.active.iter();
+        let own = patches.flat_map(|patch| patch_functions(self.memory, patch));
+        let named = own.filter(|function| function.name == reference.name);
+        let places = named.map(|function| function.address);
+        let is_replacement = |place: &RunAddr| self.redirected.values().any(|new| new == place);
+        places.filter(|place| !is_replacement(place)).collect()
+    }
+
     fn function_starts(&self) -> Vec<RunAddr> {
         self.image
             .function_starts()
@@ -116,17 +126,30 @@ impl Program for Candidate<'_> {
             .iter()
             .find(|range| range.contains(&address));
         // An earlier patch's code lies outside the module.
-        let patched = || {
-            self.redirected
-                .values()
-                .find(|(start, end)| (*start..*end).contains(&address))
-        };
-        own.map(|range| range.end)
-            .or_else(|| patched().map(|(_, end)| *end))
+        let mut patched = self.active.iter().map(|patch| patch.code());
+        own.map(|range| range.end).or_else(|| {
+            let (_, end) = patched.find(|(start, end)| (*start..*end).contains(&address))?;
+            Some(end)
+        })
     }
 
     fn redirected(&self, entry: RunAddr) -> Option<RunAddr> {
-        self.redirected.get(&entry).map(|(new, _)| *new)
+        self.redirected.get(&entry).copied()
+    }
+
+    fn names_at(&self, entry: RunAddr) -> Vec<NameAt> {
+        let names = self.image.function_names_at(entry).into_iter();
+        names
+            .map(|(name, hit)| NameAt {
+                name,
+                scope: match hit.binding {
+                    Binding::Local => Scope::Local,
+                    Binding::Global | Binding::Weak => Scope::Global,
+                },
+                is_dynamic: hit.provenance == Provenance::Dynamic,
+                source: hit.source,
+            })
+            .collect()
     }
 }
 
@@ -168,7 +191,7 @@ impl Linkage for Candidate<'_> {
     }
 
     fn global(&self, name: &str) -> Option<Global> {
-        let found = self.images.lookup_from(self.image.id(), name, None)?;
+        let found = self.found(name)?;
         match found.kind {
             Kind::IFunc => Some(Global::Ifunc(self.images.bound_ifunc(name, &found))),
             Kind::Tls => {
@@ -198,6 +221,46 @@ impl Linkage for Candidate<'_> {
         !self.image.is_main() && (exported() || aliased())
     }
 
+    fn preempted(&self, name: &str) -> bool {
+        let own = self.images.preemptible_definition(self.image.id(), name);
+        own.is_some_and(|own| {
+            let first = self.found(name);
+            let is_other = first.is_some_and(|first| first.image != own.image);
+            is_other || self.canonical(name).is_some()
+        })
+    }
+
+    fn wrapped(&self, name: &str) -> bool {
+        let wrapper = format!("__wrap_{name}");
+        !self.image.find(&wrapper, Scope::Global, None).is_empty()
+            || !self.image.import_slots(&wrapper).is_empty()
+    }
+
+    fn has_all_names(&self) -> bool {
+        let sources = self.image.symbol_sources();
+        sources.iter().any(|(from, symbols)| {
+            matches!(from, Provenance::File | Provenance::DebugFile) && symbols.is_ok()
+        })
+    }
+
+    fn doubtful(&self, name: &str) -> Option<String> {
+        let own = self
+            .images
+            .preemptible_definition(self.image.id(), name)
+            // Of weak definitions, which many modules of C++ have, any will do.
+            .filter(|own| own.kind == Kind::Function && own.binding == Binding::Global)?;
+        let first = self.found(name)?;
+        let is_other = first.image != own.image && !self.preemptible(name);
+        let names: BTreeSet<String> = self
+            .image
+            .function_names_at(own.address?)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        let doubtful = is_other && (names.len() > 1 || !self.image.imports_own_functions());
+        doubtful.then(|| self.images.get(first.image).label())
+    }
+
     fn tls_offset(&self) -> Option<i64> {
         self.images.tls_offset(self.image.id())
     }
@@ -208,6 +271,14 @@ impl Linkage for Candidate<'_> {
 }
 
 impl Candidate<'_> {
+    /// What the loader's search finds for the module, of the version that the module itself defines.
+    fn found(&self, name: &str) -> Option<Resolved> {
+        let own = self.images.preemptible_definition(self.image.id(), name);
+        let version = own.and_then(|own| own.version);
+        self.images
+            .lookup_from(self.image.id(), name, version.as_deref())
+    }
+
     fn as_named(&self, hit: &SymbolHit) -> Named {
         match hit.at(self.image.bias()) {
             Some(value) => Named {

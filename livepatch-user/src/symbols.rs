@@ -26,9 +26,9 @@ use std::path::{Path, PathBuf};
 
 /// A function of a patch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Function {
-    name: String,
-    address: RunAddr,
+pub(crate) struct Function {
+    pub(crate) name: String,
+    pub(crate) address: RunAddr,
     len: u64,
 }
 
@@ -76,6 +76,13 @@ pub fn symbols(pid: Pid, directory: &Path) -> Result<Vec<PathBuf>, Error> {
         build_ids.join(",").as_bytes(),
     )?;
     Ok(written)
+}
+
+/// The functions of a patch in a process. None where its memory cannot be read or is damaged.
+pub(crate) fn patch_functions(memory: &dyn Memory, patch: &Installed) -> Vec<Function> {
+    let base = patch.prelude.base;
+    let image = memory.read_vec(base, patch.record.text_len as usize);
+    image.map_or_else(|_| Vec::new(), |image| functions(&image, base))
 }
 
 /// The read-execute part of a patch, which is an ELF file.

@@ -153,7 +153,7 @@ fn own(program: &Program<'_>, wanted: Origin<'_>) -> Option<Anchor> {
 }
 
 /// Whether all of the function is understood.
-fn is_sound(program: &Program<'_>, anchor: Anchor) -> bool {
+pub(crate) fn is_sound(program: &Program<'_>, anchor: Anchor) -> bool {
     let object = &program.units[anchor.unit].pair.old;
     let mut pieces = object
         .function(anchor.function)

@@ -11,7 +11,7 @@ use crate::proof::Proof;
 use crate::refusal::Refusal;
 use crate::target::{Image, locate};
 use crate::types;
-use crate::{anchors, checks};
+use crate::{anchors, checks, twins};
 use livepatch_bundle::Bundle;
 use thiserror::Error;
 
@@ -88,7 +88,13 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
             proof.add(&program, unit, function);
         }
     }
-    let anchors = anchors::choose(&program, &closure, &mut proof);
+    let mut anchors = twins::of(&program, &closure);
+    for twin in &anchors {
+        proof.add(&program, twin.unit, twin.function);
+    }
+    anchors.extend(anchors::choose(&program, &closure, &mut proof));
+    anchors.sort_unstable();
+    anchors.dedup();
     let mut warnings = checks::warnings(&program, &closure);
     warnings.extend(types.advice);
     let patch = Patch {
@@ -102,6 +108,12 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
     };
     let mut bundle = emit::bundle(&patch).map_err(GenerateError::Quiesce)?;
     let mut misfits = checks::doubled(&program, &closure, &options.targets);
+    misfits.extend(checks::wrapped(
+        &program,
+        &closure,
+        &proof,
+        &options.targets,
+    ));
     misfits.extend(locate(&mut bundle, &options.targets));
     if !misfits.is_empty() {
         return Ok(Outcome::Refused(misfits));

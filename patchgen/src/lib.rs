@@ -41,4 +41,5 @@ pub mod program;
 pub mod proof;
 pub mod refusal;
 pub mod target;
+mod twins;
 pub mod types;

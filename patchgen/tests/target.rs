@@ -164,6 +164,28 @@ fn a_function_that_is_chosen_at_start_is_not_located() {
 }
 
 #[test]
+fn a_function_that_the_linker_folded_with_another_is_refused() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path();
+    let source = "int f(int x) { return x * 3 + BY; }";
+    let old = compile_text(&path.join("old"), "one.o", source, &["-DBY=1"]);
+    let new = compile_text(&path.join("new"), "one.o", source, &["-DBY=2"]);
+    let main = "int f(int); int same(int x) { return x * 3 + 1; } int main(int c, char **v) { return f(c) + same(c); }";
+    let main = compile_text(path, "main.o", main, &[]);
+    let target = path.join("program");
+    let mut gcc = Command::new("gcc");
+    let gcc = gcc.args(["-fuse-ld=lld", "-Wl,--icf=all", "-o"]);
+    let linked = run(gcc.arg(&target).args([&old, &main]));
+    assert_eq!(linked.status, 0, "{}", linked.stderr);
+    let target = target.to_string_lossy().into_owned();
+    let output = path.join("fix.lpatch");
+    let result = patchgen(&old, &new, &output, &["--target", &target]);
+    assert_eq!(result.status, 4, "{}", result.stderr);
+    let text = "`same` of the target has the same code: it was folded by the linker";
+    assert!(result.stderr.contains(text), "{}", result.stderr);
+}
+
+#[test]
 fn an_object_that_the_target_was_not_built_from_is_refused() {
     let program = program(&[]);
     let output = program.directory.path().join("fix.lpatch");

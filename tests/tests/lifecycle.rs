@@ -163,6 +163,24 @@ fn patches_of_one_function_stack() -> Result<()> {
     before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)
 }
 
+#[test]
+fn a_patch_uses_what_another_brought_in() -> Result<()> {
+    let (program, mut target) = scenario("brought", "brought")?;
+    program
+        .patchgen("new.c", "newer.c", "second.lpatch")?
+        .expect(0)?;
+    let before = Snapshot::take(target.pid())?;
+    apply(&target, &program)?;
+    check_answer(&mut target, "40", "43")?;
+    apply_with(&target, &program, &["second.lpatch"])?.expect(0)?;
+    check_answer(&mut target, "40", "245")?;
+    revert(&target, &["fix"])?.expect_error(4, "second")?;
+    revert(&target, &["second"])?.expect(0)?;
+    revert(&target, &["fix"])?.expect(0)?;
+    check_answer(&mut target, "40", "41")?;
+    before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)
+}
+
 /// Makes a bundle that supersedes others.
 fn superseding(program: &Program, new: &str, bundle: &str, names: &[&str]) -> Result<()> {
     let mut more = Vec::new();

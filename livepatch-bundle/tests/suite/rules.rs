@@ -260,6 +260,7 @@ fn reference(symbol: &str) -> Reference {
         kind: SymbolKind::Object,
         size: 8,
         defined: true,
+        weak: false,
         source: None,
         located: vec![Located {
             module: 0,

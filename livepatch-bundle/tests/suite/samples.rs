@@ -137,6 +137,7 @@ fn manifest() -> Manifest {
 fn function(name: &str, old: &str, running: &str, new: Option<&str>) -> Function {
     Function {
         name: name.into(),
+        aliases: vec![],
         scope: Scope::Global,
         object: "answer.o".into(),
         source: Some("answer.c".into()),
@@ -157,6 +158,7 @@ fn reference(symbol: &str) -> Reference {
         kind: SymbolKind::Unknown,
         size: 0,
         defined: false,
+        weak: false,
         source: None,
         located: vec![],
     }

@@ -2,7 +2,7 @@
 
 use super::bring_in::Context;
 use crate::commit::{Standing, Veto};
-use crate::dormant::{DormantError, Position, Search};
+use crate::dormant::{DormantError, Position, Profilers, Search};
 use crate::error::Error;
 use crate::stack::stack_check;
 use crate::unwind::{AddressSpace, ForbiddenRange};
@@ -35,6 +35,7 @@ impl<'a> Vigil<'a> {
             check,
             forbidden,
             thread_pointer,
+            Profilers::of(context.images),
             &context.options.ignored,
         );
         let in_stop = in_stop

@@ -17,10 +17,12 @@
 //! what is inside then was so at the switch, and the switch is taken back.
 
 mod contexts;
+mod profile;
 mod thrown;
 mod words;
 mod zones;
 
+pub(crate) use profile::Profilers;
 pub(crate) use zones::Position;
 
 use crate::error::Error;
@@ -140,6 +142,7 @@ pub(crate) struct Search<'a> {
     check: StackCheck,
     code: Vec<AddressRange>,
     guard: Option<u64>,
+    profilers: Profilers,
     ignored: &'a [RunAddr],
 }
 
@@ -151,6 +154,7 @@ impl<'a> Search<'a> {
         check: StackCheck,
         forbidden: &[ForbiddenRange],
         thread_pointer: RunAddr,
+        profilers: Profilers,
         ignored: &'a [RunAddr],
     ) -> Self {
         let range = |range: &ForbiddenRange| AddressRange {
@@ -163,6 +167,7 @@ impl<'a> Search<'a> {
             check,
             code: forbidden.iter().map(range).collect(),
             guard: guard(&session.memory, thread_pointer),
+            profilers,
             ignored,
         }
     }
@@ -214,6 +219,7 @@ impl<'a> Search<'a> {
                 && self.is_return_address(word.value)
                 && zones.may_be_dormant(word.at)
                 && !thrown::is_handler(word.at, &self.check, self.space)
+                && !self.profilers.is_counted(word, self.space)
         });
         if words.is_empty() {
             return Vec::new();

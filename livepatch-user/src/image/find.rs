@@ -1,8 +1,8 @@
 //! Symbols of one image by name and by address.
 
 use super::image::Image;
-use super::symbol::{Binding, Provenance, SymbolHit};
-use super::table::{Index, SymbolTable, is_defined};
+use super::symbol::{Binding, Kind, Provenance, SymbolHit};
+use super::table::{Index, SymbolTable, is_defined, without_version};
 use crate::printable::one_line;
 use livepatch_bundle::{RunAddr, Scope};
 use std::collections::HashSet;
@@ -45,6 +45,26 @@ impl Image<'_> {
             let name = String::from_utf8_lossy(&name[..name.len().min(MAX_SHOWN)]);
             Some((one_line(&name).into_owned(), offset))
         })
+    }
+
+    /// The names and symbols of the functions that begin at a run-time address, by the first symbol table and the dynamic
+    /// symbols: `.gnu_debugdata` has no exported names. Symbols without a size, which may be labels, do not count.
+    #[must_use]
+    pub fn function_names_at(&self, address: RunAddr) -> Vec<(String, SymbolHit)> {
+        let address = self.link(address);
+        let dynamic = (Provenance::Dynamic, &self.dynamic_symbols().table);
+        let tables = self.tables().take(1).chain([dynamic]);
+        let mut found: Vec<(String, SymbolHit)> = Vec::new();
+        for (provenance, table) in tables {
+            for index in table.functions_at(address) {
+                let name = table.get(index).map(|symbol| table.name(symbol));
+                let name = String::from_utf8_lossy(without_version(name.unwrap_or_default()));
+                let hit = self.hit(table, index, provenance);
+                let hit = hit.filter(|hit| hit.kind == Kind::Function && hit.size > 0);
+                found.extend(hit.map(|hit| (one_line(&name).into_owned(), hit)));
+            }
+        }
+        found
     }
 
     fn hit(&self, table: &SymbolTable, index: Index, provenance: Provenance) -> Option<SymbolHit> {

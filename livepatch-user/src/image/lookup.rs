@@ -3,8 +3,9 @@
 
 use super::image::{Image, ImageId};
 use super::images::Images;
-use super::symbol::{Kind, Provenance, SymbolHit};
+use super::symbol::{Binding, Kind, Provenance, SymbolHit};
 use super::table::is_defined;
+use goblin::elf::sym::STV_DEFAULT;
 use goblin::elf64::program_header::PT_INTERP;
 use livepatch_bundle::{LinkAddr, RunAddr, Scope};
 
@@ -22,6 +23,8 @@ pub struct Resolved {
     pub size: u64,
     /// What it names.
     pub kind: Kind,
+    /// Who sees it.
+    pub binding: Binding,
     /// Its version.
     pub version: Option<String>,
 }
@@ -43,6 +46,17 @@ impl Images<'_> {
         version: Option<&str>,
     ) -> Option<Resolved> {
         self.lookup_in(&self.scope_order_of(from), name, version)
+    }
+
+    /// What the image exports under a name and leaves to the loader (gABI "Symbol Table": `STV_DEFAULT`).
+    #[must_use]
+    pub fn preemptible_definition(&self, id: ImageId, name: &str) -> Option<Resolved> {
+        let image = self.get(id);
+        let index = image.definition(name, None)?;
+        let symbol = image.dynamic_symbols().table.get(index)?;
+        (symbol.st_other & 3 == STV_DEFAULT)
+            .then(|| exported(image, name, None))
+            .flatten()
     }
 
     /// The address that stands for a function in programs with fixed addresses: the PLT entry of the executable
@@ -99,6 +113,7 @@ fn resolved(image: &Image<'_>, hit: &SymbolHit) -> Resolved {
         address: hit.at(image.bias),
         size: hit.size,
         kind: hit.kind,
+        binding: hit.binding,
         version: hit.version.clone(),
     }
 }

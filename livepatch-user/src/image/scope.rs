@@ -15,6 +15,8 @@ pub(super) struct Startup {
     by_name: HashMap<String, ImageId>,
     /// How many of the search order were loaded at the start.
     len: usize,
+    /// Of each that was loaded later: what was opened for it to be loaded, whose own libraries it sees.
+    opened: HashMap<ImageId, ImageId>,
 }
 
 impl Images<'_> {
@@ -33,8 +35,9 @@ impl Images<'_> {
     }
 
     /// The order in which the loader searches for code of `from`: the image itself if it is linked
-    /// `-Bsymbolic`; what was loaded at the start; what `from` was linked with, breadth first; the rest, which
-    /// the loader would search only if it was loaded with `RTLD_GLOBAL`. All of its own namespace.
+    /// `-Bsymbolic`; what was loaded at the start; what was opened together with `from`, breadth first (`l_searchlist` of the
+    /// library that dlopen(3) was asked for); the rest, which the loader would search only if it was loaded with
+    /// `RTLD_GLOBAL`. All of its own namespace.
     #[must_use]
     pub fn scope_order_of(&self, from: ImageId) -> Vec<ImageId> {
         let scope = self.scope_around(from);
@@ -44,6 +47,8 @@ impl Images<'_> {
         }
         if let Some(startup) = self.startups().get(self.get(from).namespace.number()) {
             order.extend_from_slice(&scope[..startup.len]);
+            let opened = startup.opened.get(&from).copied();
+            order.extend(self.closure(opened.unwrap_or(from), &startup.by_name));
             order.extend(self.closure(from, &startup.by_name));
         }
         order.extend_from_slice(scope);
@@ -76,10 +81,29 @@ impl Images<'_> {
             .flatten()
             .collect();
         let last = scope.iter().rposition(|id| needed.contains(id));
+        let len = last.map_or(0, |last| last + 1);
         Startup {
-            len: last.map_or(0, |last| last + 1),
+            len,
+            opened: self.opened(&scope[len..], &by_name),
             by_name,
         }
+    }
+
+    /// What was opened comes before what was loaded for it.
+    fn opened(
+        &self,
+        later: &[ImageId],
+        by_name: &HashMap<String, ImageId>,
+    ) -> HashMap<ImageId, ImageId> {
+        let mut opened = HashMap::new();
+        for &id in later {
+            if !opened.contains_key(&id) {
+                for other in self.closure(id, by_name) {
+                    opened.entry(other).or_insert(id);
+                }
+            }
+        }
+        opened
     }
 
     fn names(&self, scope: &[ImageId]) -> HashMap<String, ImageId> {

@@ -3,11 +3,12 @@
 use super::dynamic::{DT_JMPREL, DT_PLTRELSZ, DT_RELA, DT_RELASZ};
 use super::image::Image;
 use super::inside::MAX_TABLE;
-use super::table::Index;
+use super::table::{Index, is_defined, kind};
 use goblin::elf::reloc::{
     R_X86_64_64, R_X86_64_COPY, R_X86_64_DTPMOD64, R_X86_64_DTPOFF64, R_X86_64_GLOB_DAT,
     R_X86_64_IRELATIVE, R_X86_64_JUMP_SLOT, R_X86_64_RELATIVE, R_X86_64_TLSDESC, R_X86_64_TPOFF64,
 };
+use goblin::elf::sym::{STT_FUNC, STV_DEFAULT};
 use livepatch_bundle::{LinkAddr, RunAddr};
 use scroll::{LE, Pread};
 
@@ -185,6 +186,19 @@ impl Image<'_> {
     pub fn is_imported(&self, address: LinkAddr) -> bool {
         let mut names = self.dynamic_symbols().table.functions_at(address);
         names.any(|symbol| !self.relocations().of_symbol(symbol).is_empty())
+    }
+
+    /// Whether a slot of this image is filled in for a function that it defines itself: it was not linked with
+    /// `-Bsymbolic-functions`, which binds such references within the image.
+    #[must_use]
+    pub fn imports_own_functions(&self) -> bool {
+        let table = &self.dynamic_symbols().table;
+        let mut relocations = self.relocations().all().iter();
+        relocations.any(|relocation| {
+            table.get(relocation.symbol).is_some_and(|symbol| {
+                is_defined(symbol) && kind(symbol) == STT_FUNC && symbol.st_other & 3 == STV_DEFAULT
+            })
+        })
     }
 
     /// The slots without a symbol that belong to the thread-local variable at `offset` in this image's own

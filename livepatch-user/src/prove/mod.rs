@@ -9,13 +9,14 @@
 //! an error; an anchor without a unique match is left out.
 
 mod constants;
+mod folded;
 mod function;
 mod search;
 
 pub use search::{Proof, ProveError, Proven, prove};
 
 use crate::memory::Memory;
-use livepatch_bundle::{Reference, RunAddr, SymbolId};
+use livepatch_bundle::{Reference, RunAddr, Scope, SymbolId};
 use livepatch_match::Via;
 
 /// What matching asks about the module that is patched.
@@ -24,12 +25,29 @@ pub trait Program {
     fn memory(&self) -> &dyn Memory;
     /// Where the symbol tables, or the bundle for this build ID, say that a function is.
     fn named(&self, reference: &Reference) -> Vec<RunAddr>;
+    /// Where an earlier patch has a function of this name that it brought in.
+    fn brought_in(&self, reference: &Reference) -> Vec<RunAddr>;
     /// Every address where call-frame information says that a function starts.
     fn function_starts(&self) -> Vec<RunAddr>;
     /// The end of the module's executable range that holds `address`.
     fn executable_end(&self, address: RunAddr) -> Option<RunAddr>;
     /// Where an earlier patch of this function put its code.
     fn redirected(&self, entry: RunAddr) -> Option<RunAddr>;
+    /// What symbol tables call the function at an address; they may not know all of its names.
+    fn names_at(&self, entry: RunAddr) -> Vec<NameAt>;
+}
+
+/// A name of the function at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameAt {
+    /// What the symbol is called.
+    pub name: String,
+    /// Whether other objects may have a function of the same name.
+    pub scope: Scope,
+    /// The `STT_FILE` name before a local symbol.
+    pub source: Option<String>,
+    /// Whether only the dynamic symbols tell: they have no local names.
+    pub is_dynamic: bool,
 }
 
 /// What one reference in running code says about a symbol.

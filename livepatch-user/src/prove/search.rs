@@ -1,5 +1,6 @@
 //! From candidates to one address for each function.
 
+use super::folded::{Place, folded};
 use super::function::{Difference, FunctionMatch, Piece, PieceMatch, match_function};
 use super::{Evidence, Program};
 use livepatch_bundle::{Bundle, Function, Reference, RunAddr, SymbolId};
@@ -23,8 +24,10 @@ pub struct Proven {
 pub struct Proof {
     /// The replaced functions, in the manifest's order.
     pub functions: Vec<Proven>,
-    /// What all matched functions say about the program's symbols; nothing contradicts anything.
+    /// What the code of all matched functions says about the program's symbols; nothing contradicts anything.
     pub evidence: Vec<Evidence>,
+    /// Where the matched functions are; in a library, code that calls them may reach others of the same name.
+    pub places: Vec<Evidence>,
 }
 
 /// Why the running code is not the old code.
@@ -68,14 +71,15 @@ pub enum ProveError {
         /// Another one.
         second: RunAddr,
     },
-    /// Two functions that the objects keep apart run at one address (identical code folding).
+    /// A function that the objects keep apart from a replaced one runs at the same address (identical code folding).
     #[error(
-        "`{one}` and `{other}` share the code at {address}: the linker folded them, and they do not change alike"
+        "`{one}` and {other} share the code at {address}: they were folded by the linker, and the patch does not change \
+         both alike"
     )]
     Folded {
-        /// One function.
+        /// A replaced function.
         one: String,
-        /// The other.
+        /// The other, in backquotes, with its source file where that tells them apart.
         other: String,
         /// Their address.
         address: RunAddr,
@@ -90,6 +94,14 @@ pub enum ProveError {
         /// Another one.
         other: RunAddr,
     },
+}
+
+impl ProveError {
+    /// Whether the linker folded functions.
+    #[must_use]
+    pub fn is_folded(&self) -> bool {
+        matches!(self, Self::Folded { .. })
+    }
 }
 
 /// Finds every function of `bundle` in the program.
@@ -157,11 +169,14 @@ impl<'a> Search<'a> {
     /// Tries the places that names give, then those that matched code leads to, then every function.
     fn settle(&mut self) {
         for index in 0..self.subjects.len() {
-            let named = self.subjects[index]
-                .reference
-                .map(|r| self.program.named(r))
-                .unwrap_or_default();
-            self.try_places(index, &named);
+            let reference = self.subjects[index].reference;
+            let named = reference.map(|r| self.program.named(r));
+            self.try_places(index, &named.unwrap_or_default());
+            // What is replaced must be the module's own.
+            if index >= self.replaced && self.subjects[index].matches.is_empty() {
+                let brought = reference.map(|r| self.program.brought_in(r));
+                self.try_places(index, &brought.unwrap_or_default());
+            }
         }
         self.follow_evidence();
         for index in 0..self.subjects.len() {
@@ -275,12 +290,12 @@ impl<'a> Search<'a> {
                 continue;
             };
             proof.evidence.extend(&found.evidence);
-            proof.evidence.extend(found.places());
+            proof.places.extend(found.places());
             if index < self.replaced {
                 proof.functions.push(subject.proven(found));
             }
         }
-        errors.extend(self.contradictions(&proof.evidence));
+        errors.extend(self.contradictions(proof.evidence.iter().chain(&proof.places)));
         if errors.is_empty() {
             Ok(proof)
         } else {
@@ -289,25 +304,19 @@ impl<'a> Search<'a> {
     }
 
     fn folded(&self) -> Vec<ProveError> {
-        let mut entries = BTreeMap::new();
-        let mut errors = Vec::new();
-        for subject in &self.subjects {
-            let [found] = &subject.matches[..] else {
-                continue;
-            };
-            let name = &subject.function.name;
-            if let Some(one) = entries.insert(found.entry, name) {
-                errors.push(ProveError::Folded {
-                    one: one.clone(),
-                    other: name.clone(),
-                    address: found.entry,
-                });
-            }
-        }
-        errors
+        let place = |(index, subject): (usize, &Subject<'a>)| match &subject.matches[..] {
+            [found] => Some(Place {
+                function: subject.function,
+                entry: found.entry,
+                is_replaced: index < self.replaced,
+            }),
+            _ => None,
+        };
+        let places: Vec<Place<'a>> = self.subjects.iter().enumerate().filter_map(place).collect();
+        folded(self.bundle, self.program, &places)
     }
 
-    fn contradictions(&self, evidence: &[Evidence]) -> Vec<ProveError> {
+    fn contradictions<'e>(&self, evidence: impl Iterator<Item = &'e Evidence>) -> Vec<ProveError> {
         let mut known: BTreeMap<(SymbolId, Kind), u64> = BTreeMap::new();
         let mut errors = Vec::new();
         for item in evidence {

@@ -10,10 +10,12 @@
 mod tests;
 
 use crate::link::Resolution;
-use crate::prove::Evidence;
-use livepatch_bundle::{Bundle, Reference, RunAddr, Scope, SymbolId, SymbolKind};
+use crate::prove::{Evidence, Proof};
+use livepatch_bundle::{
+    Bundle, Class, Function, Reference, RelocKind, RunAddr, Scope, SymbolId, SymbolKind,
+};
 use livepatch_match::Via;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use thiserror::Error;
 
 /// What the module's tables say about a name.
@@ -65,8 +67,17 @@ pub trait Linkage {
     fn global(&self, name: &str) -> Option<Global>;
     /// The PLT entry of an executable at a fixed address that stands for the function in all modules.
     fn canonical(&self, name: &str) -> Option<RunAddr>;
-    /// Whether other modules may define the name instead: a library that exports it.
+    /// Whether other modules may define the name instead: a library that exports it and has slots for it.
     fn preemptible(&self, name: &str) -> bool;
+    /// Whether another definition of what the module exports comes first in the loader's search order.
+    fn preempted(&self, name: &str) -> bool;
+    /// Whether the module has a symbol `__wrap_NAME`, by which `ld --wrap=NAME` replaces `NAME` in the module's own code.
+    fn wrapped(&self, name: &str) -> bool;
+    /// Whether the module's symbol table has all names that the linker saw.
+    fn has_all_names(&self) -> bool;
+    /// The module whose definition comes first, where nothing tells that the linker left the module's own references to
+    /// the loader (`-Bsymbolic-functions`, hidden aliases).
+    fn doubtful(&self, name: &str) -> Option<String>;
     /// The offset of the module's TLS block from the thread pointer, where that is fixed.
     fn tls_offset(&self) -> Option<i64>;
     /// The module's TLS id.
@@ -94,6 +105,35 @@ pub enum ResolveError {
         /// How many.
         count: usize,
     },
+    /// Another module has a function of the name, and nothing tells which one the module's own code means.
+    #[error(
+        "`{other}` has a function `{symbol}`, too, which comes first, and nothing tells whether the library was linked to use its \
+         own (`-Bsymbolic-functions`, a hidden alias)"
+    )]
+    Doubtful {
+        /// The symbol.
+        symbol: String,
+        /// The other module.
+        other: String,
+    },
+    /// The linker may have been told to put something else in the place of a symbol, and no running code uses the symbol.
+    #[error(
+        "the program has `__wrap_{symbol}`, too, and no running code tells whether `{symbol}` means that (`ld --wrap`): give \
+         `patchgen` an old object that uses `{symbol}`"
+    )]
+    Wrapped {
+        /// The symbol.
+        symbol: String,
+    },
+    /// A replaced function that new code calls by a name under which the loader, or the linker, finds another one.
+    #[error(
+        "new code calls the new `{symbol}`, and no old code calls it where it is: another module has a function of this name, \
+         which comes first, or there is `__wrap_{symbol}` (`ld --wrap`)"
+    )]
+    Bypassed {
+        /// The symbol.
+        symbol: String,
+    },
     /// A function chosen at load time that no module has bound.
     #[error(
         "`{symbol}` is chosen at load time (IFUNC) and no module of the process has it bound yet"
@@ -118,17 +158,18 @@ impl ResolveError {
 /// Every symbol whose sources contradict each other, and every needed one that cannot be told.
 pub fn resolve(
     bundle: &Bundle,
-    evidence: &[Evidence],
+    proof: &Proof,
     linkage: &dyn Linkage,
 ) -> Result<Vec<Resolution>, Vec<ResolveError>> {
     let mut resolutions = vec![Resolution::default(); bundle.symbols.len()];
     let mut errors = Vec::new();
     let names = bundle.names();
     let needed = bundle.needed_symbols();
-    let said: HashMap<(SymbolId, Via), u64> = evidence
-        .iter()
-        .map(|e| ((e.symbol, e.via), e.value))
-        .collect();
+    let said = |evidence: &[Evidence]| -> HashMap<(SymbolId, Via), u64> {
+        let said = evidence.iter();
+        said.map(|e| ((e.symbol, e.via), e.value)).collect()
+    };
+    let (said, places) = (said(&proof.evidence), said(&proof.places));
     for reference in &bundle.manifest.references {
         let Some(symbol) = names.get(&reference.symbol) else {
             continue;
@@ -138,6 +179,7 @@ pub fn resolve(
             reference,
             linkage,
             spoken: &spoken,
+            place: places.get(&(symbol, Via::Direct)).copied().map(RunAddr),
         };
         match question.answer() {
             Ok(resolution) => resolutions[symbol.0] = resolution,
@@ -148,6 +190,7 @@ pub fn resolve(
             Err(_) => {}
         }
     }
+    errors.extend(bypassed(bundle, &said, &places, linkage));
     if errors.is_empty() {
         Ok(resolutions)
     } else {
@@ -155,14 +198,53 @@ pub fn resolve(
     }
 }
 
+/// Calls of replaced functions lead to the new code at once, which is wrong where the loader would lead them elsewhere, unless
+/// old code calls the function where it is.
+fn bypassed(
+    bundle: &Bundle,
+    said: &HashMap<(SymbolId, Via), u64>,
+    places: &HashMap<(SymbolId, Via), u64>,
+    linkage: &dyn Linkage,
+) -> Vec<ResolveError> {
+    let called: BTreeSet<SymbolId> = bundle
+        .placed_relocations()
+        .filter(|reloc| reloc.kind == RelocKind::Plt32 || reloc.kind.class() == Class::GotSlot)
+        .map(|reloc| reloc.symbol)
+        .collect();
+    let is_bypassed = |function: &&Function| {
+        let new = function.new.as_ref().and_then(|new| bundle.symbol(new));
+        let running = function.pieces.first();
+        let running = running.and_then(|piece| bundle.symbol(&piece.running));
+        let branch = running.and_then(|running| said.get(&(running, Via::Branch)));
+        let place = running.and_then(|running| places.get(&(running, Via::Direct)));
+        function.scope == Scope::Global
+            && new.is_some_and(|new| called.contains(&new))
+            && (branch.is_none() || branch != place)
+            && (linkage.preempted(&function.name) || linkage.wrapped(&function.name))
+    };
+    let functions = bundle.manifest.functions.iter().filter(is_bypassed);
+    functions
+        .map(|function| ResolveError::Bypassed {
+            symbol: function.name.clone(),
+        })
+        .collect()
+}
+
 struct Question<'a> {
     reference: &'a Reference,
     linkage: &'a dyn Linkage,
     spoken: &'a dyn Fn(Via) -> Option<u64>,
+    /// Where the module has the function, if that was matched.
+    place: Option<RunAddr>,
 }
 
 impl Question<'_> {
     fn answer(&self) -> Result<Resolution, ResolveError> {
+        let name = &self.reference.name;
+        if self.reference.scope == Scope::Global && !self.is_used() && self.linkage.wrapped(name) {
+            let symbol = name.clone();
+            return Err(ResolveError::Wrapped { symbol });
+        }
         let named = self.only(&self.linkage.named(self.reference))?;
         let thread_local =
             self.reference.kind == SymbolKind::Tls || named.is_some_and(|named| named.tls);
@@ -175,6 +257,12 @@ impl Question<'_> {
 
     fn spoken_address(&self, via: Via) -> Option<RunAddr> {
         (self.spoken)(via).map(RunAddr)
+    }
+
+    /// Whether running code uses it.
+    fn is_used(&self) -> bool {
+        let ways = [Via::Direct, Via::Branch, Via::GotSlot, Via::GotRelative];
+        self.speaks_of_tls() || ways.iter().any(|&via| (self.spoken)(via).is_some())
     }
 
     fn speaks_of_tls(&self) -> bool {
@@ -194,6 +282,7 @@ impl Question<'_> {
     fn only(&self, named: &[Named]) -> Result<Option<Named>, ResolveError> {
         let spoken = self
             .spoken_address(Via::Direct)
+            .or(self.place)
             .or_else(|| self.spoken_address(Via::Branch));
         match (named, spoken) {
             ([], _) => Ok(None),
@@ -210,8 +299,10 @@ impl Question<'_> {
 
     fn tls(&self, named: Option<Named>) -> Resolution {
         let slots = self.linkage.slots(&self.reference.name);
+        let preempted =
+            self.reference.scope == Scope::Global && self.linkage.preempted(&self.reference.name);
         let in_block = named
-            .filter(|named| named.tls)
+            .filter(|named| named.tls && !preempted)
             .map(|named| named.value.0.cast_signed());
         let by_table = in_block
             .zip(self.linkage.tls_offset())
@@ -231,7 +322,7 @@ impl Question<'_> {
             tls_module: self
                 .linkage
                 .tls_module()
-                .filter(|_| in_block.is_some() || self.reference.defined),
+                .filter(|_| in_block.is_some() || (self.reference.defined && !preempted)),
             dtp_offset: (self.spoken)(Via::DtpOff)
                 .map(u64::cast_signed)
                 .or(in_block),
@@ -252,7 +343,8 @@ impl Question<'_> {
             .spoken_address(Via::Direct)
             .or(branch.filter(|_| final_branch));
         let table = named.filter(|named| !named.ifunc).map(|named| named.value);
-        if let (Some(running), Some(table), true) = (direct, table, self.reference.defined)
+        if let (Some(running), Some(table), true) =
+            (direct.or(self.place), table, self.reference.defined)
             && running != table
         {
             return Err(ResolveError::Disagree {
@@ -262,18 +354,38 @@ impl Question<'_> {
             });
         }
         let slot = self.spoken_address(Via::GotSlot).or(slots.address);
-        let elsewhere = self.reference.scope == Scope::Global && self.linkage.preemptible(name);
-        let own = direct.or(slots.copy).or(table.filter(|_| !elsewhere));
+        let preempted = self.reference.scope == Scope::Global && self.linkage.preempted(name);
+        let elsewhere =
+            preempted || self.reference.scope == Scope::Global && self.linkage.preemptible(name);
+        let own = direct
+            .or(slots.copy)
+            .or(self.place.filter(|_| !preempted))
+            .or(table.filter(|_| !elsewhere));
         let any_slot = slot.or(slots.lazy);
+        if let (None, None, None) = (own, any_slot, branch)
+            && self.reference.scope == Scope::Global
+            && let Some(other) = self.linkage.doubtful(name)
+        {
+            let symbol = name.clone();
+            return Err(ResolveError::Doubtful { symbol, other });
+        }
         let (mut canonical, mut global) = (None, None);
         if own.is_none() && self.reference.scope == Scope::Global {
             canonical = self.linkage.canonical(name);
             global = self.global(branch.or(any_slot).or(canonical))?;
         }
+        if self.reference.weak
+            && (own, branch, any_slot) == (None, None, None)
+            && (canonical, global) == (None, None)
+            && self.linkage.has_all_names()
+        {
+            // The value of an undefined weak symbol that nobody defines (gABI, "Symbol Table").
+            global = Some(RunAddr(0));
+        }
         let called = own.or(global).or(canonical);
         Ok(Resolution {
             branch: branch.or_else(|| called.filter(|_| any_slot.is_none() || own.is_some())),
-            address: own.or(canonical).or(global).or(table),
+            address: own.or(canonical).or(global).or(self.place).or(table),
             slot,
             lazy_slot: slots.lazy,
             tls_module_pair: self.spoken_address(Via::TlsLd),

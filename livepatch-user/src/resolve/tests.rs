@@ -15,6 +15,10 @@ struct Fake {
     global: Option<Global>,
     canonical: Option<RunAddr>,
     preemptible: bool,
+    preempted: bool,
+    doubtful: bool,
+    wrapped: bool,
+    has_all_names: bool,
     tls_offset: Option<i64>,
 }
 
@@ -33,6 +37,18 @@ impl Linkage for Fake {
     }
     fn preemptible(&self, _: &str) -> bool {
         self.preemptible
+    }
+    fn preempted(&self, _: &str) -> bool {
+        self.preempted
+    }
+    fn wrapped(&self, _: &str) -> bool {
+        self.wrapped
+    }
+    fn has_all_names(&self) -> bool {
+        self.has_all_names
+    }
+    fn doubtful(&self, _: &str) -> Option<String> {
+        self.doubtful.then(|| "program".to_owned())
     }
     fn tls_offset(&self) -> Option<i64> {
         self.tls_offset
@@ -59,6 +75,7 @@ fn reference() -> Reference {
         kind: SymbolKind::Function,
         size: 0,
         defined: true,
+        weak: false,
         source: None,
         located: vec![],
     }
@@ -110,13 +127,20 @@ fn says(via: Via, value: RunAddr) -> Evidence {
     }
 }
 
+fn proof(evidence: &[Evidence]) -> Proof {
+    Proof {
+        evidence: evidence.to_vec(),
+        ..Proof::default()
+    }
+}
+
 fn answer(
     reference: Reference,
     evidence: &[Evidence],
     program: &Fake,
 ) -> Result<Resolution, Vec<ResolveError>> {
     let bundle = bundle(reference, SectionKind::Code);
-    resolve(&bundle, evidence, program).map(|mut all| all.remove(0))
+    resolve(&bundle, &proof(evidence), program).map(|mut all| all.remove(0))
 }
 
 #[test]
@@ -141,6 +165,72 @@ fn a_call_in_a_library_of_what_others_may_define_does_not_tell_its_address() {
     };
     let known = answer(reference(), &[], &program).unwrap();
     assert_eq!(known.address, Some(ELSEWHERE));
+}
+
+#[test]
+fn what_comes_first_in_the_search_order_is_taken_in_a_library_that_never_used_its_own() {
+    let program = Fake {
+        named: vec![at(CODE)],
+        global: Some(Global::Address(ELSEWHERE)),
+        preempted: true,
+        ..Fake::default()
+    };
+    let known = answer(reference(), &[], &program).unwrap();
+    assert_eq!(
+        (known.branch, known.address),
+        (Some(ELSEWHERE), Some(ELSEWHERE))
+    );
+    // A library that calls its own by its address was linked to do so.
+    let known = answer(reference(), &[says(Via::Branch, CODE)], &program).unwrap();
+    assert_eq!((known.branch, known.address), (Some(CODE), Some(CODE)));
+}
+
+#[test]
+fn a_library_that_may_be_linked_to_use_its_own_is_refused() {
+    let program = Fake {
+        named: vec![at(CODE)],
+        global: Some(Global::Address(ELSEWHERE)),
+        preempted: true,
+        doubtful: true,
+        ..Fake::default()
+    };
+    let errors = answer(reference(), &[], &program).unwrap_err();
+    assert!(matches!(errors[0], ResolveError::Doubtful { .. }));
+    assert!(answer(reference(), &[says(Via::Branch, CODE)], &program).is_ok());
+}
+
+#[test]
+fn what_may_be_wrapped_is_refused_unless_running_code_uses_it() {
+    let program = Fake {
+        named: vec![at(CODE)],
+        wrapped: true,
+        ..Fake::default()
+    };
+    let errors = answer(reference(), &[], &program).unwrap_err();
+    assert!(matches!(errors[0], ResolveError::Wrapped { .. }));
+    assert!(answer(local(), &[], &program).is_ok());
+    let known = answer(import(), &[says(Via::Branch, ELSEWHERE)], &program).unwrap();
+    assert_eq!(known.branch, Some(ELSEWHERE));
+}
+
+#[test]
+fn a_weak_symbol_that_nobody_defines_is_zero() {
+    let weak = || Reference {
+        weak: true,
+        ..import()
+    };
+    let program = Fake {
+        has_all_names: true,
+        ..Fake::default()
+    };
+    let known = answer(weak(), &[], &program).unwrap();
+    assert_eq!(
+        (known.branch, known.address),
+        (Some(RunAddr(0)), Some(RunAddr(0)))
+    );
+    assert_eq!(answer(import(), &[], &program).unwrap().address, None);
+    // A stripped program may have it under no name.
+    assert_eq!(answer(weak(), &[], &Fake::default()).unwrap().address, None);
 }
 
 #[test]
@@ -179,7 +269,7 @@ fn what_only_compared_code_refers_to_may_stay_unknown_but_not_contradicted() {
     };
     let old = bundle(local(), SectionKind::OldCode);
     assert_eq!(
-        resolve(&old, &[], &program),
+        resolve(&old, &Proof::default(), &program),
         Ok(vec![Resolution::default()])
     );
 
@@ -188,7 +278,7 @@ fn what_only_compared_code_refers_to_may_stay_unknown_but_not_contradicted() {
         ..Fake::default()
     };
     let old = bundle(reference(), SectionKind::OldCode);
-    assert!(resolve(&old, &[says(Via::Direct, CODE)], &program).is_err());
+    assert!(resolve(&old, &proof(&[says(Via::Direct, CODE)]), &program).is_err());
 }
 
 #[test]

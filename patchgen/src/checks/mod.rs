@@ -1,12 +1,15 @@
 //! What a patch may not do, and what its author should know.
 
 mod advice;
+mod lost;
 mod places;
 mod sets;
 mod travel;
 mod unit;
+mod wrapped;
 
 pub use advice::{split_off, warnings};
+pub use wrapped::wrapped;
 
 use crate::closure::Closure;
 use crate::object::AtomKind;

@@ -1,5 +1,6 @@
 //! What speaks against a patch in one pair of objects.
 
+use super::lost;
 use super::places;
 use super::sets::{self, Entry};
 use crate::closure::may_mean_next;
@@ -30,6 +31,7 @@ pub(super) fn refusals(
     found.extend(check.names());
     found.extend(check.places());
     found.extend(check.sets());
+    found.extend(check.lost(allowed));
     found
 }
 
@@ -250,6 +252,13 @@ impl UnitCheck<'_, '_> {
                 Entry::New(atom, reason) => self.about(atom, reason),
                 Entry::Gone(atom, reason) => self.refusal(&self.unit.pair.old.label(atom), reason),
             })
+            .collect()
+    }
+
+    /// Variables whose running values new code would ignore.
+    fn lost(&self, allowed: &[String]) -> Vec<Refusal> {
+        let lost = lost::variables(self.unit, allowed).into_iter();
+        lost.map(|one| self.refusal(&one.name, one.reason))
             .collect()
     }
 

@@ -5,7 +5,7 @@ use super::table::{Key, Table};
 use crate::object::{AtomId, AtomKind, FunctionId};
 use crate::program::OldAtom;
 use livepatch_bundle::{Function, Hook, Manifest, Piece, Reference, SCHEMA, Scope, SymbolKind};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// The manifest, without what only a target can tell.
 pub(super) fn of<'d>(
@@ -21,6 +21,7 @@ pub(super) fn of<'d>(
         Some(entry)
     });
     let anchors = patch.anchors.iter();
+    let required = required(patch);
     Manifest {
         schema: SCHEMA,
         tool: concat!("patchgen ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -34,7 +35,7 @@ pub(super) fn of<'d>(
             .collect(),
         references: table
             .references()
-            .map(|entry| reference(patch, entry))
+            .map(|entry| reference(patch, &required, entry))
             .collect(),
         quiesce: quiesce
             .iter()
@@ -76,6 +77,7 @@ fn function<'d>(
     };
     Function {
         name: entry.name.to_owned(),
+        aliases: patch.program.aliases(unit, own.entry()),
         scope: entry.scope,
         object: pair.name.clone(),
         source: pair.old.source(entry).map(str::to_owned),
@@ -85,11 +87,17 @@ fn function<'d>(
     }
 }
 
-fn reference(patch: &Patch<'_, '_>, (key, symbol, kind): (Key<'_>, &str, SymbolKind)) -> Reference {
+fn reference(
+    patch: &Patch<'_, '_>,
+    required: &HashSet<&str>,
+    (key, symbol, kind): (Key<'_>, &str, SymbolKind),
+) -> Reference {
     let symbol = symbol.to_owned();
     let old = match key {
         Key::Running(old) => old,
-        Key::External(name) => return external(symbol, name, kind),
+        Key::External(name) => {
+            return external(symbol, name, kind, !required.contains(name));
+        }
         Key::New(_) | Key::Old(_) => unreachable!("definitions are no references"),
     };
     let object = &patch.program.units[old.unit].pair.old;
@@ -101,12 +109,21 @@ fn reference(patch: &Patch<'_, '_>, (key, symbol, kind): (Key<'_>, &str, SymbolK
         kind,
         size: atom.size,
         defined: true,
+        weak: false,
         source: object.source(atom).map(str::to_owned),
         located: Vec::new(),
     }
 }
 
-fn external(symbol: String, name: &str, kind: SymbolKind) -> Reference {
+/// Symbols of other files without which nothing is linked.
+fn required<'d>(patch: &Patch<'_, 'd>) -> HashSet<&'d str> {
+    let units = patch.program.units.iter();
+    let atoms = units.flat_map(|unit| unit.pair.old.atoms.iter().chain(&unit.pair.new.atoms));
+    let required = atoms.filter(|atom| atom.kind == AtomKind::Undefined && !atom.weak);
+    required.map(|atom| atom.name).collect()
+}
+
+fn external(symbol: String, name: &str, kind: SymbolKind, weak: bool) -> Reference {
     Reference {
         symbol,
         name: name.to_owned(),
@@ -114,6 +131,7 @@ fn external(symbol: String, name: &str, kind: SymbolKind) -> Reference {
         kind,
         size: 0,
         defined: false,
+        weak,
         source: None,
         located: Vec::new(),
     }

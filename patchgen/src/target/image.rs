@@ -50,6 +50,8 @@ pub struct Definition {
     pub scope: Scope,
     /// The `STT_FILE` name before a local one.
     pub source: Option<String>,
+    /// Whether it is a function, and not a label, which has no size.
+    pub is_function: bool,
 }
 
 /// A stretch of the file that is loaded.
@@ -114,6 +116,17 @@ impl Image {
     #[must_use]
     pub fn definitions(&self, name: &str) -> &[Definition] {
         self.symbols.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The names of the functions that begin at an address, sorted.
+    #[must_use]
+    pub fn functions_at(&self, address: LinkAddr) -> Vec<&str> {
+        let here = |one: &Definition| one.is_function && one.address == address;
+        let named = self.symbols.iter();
+        let found = named.filter(|(_, definitions)| definitions.iter().any(here));
+        let mut names: Vec<&str> = found.map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// Up to `len` bytes of code from `address` on.
@@ -212,6 +225,7 @@ fn collect(
             address: LinkAddr(symbol.st_value(LE)),
             scope: if local { Scope::Local } else { Scope::Global },
             source: source.clone().filter(|_| local),
+            is_function: symbol.st_type() == elf::STT_FUNC && symbol.st_size(LE) > 0,
         };
         let entries: &mut Vec<Definition> = found.entry(name).or_default();
         if !entries.contains(&definition) {

@@ -2,7 +2,7 @@
 
 use super::image::{Definition, Image};
 use crate::refusal::Refusal;
-use livepatch_bundle::{Bundle, Function, LinkAddr, Located, Reference, Scope};
+use livepatch_bundle::{Bundle, Function, LinkAddr, Located, Manifest, Reference, Scope};
 use livepatch_match::{Code, Field, Target, Via, align};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,9 +34,36 @@ pub fn locate(bundle: &mut Bundle, images: &[Image]) -> Vec<Refusal> {
         return Vec::new();
     }
     let functions = bundle.manifest.functions.iter().zip(verdicts);
-    functions
+    let mut refusals: Vec<Refusal> = functions
         .filter_map(|(function, verdicts)| misfit(function, verdicts, images))
-        .collect()
+        .collect();
+    refusals.extend(folded(&bundle.manifest, images));
+    refusals
+}
+
+/// Replaced functions whose code a target has under a name that no replaced function has: the linker folded another one into it.
+fn folded(manifest: &Manifest, images: &[Image]) -> Vec<Refusal> {
+    let mut found = Vec::new();
+    for function in &manifest.functions {
+        let running = function.pieces.first().map(|piece| &piece.running);
+        let references = manifest.references.iter();
+        let mut own = references.filter(|reference| Some(&reference.symbol) == running);
+        let located = own.next().into_iter().flat_map(|own| &own.located);
+        for place in located {
+            let names = images[place.module].functions_at(place.address);
+            let is_known = |name: &str| manifest.functions.iter().any(|one| one.is_called(name));
+            let other = names.into_iter().find(|name| !is_known(name));
+            found.extend(other.map(|other| Refusal {
+                symbol: function.name.clone(),
+                object: function.object.clone(),
+                reason: format!(
+                    "`{other}` of the target has the same code: it was folded by the linker, and would change, too \
+                     (link the program without `--icf`)"
+                ),
+            }));
+        }
+    }
+    found
 }
 
 /// What became of a function in one target.

@@ -186,6 +186,11 @@ impl Attributes<'_, '_> {
         }
     }
 
+    /// Whether it is told where the variable is, at least for a while.
+    pub(super) fn has_place(&self) -> bool {
+        self.entry.attr_value(dw::DW_AT_location).is_some()
+    }
+
     /// Whether the variable has an address of its own, or an offset among thread-local variables.
     pub(super) fn has_fixed_place(&self) -> bool {
         let Some(AttributeValue::Exprloc(expression)) = self.entry.attr_value(dw::DW_AT_location)

@@ -146,6 +146,8 @@ pub struct Types {
     pub elsewhere: BTreeSet<Key>,
     /// Variables, in the order of the debug information.
     pub variables: Vec<Variable>,
+    /// Variables that are declared here and lie nowhere: the compiler has put constants in their place, or nobody uses them.
+    pub placeless: BTreeSet<Key>,
     /// What functions return, by the names of their symbols; of those of one name all.
     pub results: HashMap<String, Vec<Option<TypeRef>>>,
 }

@@ -8,7 +8,7 @@ use super::model::{Encoding, Family, Field, Key, Shape, Type, TypeId, TypeRef, T
 use super::sections::Sections;
 use crate::object::Object;
 use gimli::{AttributeValue, DebugInfo, DebugTypes, EndianSlice, LittleEndian, constants as dw};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use thiserror::Error;
 
 /// Why there is nothing to compare.
@@ -98,6 +98,8 @@ impl Scope {
 struct Reader {
     types: Types,
     split: bool,
+    /// Variables that are declared, by the place of the declaration.
+    declared: HashMap<TypeRef, Key>,
     /// Whether the unit is in C.
     c: bool,
 }
@@ -230,11 +232,20 @@ impl Reader {
 
     fn variable(&mut self, entry: &Attributes<'_, '_>, around: &Scope) {
         let is_static = !around.function || entry.has_fixed_place();
-        if let (true, None, Some(name)) = (is_static, around.inside, entry.name()) {
-            let key = Key {
-                family: Family::Variable,
-                name: around.name(&name),
-            };
+        let key = entry.name().map(|name| Key {
+            family: Family::Variable,
+            name: around.name(&name),
+        });
+        if entry.flag(dw::DW_AT_declaration) {
+            self.declared
+                .extend(key.clone().map(|key| (entry.place(), key)));
+        } else if !entry.has_place() {
+            // g++ declares what is in a namespace there and defines it elsewhere.
+            let declaration = entry.reference(dw::DW_AT_specification);
+            let declared = declaration.and_then(|place| self.declared.get(&place).cloned());
+            self.types.placeless.extend(key.clone().or(declared));
+        }
+        if let (true, None, Some(key)) = (is_static, around.inside, key) {
             self.types.variables.push(Variable {
                 key,
                 of: entry.of(),

@@ -1,0 +1,171 @@
+//! Variables that changed functions used and that no new object has, although the source still has them.
+//!
+//! Compilers take a static variable that nothing writes any more for a constant: they put its initial value into the code that
+//! reads it, and the variable goes away. The running one may hold another value. Whether it was removed from the source
+//! instead is told by debug information, in which a variable that is declared stays, without a place (DWARF 5, 4.1:
+//! no `DW_AT_location`). The same is told of one that is only written, and of one that is declared and not used: those are refused, too.
+//! A variable that becomes read-only is seen when its contents are compared.
+
+use crate::object::{Atom, AtomId, AtomKind, Object, names, rust};
+use crate::pair::{Pair, Users};
+use crate::program::Unit;
+use crate::types::{self, Key, Types};
+use std::cell::LazyCell;
+use std::collections::BTreeMap;
+
+/// An old variable, and what became of it.
+pub(super) struct Lost {
+    pub(super) name: String,
+    pub(super) reason: String,
+}
+
+/// The lost variables of a pair; `allowed` names those that may be.
+pub(super) fn variables(unit: &Unit<'_>, allowed: &[String]) -> Vec<Lost> {
+    let pair = &unit.pair;
+    if unit.comparison.changed().is_empty() || pair.new.is_kernel {
+        return Vec::new();
+    }
+    let users = LazyCell::new(|| Users::of(&pair.old));
+    let sources = LazyCell::new(|| Sources::of(pair));
+    let fresh = LazyCell::new(|| fresh(unit));
+    let mut found = Vec::new();
+    for (id, atom) in pair.old.enumerate() {
+        let candidate = is_own_variable(atom)
+            && !allowed.iter().any(|name| name == atom.name)
+            && unit.correlation.new_of(id).is_none();
+        if !candidate || !is_used_by_changed(unit, &users, id) {
+            continue;
+        }
+        let reason = match fresh.get(&source_name(atom.name)) {
+            Some(new) if (*new == AtomKind::Tls) != (atom.kind == AtomKind::Tls) => {
+                Some(format!("it was a {} and is a {new} now", atom.kind))
+            }
+            // Whether that one is another variable was asked already.
+            Some(_) => None,
+            None => sources.reason(atom),
+        };
+        found.extend(reason.map(|reason| Lost {
+            name: atom.name.to_owned(),
+            reason: format!(
+                "{reason}: what the running one holds would be ignored (`--allow-data` accepts that)"
+            ),
+        }));
+    }
+    found
+}
+
+/// Whether it is a variable that no other object can know: only of these the compiler sees all uses.
+fn is_own_variable(atom: &Atom<'_>) -> bool {
+    matches!(atom.kind, AtomKind::Data | AtomKind::Tls)
+        && !atom.name.is_empty()
+        && !atom.is_global()
+        && !atom.fleeting
+}
+
+/// Whether a function that is replaced used it.
+fn is_used_by_changed(unit: &Unit<'_>, users: &Users, variable: AtomId) -> bool {
+    let (old, new) = (&unit.pair.old, &unit.pair.new);
+    let changes = |user: &AtomId| {
+        let entry = old.owner(*user).map(|owner| old.function(owner).entry());
+        let entry = entry.and_then(|entry| unit.correlation.new_of(entry));
+        let function = entry.and_then(|entry| new.owner(entry));
+        function.is_some_and(|function| unit.comparison.change(function).is_some())
+    };
+    users.of_atom(variable).iter().any(changes)
+}
+
+/// New variables by their names in the source.
+fn fresh(unit: &Unit<'_>) -> BTreeMap<String, AtomKind> {
+    let new = unit.pair.new.enumerate();
+    let fresh = new.filter(|(id, atom)| {
+        unit.correlation.old_of(*id).is_none() && atom.kind.is_variable() && !atom.name.is_empty()
+    });
+    fresh
+        .map(|(_, atom)| (source_name(atom.name), atom.kind))
+        .collect()
+}
+
+/// What debug information says of both versions.
+struct Sources {
+    old: Option<Types>,
+    new: Option<Types>,
+}
+
+impl Sources {
+    fn of(pair: &Pair<'_>) -> Self {
+        let read = |object: &Object<'_>| types::read(object).ok();
+        Self {
+            old: read(&pair.old),
+            new: read(&pair.new),
+        }
+    }
+
+    /// Why a variable that no new object has is not merely removed.
+    fn reason(&self, atom: &Atom<'_>) -> Option<String> {
+        let Some(new) = &self.new else {
+            return Some(
+                "it is gone, and without debug information it cannot be told whether the compiler takes it for a constant now \
+                 (compile with `-g`)"
+                    .to_owned(),
+            );
+        };
+        let name = source_name(atom.name);
+        let is_it = |key: &&Key| key.name.rsplit("::").next() == Some(&name);
+        let was = |key: &&Key| {
+            let mut known = self.old.iter().flat_map(|old| &old.variables);
+            self.old.is_none() || known.any(|variable| variable.key == **key)
+        };
+        let mut placeless = new.placeless.iter();
+        placeless
+            .any(|key| is_it(&key) && was(&key))
+            .then(|| "the compiler takes it for a constant now".to_owned())
+    }
+}
+
+/// What the source calls a variable: `n` for `n.1234`, clang's `f.n`, and `_ZZ1fvE1n`.
+fn source_name(symbol: &str) -> String {
+    let last = |path: &str, by: &str| path.rsplit(by).next().unwrap_or(path).to_owned();
+    if let Some(path) = rust::path(symbol) {
+        return last(&path, "::");
+    }
+    let mangled = symbol.strip_prefix("_Z").and_then(last_identifier);
+    mangled.map_or_else(|| last(&names::base(symbol), "."), str::to_owned)
+}
+
+/// The last `<length><identifier>` of a mangled name (Itanium C++ ABI, 5.1.2).
+fn last_identifier(mangled: &str) -> Option<&str> {
+    let (mut rest, mut found) = (mangled, None);
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let digits = &rest[start..];
+        let Some(end) = digits.find(|c: char| !c.is_ascii_digit()) else {
+            break;
+        };
+        let (number, behind) = digits.split_at(end);
+        let len = number.parse::<usize>().ok().filter(|len| *len > 0);
+        let identifier = len.and_then(|len| behind.get(..len));
+        found = identifier.or(found);
+        rest = &behind[identifier.map_or(0, str::len)..];
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_have_the_names_of_the_source() {
+        for (symbol, name) in [
+            ("limit", "limit"),
+            ("n.1234", "n"),
+            ("f.n", "n"),
+            ("_ZL5level", "level"),
+            ("_ZN3boxL5limitE", "limit"),
+            ("_ZZ1fiE1n", "n"),
+            ("_ZZ1fiE1n_0", "n"),
+            ("_ZN5patch5LIMIT17h71290cfcff07be60E", "LIMIT"),
+        ] {
+            assert_eq!(source_name(symbol), name, "{symbol}");
+        }
+    }
+}

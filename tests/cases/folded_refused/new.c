@@ -1,0 +1,4 @@
+long other(long x);
+__attribute__((noinline)) long scaled(long x);
+__attribute__((noinline)) long scaled(long x) { return x * 3 + 2; }
+long answer(long x) { return scaled(x) + other(x); }

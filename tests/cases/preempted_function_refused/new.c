@@ -1,0 +1,4 @@
+long step(long x);
+long step(long x) { return x + 1; }
+__attribute__((noinline)) static long twice(long x) { return 2 * x; }
+long answer(long x) { return step(twice(x)) + 2; }

@@ -1,0 +1,2 @@
+extern long level;
+long level = 7;

@@ -1,0 +1,2 @@
+long step(long x);
+long step(long x) { return x + 1; }
