@@ -7,6 +7,7 @@ use crate::exchange::ExchangeError;
 use crate::frames::FramesError;
 use crate::hooks::HookFailure;
 use crate::install::InstallError;
+use crate::interrupt::Interrupted;
 use crate::plan::{PlanError, Problems};
 use crate::process::{Confinement, Pid, TargetError};
 use crate::prove::ProveError;
@@ -32,6 +33,9 @@ pub enum Error {
         /// What the lock says.
         source: io::Error,
     },
+    /// The user thought better of it.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The patch cannot be read.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -271,6 +275,7 @@ impl Error {
             Self::Commit(error) if error.is_broken() => Status::Broken,
             Self::Broken { .. } => Status::Broken,
             Self::Commit(error) if error.is_busy() => Status::Busy,
+            Self::Interrupted(_) | Self::Commit(CommitError::Interrupted(_)) => Status::Interrupted,
             Self::InUse { .. }
             | Self::NoSafeThread { .. }
             | Self::Dormant(DormantError::Held { .. }) => Status::Busy,

@@ -13,7 +13,11 @@ use std::process::Command;
 
 /// A program with a bundle that names its build ID, and an empty directory to watch.
 fn scene(test: &str) -> Result<(Program, PathBuf)> {
-    let program = Program::build_with("cases/changed_body", test, |directives| {
+    scene_of("cases/changed_body", test)
+}
+
+fn scene_of(case: &str, test: &str) -> Result<(Program, PathBuf)> {
+    let program = Program::build_with(case, test, |directives| {
         directives.target = true;
     })?;
     for file in ["program", "unstripped"] {
@@ -214,4 +218,21 @@ fn without_the_rights_it_says_so() -> Result<()> {
     run(&mut command)?
         .expect_error(1, "CAP_SYS_ADMIN")
         .map(drop)
+}
+
+/// SIGTERM does not wait for a busy function.
+#[test]
+fn the_end_interrupts_what_waits() -> Result<()> {
+    let (program, directory) = scene_of("scenarios/busy", "watch_interrupted")?;
+    put(&program, &directory)?;
+    let mut target = start(&program)?;
+    target.ask("enter")?;
+    let watch = Watch::start(&directory, &["--timeout", "600s"])?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    watch.end()?;
+    let listed = livepatch(["list", "--pid", &target.pid_text()])?.expect(0)?;
+    ensure!(listed.stdout.is_empty(), "{listed}");
+    target.ask("leave")?;
+    ensure!(target.ask("")? == "1", "the patch came into force");
+    target.check_undisturbed()
 }

@@ -10,6 +10,7 @@ use crate::frames;
 use crate::image::Images;
 use crate::install::InstallError;
 use crate::installed::{Installed, State};
+use crate::interrupt;
 use crate::plan::Site;
 use crate::process::Pid;
 use crate::record::Record;
@@ -115,6 +116,7 @@ fn apply_in(
         unwinders: &unwinders,
         options,
     };
+    interrupt::check(pid)?;
     let arena = arena::prepare(session, patches, fit.plan.needs())?;
     if let Some(ready) = &arena {
         fit.plan.set_arena(&ready.recorded);

@@ -6,6 +6,7 @@ use super::told::{Told, complain, say};
 use super::{conclude, each, fail, told};
 use crate::apply::{self, apply};
 use crate::fit::Patch;
+use crate::interrupt;
 use crate::revert::revert;
 use crate::select::{Selected, Selection};
 use crate::status::Status;
@@ -82,7 +83,7 @@ fn all_or_nothing(check: &Check, admitted: &Admitted, how: &apply::Options) -> S
     }
     let selection = match check.targets.select() {
         Ok(selection) => selection,
-        Err(error) => return fail(output, &error),
+        Err(error) => return fail(output, error.status(), &error),
     };
     let many = Many {
         targets: &selection.processes,
@@ -99,8 +100,11 @@ fn all_or_nothing(check: &Check, admitted: &Admitted, how: &apply::Options) -> S
         if !output.json {
             failed.for_each(|told| complain(&told.text, told.help.as_deref()));
         }
-        let note = "nothing was applied: it does not fit every process".to_owned();
-        return conclude(&fits, &selection, output, &[note]);
+        let note = match fits.status() {
+            Status::Interrupted => "nothing was applied: interrupted",
+            _ => "nothing was applied: it does not fit every process",
+        };
+        return conclude(&fits, &selection, output, &[note.to_owned()]);
     }
     let mut results = many.run(false, &|target| apply_one(target, admitted, how));
     if results.status() == Status::Done {
@@ -130,6 +134,7 @@ fn take_back(
         let (some, all) = (done.len(), results.0.len());
         say(&format!("taking it back from {some} of {all}:"));
     }
+    let _finishing = interrupt::finishing();
     let name = admitted.bundle.manifest.name.as_str();
     let back = Many {
         targets: &targets,

@@ -4,6 +4,7 @@ use super::options::Output;
 use super::told::{Told, say};
 use crate::crew::{self, CrewError};
 use crate::guardian;
+use crate::interrupt::Interrupted;
 use crate::printable;
 use crate::report::Count;
 use crate::select::Selected;
@@ -69,6 +70,10 @@ fn lost(target: Selected, error: &CrewError, writes: bool) -> Told {
         CrewError::Killed(_) | CrewError::Ended(_) | CrewError::StuckInside(_) if writes => {
             Status::Broken
         }
+        CrewError::Interrupted => {
+            let interrupted = Interrupted(target.pid);
+            return Told::failure(Some(target.pid), Status::Interrupted, &interrupted, None);
+        }
         _ => Status::Error,
     };
     let help = format!("`livepatch list --pid {}` tells its state", target.pid);
@@ -105,6 +110,7 @@ impl Results {
                 (Status::Busy, _) => "busy",
                 (Status::Refused, _) => "refused",
                 (Status::Error | Status::Usage, _) => "failed",
+                (Status::Interrupted, _) => "interrupted",
                 (Status::Broken, _) => "broken",
             };
             *counts.entry(kind).or_default() += 1;
@@ -114,7 +120,15 @@ impl Results {
 
     /// The line for people.
     pub(super) fn summary(&self) -> String {
-        const ORDER: [&str; 6] = ["done", "busy", "refused", "failed", "broken", "exited"];
+        const ORDER: [&str; 7] = [
+            "done",
+            "busy",
+            "refused",
+            "failed",
+            "interrupted",
+            "broken",
+            "exited",
+        ];
         let counts = self.counts();
         let kinds = ORDER
             .iter()

@@ -12,6 +12,7 @@ pub use options::Options;
 use crate::crew::{self, CrewError};
 use crate::error::Error;
 use crate::guardian::{self, GuardianError};
+use crate::interrupt;
 use crate::list::{list, patched_processes};
 use crate::process::Pid;
 use crate::repair::make_whole;
@@ -168,6 +169,17 @@ enum NoTarget {
     None(String),
     #[error("cannot look for processes")]
     Search(#[source] io::Error),
+    #[error("interrupted: nothing was changed")]
+    Interrupted,
+}
+
+impl NoTarget {
+    fn status(&self) -> Status {
+        match self {
+            Self::Interrupted => Status::Interrupted,
+            Self::None(_) | Self::Search(_) => Status::Error,
+        }
+    }
 }
 
 impl Targets {
@@ -178,6 +190,9 @@ impl Targets {
             libraries: self.libraries.clone(),
         };
         let selection = select(&wanted).map_err(NoTarget::Search)?;
+        if interrupt::came() {
+            return Err(NoTarget::Interrupted);
+        }
         if selection.processes.is_empty() {
             return Err(NoTarget::None(hidden(&selection).unwrap_or_default()));
         }
@@ -243,7 +258,7 @@ fn hidden(selection: &Selection) -> Option<String> {
 fn each(targets: &Targets, output: Output, work: &dyn Fn(Selected) -> Told) -> Status {
     let selection = match targets.select() {
         Ok(selection) => selection,
-        Err(error) => return fail(output, &error),
+        Err(error) => return fail(output, error.status(), &error),
     };
     if let ([target], true) = (&selection.processes[..], targets.is_one()) {
         watch_over_ourselves(target.pid, output);
@@ -287,9 +302,9 @@ fn conclude(results: &Results, selection: &Selection, output: Output, notes: &[S
     worst
 }
 
-fn fail(output: Output, error: &dyn std::error::Error) -> Status {
-    Told::failure(None, Status::Error, error, None).tell(output);
-    Status::Error
+fn fail(output: Output, status: Status, error: &dyn std::error::Error) -> Status {
+    Told::failure(None, status, error, None).tell(output);
+    status
 }
 
 /// What came of work on a process; one that was found and ended meanwhile is no failure.
@@ -334,7 +349,7 @@ fn keep_watch(options: &options::Watch) -> Status {
     });
     match watched {
         Ok(()) => Status::Done,
-        Err(error) => fail(options.output, &error),
+        Err(error) => fail(options.output, Status::Error, &error),
     }
 }
 

@@ -15,7 +15,8 @@ const EXIT_STATUSES: &str = "Exit statuses:
   3  the target stayed busy, nothing changed
   4  refused (mismatch, unsound, not trusted), nothing changed
   5  changed and could not be undone; the message says what state the target is in
-With several processes the worst one tells, 5 before 1 before 4 before 3 before 0.
+  130  interrupted (SIGINT, SIGTERM, SIGHUP), nothing changed; the command ends by that signal
+With several processes the worst one tells, 5 before 130 before 1 before 4 before 3 before 0.
 
 Example:
   livepatch apply --pid 1234 fix.lpatch";

@@ -21,6 +21,7 @@ pub use opened::OpenedError;
 
 use crate::apply;
 use crate::crew::Worker;
+use crate::interrupt;
 use crate::process::Pid;
 use crate::select::all_processes;
 use crate::sys::identity::FileIdentity;
@@ -100,7 +101,7 @@ struct Watch {
     told_at: Option<Instant>,
 }
 
-/// Watches until SIGTERM or SIGINT; what is being worked on then is finished first.
+/// Watches until SIGTERM or SIGINT; what has begun then is finished first, and what waits for a busy process gives up.
 ///
 /// # Errors
 /// When the directory cannot be used, or the kernel does not tell what happens.
@@ -115,6 +116,10 @@ pub fn watch(options: Options) -> Result<(), WatchError> {
     watch.sweep();
     while watch.step() {}
     log(Level::Notice, "ending");
+    watch
+        .looking
+        .iter()
+        .for_each(|looking| looking.worker.interrupt());
     while let Some(looking) = watch.looking.first_mut() {
         if looking.worker.read() {
             watch.finish(0);
@@ -139,11 +144,13 @@ impl Watch {
         }
         let watched = directory.add_watch(&options.directory, changes);
         watched.map_err(|error| WatchError::Wait("changes of the directory", error))?;
+        let signals = signals().map_err(|error| WatchError::Wait("signals", error))?;
+        interrupt::listen();
         let mut watch = Self {
             events: Events::listen()?,
             opened: None,
             directory,
-            signals: signals().map_err(|error| WatchError::Wait("signals", error))?,
+            signals,
             schedule: Schedule::default(),
             others: HashSet::new(),
             looking: Vec::new(),

@@ -104,7 +104,7 @@ impl Watch {
         }
         self.metrics.count(&tried.patch, &tried.result);
         let level = match tried.status {
-            Status::Done => Level::Notice,
+            Status::Done | Status::Interrupted => Level::Notice,
             Status::Busy => Level::Warning,
             _ => Level::Error,
         };
