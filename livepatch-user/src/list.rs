@@ -6,7 +6,9 @@ use crate::installed::Installed;
 use crate::printable::one_line;
 use crate::process::Pid;
 use crate::report::{Listed, Replaced};
+use crate::select::all_processes;
 use crate::session::Session;
+use std::io;
 
 /// The patches of a process, in the order in which they were applied.
 ///
@@ -27,24 +29,34 @@ pub fn list(pid: Pid) -> Result<Vec<Listed>, Error> {
     }
 }
 
-/// Every process whose mappings may be read and name a patch.
-#[must_use]
-pub fn patched_processes() -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let mut pids: Vec<Pid> = entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Pid))
-        .filter(|&pid| has_patch(pid))
-        .collect();
-    pids.sort_unstable();
-    pids
+/// What a look at all processes finds.
+#[derive(Clone, Debug, Default)]
+pub struct Patched {
+    /// Those whose mappings name a patch, by number.
+    pub pids: Vec<Pid>,
+    /// How many may not be looked into.
+    pub hidden: usize,
 }
 
-fn has_patch(pid: Pid) -> bool {
-    let maps = std::fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
+/// Looks for processes that have a patch.
+#[must_use]
+pub fn patched_processes() -> Patched {
+    let mut patched = Patched::default();
+    for pid in all_processes().unwrap_or_default() {
+        match has_patch(pid) {
+            Ok(true) => patched.pids.push(pid),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => patched.hidden += 1,
+            // Those that have ended cannot be read either.
+            Ok(false) | Err(_) => {}
+        }
+    }
+    patched
+}
+
+fn has_patch(pid: Pid) -> io::Result<bool> {
+    let maps = std::fs::read(format!("/proc/{pid}/maps"))?;
     let name = format!("/memfd:{NAME_PREFIX}");
-    memchr::memmem::find(&maps, name.as_bytes()).is_some()
+    Ok(memchr::memmem::find(&maps, name.as_bytes()).is_some())
 }
 
 fn listed(session: &Session, patch: &Installed) -> Listed {

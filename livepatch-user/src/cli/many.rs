@@ -140,7 +140,7 @@ impl Results {
     }
 
     /// The document for machines.
-    pub(super) fn document(&self, status: Status, notes: &[String]) -> String {
+    pub(super) fn document(&self, status: Status, hidden: usize, notes: &[String]) -> String {
         let facts: Vec<&str> = self
             .0
             .iter()
@@ -149,6 +149,7 @@ impl Results {
             .collect();
         let rest = serde_json::json!({
             "summary": self.counts(),
+            "hidden": hidden,
             "notes": notes,
             "status": status.code(),
         });

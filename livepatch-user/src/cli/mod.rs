@@ -13,7 +13,7 @@ use crate::crew::{self, CrewError};
 use crate::error::Error;
 use crate::guardian::{self, GuardianError};
 use crate::interrupt;
-use crate::list::{list, patched_processes};
+use crate::list::{Patched, list, patched_processes};
 use crate::process::Pid;
 use crate::repair::make_whole;
 use crate::report::{Count, Report};
@@ -27,6 +27,7 @@ use crate::watch;
 use crate::watchdog::{self, Stuck};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use livepatch_cli::errln;
 use many::{Many, Results};
 use options::{Command, Consistency, List, Output, Revert, Switch, Symbols, Targets, Trust};
 use std::io;
@@ -194,7 +195,7 @@ impl Targets {
             return Err(NoTarget::Interrupted);
         }
         if selection.processes.is_empty() {
-            return Err(NoTarget::None(hidden(&selection).unwrap_or_default()));
+            return Err(NoTarget::None(unseen(selection.hidden)));
         }
         Ok(selection)
     }
@@ -244,14 +245,14 @@ impl Trust {
 }
 
 /// What to say of processes that could not be looked into.
-fn hidden(selection: &Selection) -> Option<String> {
-    let count = selection.hidden;
-    (count > 0).then(|| {
-        format!(
-            "; {} could not be looked into",
-            Count(count, "other process")
-        )
-    })
+fn hidden(count: usize) -> Option<String> {
+    let processes = Count(count, "other process");
+    (count > 0).then(|| format!("{processes} could not be looked into"))
+}
+
+/// The same behind a sentence.
+fn unseen(count: usize) -> String {
+    hidden(count).map_or_else(String::new, |hidden| format!("; {hidden}"))
 }
 
 /// Does the work on the processes that are meant, and tells what came of it.
@@ -291,13 +292,13 @@ fn watch_over_ourselves(pid: Pid, output: Output) {
 fn conclude(results: &Results, selection: &Selection, output: Output, notes: &[String]) -> Status {
     let worst = results.status();
     if output.json {
-        say(&results.document(worst, notes));
+        say(&results.document(worst, selection.hidden, notes));
         return worst;
     }
     for note in notes {
         say(note);
     }
-    let unseen = hidden(selection).unwrap_or_default();
+    let unseen = unseen(selection.hidden);
     say(&format!("{}{unseen}", results.summary()));
     worst
 }
@@ -377,7 +378,7 @@ fn list_all(options: &List) -> Status {
         return each(&options.targets, options.output, &tell);
     }
     kernel::list(options.output);
-    let pids = patched_processes();
+    let Patched { pids, hidden } = patched_processes();
     // A process that ends while all are listed, or hides, is no failure.
     let work = |index: usize| list(pids[index]).ok().map(|patches| Told::list(&patches));
     let mut told = vec![None; pids.len()];
@@ -389,5 +390,17 @@ fn list_all(options: &List) -> Status {
     told.iter()
         .flatten()
         .for_each(|told: &Told| told.tell(options.output));
+    tell_hidden(hidden, options.output);
     Status::Done
+}
+
+/// Tells how many processes may have patches that nobody sees.
+fn tell_hidden(count: usize, output: Output) {
+    match hidden(count) {
+        Some(_) if output.json => {
+            say(&serde_json::json!({ "result": "hidden", "hidden": count }).to_string());
+        }
+        Some(text) => errln!("livepatch: {text}"),
+        None => {}
+    }
 }

@@ -74,7 +74,7 @@ impl Watch {
         }
         let has =
             |pid: Pid| list(pid).is_ok_and(|patches| patches.iter().any(|one| one.patch == patch));
-        let pids = patched_processes();
+        let pids = patched_processes().pids;
         let work = |index: usize| {
             has(pids[index]).then(|| take_back(pids[index], patch, &self.options.apply))
         };

@@ -1,0 +1,71 @@
+//! What the command lines take, and what they say.
+
+use anyhow::{Context, Result, ensure};
+use livepatch_tests::target::dying;
+use livepatch_tests::tools::{Finished, run, tool};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use tempfile::TempDir;
+
+/// The options of `setpriv` for a user without any right.
+const NOBODY: [&str; 4] = ["--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+
+/// `livepatch` where every user can run it.
+struct Open(TempDir);
+
+impl Open {
+    fn new() -> Result<Self> {
+        let directory = tempfile::tempdir_in("/tmp")?;
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755))?;
+        fs::copy(tool("livepatch")?, directory.path().join("livepatch"))?;
+        Ok(Self(directory))
+    }
+
+    fn as_nobody(&self, arguments: &[&str]) -> Result<Finished> {
+        let mut command = Command::new("setpriv");
+        command.args(NOBODY).arg(self.0.path().join("livepatch"));
+        run(command.args(arguments))
+    }
+}
+
+#[test]
+fn processes_that_may_not_be_looked_into_are_counted() -> Result<()> {
+    let open = Open::new()?;
+    let listed = open.as_nobody(&["list"])?.expect(0)?;
+    let told = listed.stderr.contains("could not be looked into");
+    ensure!(told && listed.stdout.is_empty(), "{listed}");
+    let listed = open.as_nobody(&["list", "--json"])?.expect(0)?;
+    let last = listed.stdout.lines().last().context("nothing")?;
+    let last: serde_json::Value = serde_json::from_str(last)?;
+    ensure!(
+        last["result"] == "hidden" && last["hidden"].as_u64() > Some(0),
+        "{listed}"
+    );
+    ensure!(listed.stderr.is_empty(), "{listed}");
+    Ok(())
+}
+
+#[test]
+fn a_selection_counts_them_too() -> Result<()> {
+    let open = Open::new()?;
+    let sleep = open.0.path().join("sleep");
+    fs::copy("/bin/sleep", &sleep)?;
+    let mut sleeper = dying("setpriv")
+        .args(NOBODY)
+        .arg(&sleep)
+        .arg("1000")
+        .spawn()?;
+    let program = sleep.to_str().context("a plain path")?;
+    let link = format!("/proc/{}/exe", sleeper.id());
+    while fs::read_link(&link)? != sleep {
+        std::thread::yield_now();
+    }
+    let listed = open.as_nobody(&["list", "--exe", program, "--json"]);
+    sleeper.kill()?;
+    sleeper.wait()?;
+    let listed = listed?.expect(0)?;
+    let document: serde_json::Value = serde_json::from_str(&listed.stdout)?;
+    ensure!(document["hidden"].as_u64() > Some(0), "{listed}");
+    Ok(())
+}
