@@ -1,6 +1,7 @@
 //! Arguments, and what is done for them.
 
 mod build;
+mod clean;
 mod inspect;
 mod kernel;
 mod make;
@@ -61,6 +62,9 @@ enum Verb {
     /// Work in a copy of a source tree; for `patchgen build`.
     #[command(hide = true)]
     Inside(Inside),
+    /// Remove a working directory; for `patchgen build`.
+    #[command(hide = true)]
+    CleanUp(CleanUp),
     /// Make a key pair to sign bundles with.
     #[command(after_help = "Example:\n  patchgen keygen release.key\n  \
                             cp release.key.pub /etc/livepatch/keys.d/     # where bundles are to be trusted")]
@@ -182,7 +186,7 @@ struct Build {
     /// Write the bundle here. Default: the patch's file name with `.lpatch`, in the current directory.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Copies and objects go into a directory made here, and removed at the end; it takes twice the space of a build.
+    /// Copies and objects go into a directory made here, and removed at the end, also at an early one; it takes twice the space of a build.
     /// Default: the directory for temporary files.
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
@@ -239,6 +243,11 @@ struct Inside {
 }
 
 #[derive(Debug, Args)]
+struct CleanUp {
+    directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct Inspect {
     /// The bundle.
     bundle: PathBuf,
@@ -271,6 +280,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
         (Some(Verb::KernelObjects(arguments)), _) => kernel::objects(arguments),
         (Some(Verb::Inspect(inspect)), _) => inspect::run(inspect),
         (Some(Verb::Inside(arguments)), _) => build::run_inside(arguments),
+        (Some(Verb::CleanUp(arguments)), _) => clean::run(arguments),
         (Some(Verb::Keygen(arguments)), _) => sign::keygen(arguments),
         (Some(Verb::Sign(arguments)), _) => sign::sign(arguments),
         (Some(Verb::Header), _) => {
