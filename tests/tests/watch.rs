@@ -236,3 +236,31 @@ fn the_end_interrupts_what_waits() -> Result<()> {
     ensure!(target.ask("")? == "1", "the patch came into force");
     target.check_undisturbed()
 }
+
+/// What happens as JSON: an object for each event.
+#[test]
+fn events_for_machines() -> Result<()> {
+    let (program, directory) = scene("watch_json")?;
+    put(&program, &directory)?;
+    let watch = Watch::start(&directory, &["--json"])?;
+    let target = program.start()?;
+    let line = watch.wait_for("\"result\":\"applied\"")?;
+    let event: serde_json::Value = serde_json::from_str(&line)?;
+    let wanted = serde_json::json!({
+        "event": "result", "level": "notice", "pid": target.pid(), "patch": "fix",
+        "result": "applied", "status": 0, "message": event["message"], "time_ms": event["time_ms"],
+    });
+    ensure!(
+        event == wanted && event["time_ms"].as_u64() > Some(0),
+        "{line}"
+    );
+    fs::write(directory.join("bad.lpatch"), "no bundle")?;
+    fs::remove_file(directory.join("fix.lpatch"))?;
+    let line = watch.wait_for("bad.lpatch")?;
+    let event: serde_json::Value = serde_json::from_str(&line)?;
+    ensure!(
+        event["event"] == "problem" && event["level"] == "warning",
+        "{line}"
+    );
+    watch.end()
+}

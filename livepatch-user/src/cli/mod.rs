@@ -347,6 +347,7 @@ fn keep_watch(options: &options::Watch) -> Status {
         sources: options.trust.sources(),
         apply: options.switch.apply(&options.debug_dirs),
         at_once: at_once(options.jobs),
+        json: options.output.json,
     });
     match watched {
         Ok(()) => Status::Done,

@@ -240,14 +240,15 @@ pub struct Watch {
     /// How to switch.
     pub switch: Switch,
     #[command(flatten)]
-    /// How to tell that it cannot watch.
+    /// How to tell what happens.
     pub output: Output,
 }
 
 /// How results are told.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Output {
-    /// Results as JSON on the standard output: an object for the process; for several processes one document with a list.
+    /// Results as JSON on the standard output: an object for the process; for several processes one document with a list; of `watch` an object
+    /// for each event.
     #[arg(long)]
     pub json: bool,
 }
