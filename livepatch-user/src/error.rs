@@ -318,6 +318,21 @@ impl Error {
             Self::NameTaken { name, .. } => {
                 format!("revert `{name}` first, or give the new patch another name")
             }
+            Self::NoPatch {
+                pid,
+                name: Some(name),
+            } => {
+                let file = std::path::Path::new(name);
+                let is_file = file.extension().is_some_and(|it| it == "lpatch") || name.contains('/');
+                let stem = file.file_stem().filter(|_| is_file);
+                match stem {
+                    Some(stem) => format!(
+                        "a patch is called by its name and not by its file's: `{}`? `livepatch list --pid {pid}` shows the names",
+                        stem.to_string_lossy()
+                    ),
+                    None => format!("`livepatch list --pid {pid}` shows what it has"),
+                }
+            }
             Self::SeveralPatches { .. } => {
                 "say which one: `livepatch revert --pid PID NAME`".into()
             }
@@ -342,6 +357,11 @@ impl Error {
             }
             Self::Install(InstallError::Forbidden(_)) => {
                 "look for SELinux `execmem`, `vm.memfd_noexec` or a seccomp filter of the target"
+                    .into()
+            }
+            Self::Commit(CommitError::Busy { .. }) => {
+                "try again with a longer `--timeout`, or see what keeps the threads there; a function that never returns (an event loop, `main`) \
+                 takes `--consistency function` (RISK: a thread may return into old code after it has called new code)"
                     .into()
             }
             Self::Commit(error) if error.is_busy() => {

@@ -1,8 +1,10 @@
 //! What the command lines take, and what they say.
 
 use anyhow::{Context, Result, ensure};
+use livepatch_tests::case::{apply, apply_with, start};
+use livepatch_tests::program::Program;
 use livepatch_tests::target::dying;
-use livepatch_tests::tools::{Finished, run, tool};
+use livepatch_tests::tools::{Finished, livepatch, run, tool};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -68,4 +70,56 @@ fn a_selection_counts_them_too() -> Result<()> {
     let document: serde_json::Value = serde_json::from_str(&listed.stdout)?;
     ensure!(document["hidden"].as_u64() > Some(0), "{listed}");
     Ok(())
+}
+
+#[test]
+fn what_somebody_meant_is_said() -> Result<()> {
+    for arguments in [
+        ["apply", "1234", "fix.lpatch"],
+        ["check", "fix.lpatch", "1234"],
+        ["revert", "1234", "fix"],
+    ] {
+        livepatch(arguments)?.expect_error(2, "a process is named by `--pid 1234`")?;
+    }
+    livepatch(["list", "1234"])?.expect_error(2, "`--pid 1234`")?;
+    Ok(())
+}
+
+#[test]
+fn what_no_process_or_time_can_be_is_wrong_usage() -> Result<()> {
+    for pid in ["--pid=-5", "--pid=0"] {
+        livepatch(["list", pid])?.expect_error(2, "--pid")?;
+        livepatch(["symbols", pid])?.expect_error(2, "--pid")?;
+    }
+    livepatch(["list", "--pid", "-5"])?.expect_error(2, "-5 is not in 1..")?;
+    let long = ["revert", "--pid", "1", "--timeout", "99999999999999999999s"];
+    livepatch(long)?.expect_error(2, "too long: 525600m, a year, is the most")?;
+    Ok(())
+}
+
+#[test]
+fn a_file_is_no_name_of_a_patch() -> Result<()> {
+    let program = Program::build("cases/changed_body", "name_of_a_patch")?;
+    program.patch()?;
+    let target = start(&program)?;
+    apply(&target, &program)?;
+    let pid = target.pid_text();
+    livepatch(["revert", "--pid", &pid, "/tmp/fix.lpatch"])?
+        .expect_error(1, "by its name and not by its file's: `fix`?")?;
+    livepatch(["revert", "--pid", &pid, "other"])?
+        .expect_error(1, &format!("`livepatch list --pid {pid}` shows"))?;
+    livepatch(["revert", "--pid", &pid, "fix"])?
+        .expect(0)
+        .map(drop)
+}
+
+#[test]
+fn who_stays_busy_is_told_of_consistency() -> Result<()> {
+    let program = Program::build("scenarios/busy", "told_of_consistency")?;
+    program.patch()?;
+    let mut target = start(&program)?;
+    target.ask("enter")?;
+    let arguments = ["fix.lpatch", "--timeout", "100ms"];
+    apply_with(&target, &program, &arguments)?.expect_error(3, "`--consistency function`")?;
+    target.ask("leave").map(drop)
 }

@@ -1,6 +1,6 @@
 //! `apply` and `check`: on one process, on several, and on all or none.
 
-use super::many::{Many, Results};
+use super::many::{Many, Results, TAKEN_BACK};
 use super::options::{Apply, Check};
 use super::told::{Told, complain, say};
 use super::{conclude, each, fail, told};
@@ -161,12 +161,14 @@ fn take_back(
 
 /// What could not be taken back was changed and could not be undone.
 fn still_applied(told: Told) -> Told {
-    if told.status == Status::Done {
-        return told;
-    }
+    let (status, result) = match (told.status, told.result.as_str()) {
+        (Status::Done, "reverted") => (Status::Done, TAKEN_BACK),
+        (Status::Done, _) => return told,
+        _ => (Status::Broken, "broken"),
+    };
     Told {
-        status: Status::Broken,
-        result: "broken".into(),
+        status,
+        result: result.to_owned(),
         ..told
     }
 }

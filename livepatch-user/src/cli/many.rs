@@ -11,8 +11,11 @@ use crate::select::Selected;
 use crate::status::Status;
 use indicatif::{ProgressBar, ProgressStyle};
 use livepatch_cli::errln;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
+
+/// The result of an `--all-or-nothing` that was reverted where it had been applied.
+pub(super) const TAKEN_BACK: &str = "taken-back";
 
 /// Several processes, and how to go about them.
 pub(super) struct Many<'a> {
@@ -106,6 +109,7 @@ impl Results {
         for told in &self.0 {
             let kind = match (told.status, told.result.as_str()) {
                 (Status::Done, "exited") => "exited",
+                (Status::Done, TAKEN_BACK) => TAKEN_BACK,
                 (Status::Done, _) => "done",
                 (Status::Busy, _) => "busy",
                 (Status::Refused, _) => "refused",
@@ -120,8 +124,9 @@ impl Results {
 
     /// The line for people.
     pub(super) fn summary(&self) -> String {
-        const ORDER: [&str; 7] = [
+        const ORDER: [&str; 8] = [
             "done",
+            TAKEN_BACK,
             "busy",
             "refused",
             "failed",
@@ -134,9 +139,21 @@ impl Results {
             .iter()
             .filter_map(|kind| Some((kind, counts.get(kind)?)));
         let parts: Vec<String> = kinds
-            .map(|(kind, count)| format!("{count} {kind}"))
+            .map(|(kind, count)| format!("{count} {}", kind.replace('-', " ")))
             .collect();
         format!("{}: {}", Count(self.0.len(), "process"), parts.join(", "))
+    }
+
+    /// What to do next, each advice once.
+    pub(super) fn tell_help(&self) {
+        let helps: BTreeSet<&str> = self
+            .0
+            .iter()
+            .filter_map(|one| one.help.as_deref())
+            .collect();
+        for help in helps {
+            errln!("help: {}", printable::lines(help));
+        }
     }
 
     /// The document for machines.

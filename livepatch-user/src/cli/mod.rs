@@ -2,6 +2,7 @@
 
 mod apply;
 mod component;
+mod hint;
 mod kernel;
 mod many;
 mod options;
@@ -30,6 +31,7 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use livepatch_cli::errln;
 use many::{Many, Results};
 use options::{Command, Consistency, List, Output, Revert, Switch, Symbols, Targets, Trust};
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error as ThisError;
@@ -38,7 +40,9 @@ use told::{Told, say};
 /// Reads the command line; ends the process with status 2 when it is wrong.
 #[must_use]
 pub fn parse() -> Options {
-    let matches = Options::command().get_matches();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let matches = Options::command().try_get_matches_from(&arguments);
+    let matches = matches.unwrap_or_else(|error| hint::with_hint(error, &arguments).exit());
     let mut options = Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Command::Revert(revert) = &mut options.command
         && revert.kernel
@@ -298,6 +302,7 @@ fn conclude(results: &Results, selection: &Selection, output: Output, notes: &[S
     for note in notes {
         say(note);
     }
+    results.tell_help();
     let unseen = unseen(selection.hidden);
     say(&format!("{}{unseen}", results.summary()));
     worst

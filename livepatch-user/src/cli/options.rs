@@ -115,7 +115,7 @@ pub struct Check {
 #[derive(Clone, Debug, Default, Args)]
 pub struct Targets {
     /// The process; may be repeated.
-    #[arg(long = "pid", value_name = "PID")]
+    #[arg(long = "pid", value_name = "PID", value_parser = pid(), allow_negative_numbers = true)]
     pub pids: Vec<i32>,
     /// Every process that runs this executable, also one that was deleted or replaced since; may be repeated.
     #[arg(long = "exe", value_name = "PATH")]
@@ -204,7 +204,7 @@ pub struct List {
 #[derive(Debug, Args)]
 pub struct Symbols {
     /// The process.
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = pid(), allow_negative_numbers = true)]
     pub pid: i32,
     /// The directory that gets an ELF file for each patch, `livepatch-PID.gdb`, which loads them, `livepatch-PID.build-ids` for `perf inject
     /// --known-build-ids`, and `perf-PID.map`, which bpftrace looks for in /tmp.
@@ -251,6 +251,11 @@ pub struct Output {
     /// for each event.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Numbers that a process can have.
+fn pid() -> clap::builder::RangedI64ValueParser<i32> {
+    clap::value_parser!(i32).range(1..)
 }
 
 /// As messages write it: `0x` and hexadecimal digits.
