@@ -60,12 +60,14 @@ pub enum Error {
         found: String,
     },
     /// The running code is not the old code.
-    #[error("the patch does not fit `{module}` in process {pid}")]
+    #[error("the patch does not fit `{module}` in process {pid}{}", on(.patched))]
     Mismatch {
         /// The process.
         pid: Pid,
         /// The module that fits best.
         module: String,
+        /// Patches of the same functions that are in force.
+        patched: Vec<String>,
         /// Every reason.
         source: Problems<ProveError>,
     },
@@ -262,6 +264,13 @@ pub enum Error {
     },
 }
 
+fn on(patched: &[String]) -> String {
+    match patched {
+        [] => String::new(),
+        names => format!(": `{}` changed the same functions", names.join("`, `")),
+    }
+}
+
 fn named(name: Option<&str>) -> String {
     name.map(|name| format!(" named `{name}`"))
         .unwrap_or_default()
@@ -311,10 +320,16 @@ impl Error {
             Self::NoModule { .. } => {
                 "make the patch for the build that runs (`patchgen --target`)".into()
             }
-            Self::Mismatch { .. } => {
-                "build the old objects from the source and with the options of the running program"
+            Self::Mismatch { patched, .. } if patched.is_empty() => {
+                "build the old objects from the source and with the options of the running program; where the patch was made on top of another \
+                 one, apply that first"
                     .into()
             }
+            Self::Mismatch { patched, .. } => format!(
+                "a patch on top of `{0}` is made from the new objects of that one; or one that takes its place, by `patchgen --supersedes \
+                 {0}`; or revert `{0}` first",
+                patched.last().map_or("", String::as_str)
+            ),
             Self::NameTaken { name, .. } => {
                 format!("revert `{name}` first, or give the new patch another name")
             }

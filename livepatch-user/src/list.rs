@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::install::NAME_PREFIX;
-use crate::installed::Installed;
+use crate::installed::{Installed, dependents};
 use crate::printable::one_line;
 use crate::process::Pid;
 use crate::report::{Listed, Replaced};
@@ -18,10 +18,8 @@ pub fn list(pid: Pid) -> Result<Vec<Listed>, Error> {
     let session = Session::open_to_read(pid)?;
     let images = session.images(&[]);
     let found = session.patches(&images);
-    let listed: Vec<_> = found
-        .patches
-        .iter()
-        .map(|patch| listed(&session, patch))
+    let listed: Vec<_> = (0..found.patches.len())
+        .map(|index| listed(&session, &found.patches, index))
         .collect();
     match found.unreadable.into_iter().next() {
         Some(source) if listed.is_empty() => Err(Error::Record { pid, source }),
@@ -59,14 +57,19 @@ fn has_patch(pid: Pid) -> io::Result<bool> {
     Ok(memchr::memmem::find(&maps, name.as_bytes()).is_some())
 }
 
-fn listed(session: &Session, patch: &Installed) -> Listed {
+fn listed(session: &Session, patches: &[Installed], index: usize) -> Listed {
+    let patch = &patches[index];
     let record = &patch.record;
+    let later = dependents(patches, index).filter(|later| !later.is_left_over());
     Listed {
         pid: session.pid().0,
         process: session.target.name.clone(),
         patch: one_line(&record.name).into_owned(),
         description: one_line(&record.description).into_owned(),
         state: patch.state.clone(),
+        under: later
+            .map(|later| one_line(&later.record.name).into_owned())
+            .collect(),
         module: one_line(&record.module.path).into_owned(),
         functions: record.functions.iter().map(Replaced::from).collect(),
         base: patch.prelude.base,

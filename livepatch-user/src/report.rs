@@ -137,6 +137,9 @@ pub struct Listed {
     /// Its state.
     #[serde(flatten)]
     pub state: State,
+    /// The later patches that lie on it: they replace some of its functions, or use what it brought in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub under: Vec<String>,
     /// The file of the module.
     pub module: String,
     /// The replaced functions.
@@ -155,7 +158,7 @@ pub struct FailureReport {
     /// The process, if it was about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
-    /// `busy`, `refused`, `error` or `broken`.
+    /// `busy`, `refused`, `error`, `interrupted` or `broken`.
     pub result: Status,
     /// The exit status.
     pub status: u8,
@@ -247,13 +250,18 @@ impl fmt::Display for Listed {
             process,
             patch,
             state,
+            under,
             module,
             ..
         } = self;
         let functions = Count(self.functions.len(), "function");
+        let under = match &under[..] {
+            [] => String::new(),
+            later => format!(" under `{}`", later.join("`, `")),
+        };
         write!(
             f,
-            "{pid} {process}  {patch}  {state}  {functions} of {module}, {} at {}",
+            "{pid} {process}  {patch}  {state}{under}  {functions} of {module}, {} at {}",
             Count(self.mapped_bytes as usize, "byte"),
             self.base
         )?;

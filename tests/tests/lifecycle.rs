@@ -151,6 +151,11 @@ fn patches_of_one_function_stack() -> Result<()> {
     apply(&target, &program)?;
     apply_with(&target, &program, &["second.lpatch"])?.expect(0)?;
     check_answer(&mut target, "40", "43")?;
+    let listed = list(&target)?;
+    ensure!(
+        listed.contains("fix  active under `second`  ") && listed.contains("second  active  "),
+        "{listed}"
+    );
 
     let patched = Snapshot::take(target.pid())?;
     revert(&target, &["fix"])?.expect_error(4, "second")?;
@@ -161,6 +166,25 @@ fn patches_of_one_function_stack() -> Result<()> {
     revert(&target, &["fix"])?.expect(0)?;
     check_answer(&mut target, "40", "41")?;
     before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)
+}
+
+#[test]
+fn a_patch_that_was_not_made_from_the_one_before_names_it() -> Result<()> {
+    let (program, mut target) = scenario("stacked", "not_from_it")?;
+    program
+        .patchgen("old.c", "newer.c", "rival.lpatch")?
+        .expect(0)?;
+    program
+        .patchgen("new.c", "newer.c", "second.lpatch")?
+        .expect(0)?;
+    apply_with(&target, &program, &["second.lpatch"])?
+        .expect_error(4, "was made on top of another one, apply that first")?;
+    apply(&target, &program)?;
+    let refused = apply_with(&target, &program, &["rival.lpatch"])?;
+    refused
+        .expect_error(4, "`fix` changed the same functions")?
+        .expect_error(4, "`patchgen --supersedes fix`")?;
+    check_answer(&mut target, "40", "42")
 }
 
 /// Makes a bundle that supersedes others.
