@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod duration;
+pub mod manual;
 pub mod output;
 pub mod status;
 

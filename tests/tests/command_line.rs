@@ -123,3 +123,26 @@ fn who_stays_busy_is_told_of_consistency() -> Result<()> {
     apply_with(&target, &program, &arguments)?.expect_error(3, "`--consistency function`")?;
     target.ask("leave").map(drop)
 }
+
+#[test]
+fn shells_complete_and_there_are_manual_pages() -> Result<()> {
+    for name in ["livepatch", "patchgen"] {
+        let command = |arguments: &[&str]| run(Command::new(tool(name)?).args(arguments));
+        for (shell, checker) in [("bash", Some("bash")), ("zsh", None), ("fish", None)] {
+            let script = command(&["completions", shell])?.expect(0)?.stdout;
+            ensure!(script.contains("completions"), "{name} {shell}: {script}");
+            if let Some(checker) = checker {
+                run(Command::new(checker).args(["-n", "-c", &script]))?.expect(0)?;
+            }
+        }
+        command(&["completions", "dos"])?.expect_error(2, "possible values: bash")?;
+        let directory = tempfile::tempdir()?;
+        let pages = directory.path().join("man1");
+        let pages_text = pages.to_str().context("a plain path")?;
+        command(&["man", pages_text])?.expect(0)?;
+        let page = fs::read_to_string(pages.join(format!("{name}.1")))?;
+        ensure!(page.contains(".SH SYNOPSIS"), "{page}");
+        command(&["man", "/proc/none"])?.expect_error(1, "cannot write manual pages to")?;
+    }
+    Ok(())
+}

@@ -29,6 +29,7 @@ use crate::watchdog::{self, Stuck};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
 use livepatch_cli::errln;
+use livepatch_cli::manual::{Man, complete, write_pages};
 use many::{Many, Results};
 use options::{Command, Consistency, List, Output, Revert, Switch, Symbols, Targets, Trust};
 use std::ffi::OsString;
@@ -60,7 +61,9 @@ pub fn parse() -> Options {
         | Command::Watch(_)
         | Command::Symbols(_)
         | Command::Kernel(_)
-        | Command::Component(_) => {
+        | Command::Component(_)
+        | Command::Completions(_)
+        | Command::Man(_) => {
             return options;
         }
     };
@@ -92,6 +95,11 @@ pub fn run(options: &Options) -> Status {
         Command::Symbols(options) => write_symbols(options),
         Command::Kernel(options) => kernel::run(options),
         Command::Component(options) => component::run(options),
+        Command::Completions(options) => {
+            complete(options, Options::command());
+            Status::Done
+        }
+        Command::Man(options) => write_manual(options),
     }
 }
 
@@ -135,7 +143,9 @@ pub fn writes(options: &Options) -> bool {
         | Command::Watch(_)
         | Command::Symbols(_)
         | Command::Kernel(_)
-        | Command::Component(_) => false,
+        | Command::Component(_)
+        | Command::Completions(_)
+        | Command::Man(_) => false,
     }
 }
 
@@ -163,7 +173,7 @@ pub fn output(options: &Options) -> Output {
         Command::Watch(watch) => watch.output,
         Command::Symbols(symbols) => symbols.output,
         Command::Kernel(kernel) => kernel.output(),
-        Command::Component(_) => Output { json: false },
+        Command::Component(_) | Command::Completions(_) | Command::Man(_) => Output { json: false },
     }
 }
 
@@ -357,6 +367,26 @@ fn keep_watch(options: &options::Watch) -> Status {
     match watched {
         Ok(()) => Status::Done,
         Err(error) => fail(options.output, Status::Error, &error),
+    }
+}
+
+/// Manual pages cannot be written.
+#[derive(Debug, ThisError)]
+#[error("cannot write manual pages to `{}`", directory.display())]
+struct NoManual {
+    directory: PathBuf,
+    source: io::Error,
+}
+
+fn write_manual(options: &Man) -> Status {
+    let directory = &options.directory;
+    match write_pages(directory, Options::command()) {
+        Ok(()) => Status::Done,
+        Err(source) => {
+            let directory = directory.clone();
+            let error = NoManual { directory, source };
+            fail(Output { json: false }, Status::Error, &error)
+        }
     }
 }
 

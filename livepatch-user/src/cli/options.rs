@@ -4,6 +4,7 @@ use super::kernel::Kernel;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use livepatch_bundle::RunAddr;
 use livepatch_cli::duration;
+use livepatch_cli::manual::{Completions, Man};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,6 +65,14 @@ pub enum Command {
     /// Patch the running kernel.
     #[command(after_help = "Example:\n  livepatch kernel load fix.kpatch")]
     Kernel(Kernel),
+    /// Print what makes a shell complete this command's options.
+    #[command(
+        after_help = "Example:\n  livepatch completions bash >/etc/bash_completion.d/livepatch"
+    )]
+    Completions(Completions),
+    /// Write the manual pages.
+    #[command(after_help = "Example:\n  livepatch man /usr/local/share/man/man1")]
+    Man(Man),
 }
 
 /// What `livepatch-component` is given.

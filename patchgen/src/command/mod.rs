@@ -9,7 +9,9 @@ mod show;
 mod sign;
 mod signature;
 
-use clap::{Args, Parser, Subcommand};
+use anyhow::Context;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use livepatch_cli::manual::{Completions, Man, complete, write_pages};
 use livepatch_cli::{errln, out};
 use std::path::PathBuf;
 
@@ -72,6 +74,14 @@ enum Verb {
     /// Sign a bundle, so that `livepatch` can tell who made it and that nobody has changed it since.
     #[command(after_help = "Example:\n  patchgen sign --key release.key fix.lpatch")]
     Sign(Sign),
+    /// Print what makes a shell complete this command's options.
+    #[command(
+        after_help = "Example:\n  patchgen completions bash >/etc/bash_completion.d/patchgen"
+    )]
+    Completions(Completions),
+    /// Write the manual pages.
+    #[command(after_help = "Example:\n  patchgen man /usr/local/share/man/man1")]
+    Man(Man),
     /// Print `livepatch.h`, the header for hooks and shadow variables in the source of a fix.
     #[command(after_help = "Example:\n  patchgen header >livepatch.h")]
     Header,
@@ -283,6 +293,17 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
         (Some(Verb::CleanUp(arguments)), _) => clean::run(arguments),
         (Some(Verb::Keygen(arguments)), _) => sign::keygen(arguments),
         (Some(Verb::Sign(arguments)), _) => sign::sign(arguments),
+        (Some(Verb::Completions(options)), _) => {
+            complete(options, Command::command());
+            Ok(DONE)
+        }
+        (Some(Verb::Man(options)), _) => {
+            let directory = &options.directory;
+            write_pages(directory, Command::command()).with_context(|| {
+                format!("cannot write manual pages to `{}`", directory.display())
+            })?;
+            Ok(DONE)
+        }
         (Some(Verb::Header), _) => {
             out!("{}", patchgen::hooks::HEADER);
             Ok(DONE)
