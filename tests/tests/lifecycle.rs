@@ -61,6 +61,25 @@ fn a_busy_function_that_leaves_in_time_is_patched() -> Result<()> {
 }
 
 #[test]
+fn a_check_tells_who_is_inside() -> Result<()> {
+    let (program, mut target) = scenario("busy", "check_inside")?;
+    let check = |target: &Target, option: &str| {
+        let checked = apply_with(target, &program, &["--dry-run", "fix.lpatch", option])?;
+        Ok::<_, anyhow::Error>(checked.expect(0)?.stdout)
+    };
+    let free = check(&target, "--json")?;
+    ensure!(free.contains(r#""inside":[]"#), "{free}");
+    target.ask("enter")?;
+    // The thread that is inside sleeps most of the time, and not always.
+    let looks: Vec<String> = (0..20)
+        .map(|_| check(&target, "--timeout=1s"))
+        .collect::<Result<_>>()?;
+    let inside = looks.iter().any(|look| look.contains(" is in `slow`"));
+    ensure!(inside, "{looks:#?}");
+    target.ask("leave").map(drop)
+}
+
+#[test]
 fn a_caller_that_is_to_be_quiet_holds_the_patch_back() -> Result<()> {
     let (program, mut target) = scenario("quiesce", "quiesce")?;
     target.ask("enter")?;
