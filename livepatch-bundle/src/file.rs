@@ -57,6 +57,18 @@ pub fn write_kernel_file(bytes: &[u8], path: &Path) -> Result<(), BundleError> {
     Ok(())
 }
 
+/// Finds out whether [`write_file`] could write here, before work is done for it. Nothing is left.
+///
+/// # Errors
+/// Why not.
+pub fn check_writable(path: &Path) -> Result<(), BundleError> {
+    beside(&target(path)?).map_err(|source| BundleError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(())
+}
+
 /// Reads a bundle's bytes; no more than a bundle may have, and only from a regular file, so that no pipe is waited for.
 ///
 /// # Errors

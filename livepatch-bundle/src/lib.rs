@@ -33,7 +33,7 @@ pub use bundle::{
     Bundle, Definition, Names, Reloc, Section, SectionId, SectionKind, Symbol, SymbolId, SymbolKind,
 };
 pub use error::{BundleError, JsonError};
-pub use file::{read_file, write_file, write_kernel_file, write_signed_file};
+pub use file::{check_writable, read_file, write_file, write_kernel_file, write_signed_file};
 pub use hook::{Hook, Phase};
 pub use kernel::{
     Fixup, FixupKind, KERNEL_KIND, KERNEL_SCHEMA, KernelFunction, KernelManifest, KernelObject,

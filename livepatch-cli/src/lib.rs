@@ -5,6 +5,7 @@
 
 pub mod children;
 mod duration;
+pub mod manual;
 pub mod output;
 pub mod status;
 

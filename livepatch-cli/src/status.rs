@@ -16,6 +16,8 @@ pub enum Status {
     Error,
     /// 2: the command line is wrong.
     Usage,
+    /// 130 (or the command ends by the signal that it got): interrupted by the user; all is as before.
+    Interrupted,
     /// 5: something was changed and could not be undone.
     Broken,
 }
@@ -31,6 +33,7 @@ impl Status {
             Self::Busy => 3,
             Self::Refused => 4,
             Self::Broken => 5,
+            Self::Interrupted => 130,
         }
     }
 }

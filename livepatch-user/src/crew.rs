@@ -4,6 +4,7 @@
 //! happens to one, a crash or a kill, happens to no other and to no other's target. The crew itself has one thread and waits for
 //! its workers' results at the ends of their pipes.
 
+use crate::interrupt;
 use crate::process::Pid;
 use crate::sys::fork::{exit_now, fork};
 use crate::watchdog::{self, Stuck};
@@ -34,6 +35,9 @@ pub enum CrewError {
     /// The same, but later; the state of what it worked on is not known.
     #[error(transparent)]
     StuckInside(Stuck),
+    /// It was not started: this process was asked to stop ([`interrupt`]).
+    #[error("interrupted: nothing was changed")]
+    Interrupted,
     /// It ended without a result.
     #[error("the worker process ended without a result (exit status {0})")]
     Ended(i32),
@@ -49,7 +53,7 @@ pub(crate) struct Worker {
 
 /// Runs `work` for each number below `jobs`, `at_once` of them at a time, and hands each result to `done` as it comes.
 ///
-/// A worker is watched ([`watchdog`]). The process must have one thread; nothing that it has locked or buffered is released or written by a worker.
+/// When this process is asked to stop ([`interrupt`]), so are its workers, and no more are started. A worker is watched ([`watchdog`]). The process must have one thread; nothing that it has locked or buffered is released or written by a worker.
 pub fn run<T: Serialize + DeserializeOwned>(
     jobs: usize,
     at_once: usize,
@@ -58,7 +62,15 @@ pub fn run<T: Serialize + DeserializeOwned>(
 ) {
     let mut waiting = 0..jobs;
     let mut workers: Vec<Worker> = Vec::new();
+    let mut interrupted = false;
     loop {
+        if !interrupted && interrupt::came() {
+            interrupted = true;
+            workers.iter().for_each(Worker::interrupt);
+            waiting
+                .by_ref()
+                .for_each(|job| done(job, Err(CrewError::Interrupted)));
+        }
         while workers.len() < at_once.max(1)
             && let Some(job) = waiting.next()
         {
@@ -70,7 +82,7 @@ pub fn run<T: Serialize + DeserializeOwned>(
         if workers.is_empty() {
             return;
         }
-        for index in ready(&workers).into_iter().rev() {
+        for index in ready(&workers, !interrupted).into_iter().rev() {
             if workers[index].read() {
                 let worker = workers.swap_remove(index);
                 done(worker.job, worker.finish());
@@ -105,17 +117,19 @@ pub(crate) fn start<T: Serialize>(job: usize, work: &dyn Fn(usize) -> T) -> io::
     exit_now(code)
 }
 
-/// The workers whose pipes have something to read, or ended.
-fn ready(workers: &[Worker]) -> Vec<usize> {
-    let mut pipes: Vec<PollFd<'_>> = workers
-        .iter()
-        .map(|worker| PollFd::new(worker.pipe.as_fd(), PollFlags::POLLIN))
+/// The workers whose pipes have something to read, or ended; none when this process is asked to stop first, if it `listens`.
+fn ready(workers: &[Worker], listens: bool) -> Vec<usize> {
+    let asked = interrupt::descriptor().filter(|_| listens);
+    let pipes = workers.iter().map(|worker| worker.pipe.as_fd());
+    let mut pipes: Vec<PollFd<'_>> = pipes
+        .chain(asked)
+        .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
         .collect();
     // Interrupted by a signal: asked again.
     if poll(&mut pipes, PollTimeout::NONE).is_err() {
         return Vec::new();
     }
-    let pipes = pipes.iter().enumerate();
+    let pipes = pipes[..workers.len()].iter().enumerate();
     let some = pipes.filter(|(_, pipe)| pipe.any().unwrap_or(true));
     some.map(|(index, _)| index).collect()
 }
@@ -138,6 +152,11 @@ impl Worker {
             }
             Err(error) => error.kind() != io::ErrorKind::Interrupted,
         }
+    }
+
+    /// Asks it to stop where it changes nothing any more ([`interrupt`]).
+    pub(crate) fn interrupt(&self) {
+        interrupt::interrupt(self.process);
     }
 
     /// Waits for its end and decodes its result.

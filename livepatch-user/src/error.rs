@@ -7,6 +7,7 @@ use crate::exchange::ExchangeError;
 use crate::frames::FramesError;
 use crate::hooks::HookFailure;
 use crate::install::InstallError;
+use crate::interrupt::Interrupted;
 use crate::plan::{PlanError, Problems};
 use crate::process::{Confinement, Pid, TargetError};
 use crate::prove::ProveError;
@@ -32,6 +33,9 @@ pub enum Error {
         /// What the lock says.
         source: io::Error,
     },
+    /// The user thought better of it.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The patch cannot be read.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -56,12 +60,14 @@ pub enum Error {
         found: String,
     },
     /// The running code is not the old code.
-    #[error("the patch does not fit `{module}` in process {pid}")]
+    #[error("the patch does not fit `{module}` in process {pid}{}", on(.patched))]
     Mismatch {
         /// The process.
         pid: Pid,
         /// The module that fits best.
         module: String,
+        /// Patches of the same functions that are in force.
+        patched: Vec<String>,
         /// Every reason.
         source: Problems<ProveError>,
     },
@@ -258,6 +264,13 @@ pub enum Error {
     },
 }
 
+fn on(patched: &[String]) -> String {
+    match patched {
+        [] => String::new(),
+        names => format!(": `{}` changed the same functions", names.join("`, `")),
+    }
+}
+
 fn named(name: Option<&str>) -> String {
     name.map(|name| format!(" named `{name}`"))
         .unwrap_or_default()
@@ -271,6 +284,7 @@ impl Error {
             Self::Commit(error) if error.is_broken() => Status::Broken,
             Self::Broken { .. } => Status::Broken,
             Self::Commit(error) if error.is_busy() => Status::Busy,
+            Self::Interrupted(_) | Self::Commit(CommitError::Interrupted(_)) => Status::Interrupted,
             Self::InUse { .. }
             | Self::NoSafeThread { .. }
             | Self::Dormant(DormantError::Held { .. }) => Status::Busy,
@@ -310,12 +324,33 @@ impl Error {
                 "link the program without identical code folding (`--icf=none`), or change all functions alike that share the code"
                     .into()
             }
-            Self::Mismatch { .. } => {
-                "build the old objects from the source and with the options of the running program"
+            Self::Mismatch { patched, .. } if patched.is_empty() => {
+                "build the old objects from the source and with the options of the running program; where the patch was made on top of another \
+                 one, apply that first"
                     .into()
             }
+            Self::Mismatch { patched, .. } => format!(
+                "a patch on top of `{0}` is made from the new objects of that one; or one that takes its place, by `patchgen --supersedes \
+                 {0}`; or revert `{0}` first",
+                patched.last().map_or("", String::as_str)
+            ),
             Self::NameTaken { name, .. } => {
                 format!("revert `{name}` first, or give the new patch another name")
+            }
+            Self::NoPatch {
+                pid,
+                name: Some(name),
+            } => {
+                let file = std::path::Path::new(name);
+                let is_file = file.extension().is_some_and(|it| it == "lpatch") || name.contains('/');
+                let stem = file.file_stem().filter(|_| is_file);
+                match stem {
+                    Some(stem) => format!(
+                        "a patch is called by its name and not by its file's: `{}`? `livepatch list --pid {pid}` shows the names",
+                        stem.to_string_lossy()
+                    ),
+                    None => format!("`livepatch list --pid {pid}` shows what it has"),
+                }
             }
             Self::SeveralPatches { .. } => {
                 "say which one: `livepatch revert --pid PID NAME`".into()
@@ -341,6 +376,11 @@ impl Error {
             }
             Self::Install(InstallError::Forbidden(_)) => {
                 "look for SELinux `execmem`, `vm.memfd_noexec` or a seccomp filter of the target"
+                    .into()
+            }
+            Self::Commit(CommitError::Busy { .. }) => {
+                "try again with a longer `--timeout`, or see what keeps the threads there; a function that never returns (an event loop, `main`) \
+                 takes `--consistency function` (RISK: a thread may return into old code after it has called new code)"
                     .into()
             }
             Self::Commit(error) if error.is_busy() => {

@@ -59,7 +59,8 @@ pub fn fit<'a>(
 ) -> Result<Fit<'a>, Error> {
     let (patches, memory) = (&ground.kept[..], ground.before(&session.memory));
     let candidate = |id| Candidate::new(images, id, &memory, &patch.bundle.manifest, patches);
-    let (id, proof) = choose(session, images, &candidate, patch.bundle)?;
+    let chosen = choose(session, images, &candidate, patch.bundle);
+    let (id, proof) = chosen.map_err(|error| with_patched(error, patches, patch.bundle))?;
     let candidate = candidate(id);
     let resolutions =
         resolve(patch.bundle, &proof, &candidate).map_err(|errors| Error::Resolve {
@@ -83,6 +84,18 @@ pub fn fit<'a>(
     })
 }
 
+/// Adds to a mismatch which patches changed the functions before.
+fn with_patched(mut error: Error, patches: &[Installed], bundle: &Bundle) -> Error {
+    if let Error::Mismatch { patched, .. } = &mut error {
+        let functions = &bundle.manifest.functions;
+        let is_meant = |redirect: &Redirect| functions.iter().any(|one| one.name == redirect.name);
+        let in_force = patches.iter().filter(|patch| patch.state == State::Active);
+        let earlier = in_force.filter(|patch| patch.record.functions.iter().any(is_meant));
+        patched.extend(earlier.map(|patch| patch.record.name.clone()));
+    }
+    error
+}
+
 /// The one module in which every replaced function is proven.
 fn choose<'c>(
     session: &Session,
@@ -104,6 +117,7 @@ fn choose<'c>(
         (0, Some((id, errors))) => Err(Error::Mismatch {
             pid: session.pid(),
             module: images.get(id).label(),
+            patched: Vec::new(),
             source: Problems(errors),
         }),
         (0, None) => Err(no_module(session, images, bundle)),

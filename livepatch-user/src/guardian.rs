@@ -1,10 +1,11 @@
 //! The process that touches the target is not the one that the user can interrupt.
 //!
 //! `livepatch apply` and `revert` start themselves once more as the *guardian*: in its own session, with the
-//! signals of terminals and job control blocked, and last on the OOM killer's list. The command waits for it and exits
-//! with its status. When the command dies, the guardian finishes and the target goes on in the old or the new
+//! signals of terminals and job control blocked, and last on the OOM killer's list. The command waits for it, hands on what should
+//! interrupt it ([`interrupt`]) and exits with its status. When the command dies, the guardian finishes and the target goes on in the old or the new
 //! version, never half-way. When the guardian dies, the command starts another one, which takes back what the first left half done.
 
+use crate::interrupt;
 use crate::status::Status;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use std::io;
@@ -81,26 +82,36 @@ pub fn task() -> Option<Task> {
         .find(|task| name == task.name())
 }
 
-/// Runs this very command again as the guardian and waits for it; if it dies, another one makes good.
+/// Runs this very command again as the guardian and waits for it; if it dies, another one makes good. Where a signal made it stop before
+/// anything was changed, this process ends by that signal.
 ///
 /// # Errors
 /// When it cannot be started or dies.
 pub fn run() -> Result<u8, GuardianError> {
-    let status = start(Task::Work).map_err(GuardianError::Start)?;
+    let (status, interrupted) = start(Task::Work).map_err(GuardianError::Start)?;
     match (status.code(), status.signal()) {
-        (Some(code), _) => Ok(u8::try_from(code).unwrap_or(Status::Error.code())),
+        (Some(code), _) => {
+            let code = u8::try_from(code).unwrap_or(Status::Error.code());
+            if let (Some(signal), true) = (interrupted, code == Status::Interrupted.code()) {
+                interrupt::end_by(signal);
+            }
+            Ok(code)
+        }
         (None, signal) => Err(GuardianError::Killed {
             signal: signal.unwrap_or(0),
-            made_good: start(Task::MakeGood).is_ok_and(|status| status.success()),
+            made_good: start(Task::MakeGood).is_ok_and(|(status, _)| status.success()),
         }),
     }
 }
 
-fn start(task: Task) -> io::Result<ExitStatus> {
-    Command::new("/proc/self/exe")
+/// Starts a guardian and waits for it; also tells which signal came meanwhile.
+fn start(task: Task) -> io::Result<(ExitStatus, Option<Signal>)> {
+    let held = interrupt::hold()?;
+    let mut guardian = Command::new("/proc/self/exe")
         .args(std::env::args_os().skip(1))
         .env(MARK, task.name())
-        .status()
+        .spawn()?;
+    interrupt::hand_on(&held, &mut guardian)
 }
 
 /// Takes leave of the terminal, as far as the system allows: protection from the OOM killer needs a privilege.

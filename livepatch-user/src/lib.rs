@@ -21,6 +21,7 @@ pub mod hooks;
 pub mod image;
 pub mod install;
 pub mod installed;
+pub mod interrupt;
 pub mod kernel;
 pub mod leftovers;
 pub mod link;

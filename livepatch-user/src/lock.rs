@@ -5,6 +5,7 @@
 //! another PID namespace) is not kept out; the switch looks once more at what it leads to.
 
 use crate::error::Error;
+use crate::interrupt;
 use crate::process::Pid;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -26,7 +27,7 @@ impl Lock {
     /// Waits until nobody else works on the process, for `timeout` at most.
     ///
     /// # Errors
-    /// [`Error::InUse`] when somebody still does.
+    /// [`Error::InUse`] when somebody still does, and when it is interrupted.
     pub fn take(pid: Pid, timeout: Duration) -> Result<Self, Error> {
         let Ok(mut memory) = File::open(format!("/proc/{pid}/mem")) else {
             return Ok(Self { _memory: None });
@@ -45,6 +46,7 @@ impl Lock {
                 let source = io::Error::from(error);
                 return Err(Error::InUse { pid, source });
             }
+            interrupt::check(pid)?;
             memory = back;
             std::thread::sleep(PAUSE);
         }

@@ -4,6 +4,7 @@ use livepatch_cli::Status;
 use livepatch_cli::output::is_lost;
 use livepatch_user::cli;
 use livepatch_user::guardian::{self, Task};
+use livepatch_user::interrupt;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
@@ -16,6 +17,9 @@ fn main() -> ExitCode {
     }
     if task.is_some() {
         guardian::settle();
+    }
+    if task == Some(Task::Work) {
+        interrupt::listen();
     }
     let filter =
         EnvFilter::try_from_env("LIVEPATCH_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));

@@ -31,7 +31,7 @@ pub enum Outcome {
     /// It was in force already.
     AlreadyApplied,
     /// It would fit.
-    WouldApply(Fits),
+    WouldApply(WouldApply),
     /// It is taken back.
     Reverted(Reverted),
 }
@@ -45,6 +45,35 @@ pub struct Fits {
     pub functions: Vec<Replaced>,
     /// Bytes that it maps in the target.
     pub mapped_bytes: u64,
+}
+
+/// Where a patch fits, and what it would meet there.
+#[derive(Clone, Debug, Serialize)]
+pub struct WouldApply {
+    /// Where.
+    #[serde(flatten)]
+    pub fits: Fits,
+    /// What holds it back at the moment.
+    #[serde(flatten)]
+    pub now: Now,
+}
+
+/// What the threads do at the moment, as far as can be seen while they run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Now {
+    /// The threads that are in a function that changes.
+    pub inside: Vec<Inside>,
+    /// How many threads could not be looked at, since they run, or for other reasons.
+    pub unseen: usize,
+}
+
+/// A thread in a function that changes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Inside {
+    /// Its number.
+    pub thread: i32,
+    /// The function.
+    pub function: String,
 }
 
 /// A replaced function.
@@ -137,6 +166,9 @@ pub struct Listed {
     /// Its state.
     #[serde(flatten)]
     pub state: State,
+    /// The later patches that lie on it: they replace some of its functions, or use what it brought in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub under: Vec<String>,
     /// The file of the module.
     pub module: String,
     /// The replaced functions.
@@ -155,7 +187,7 @@ pub struct FailureReport {
     /// The process, if it was about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pid: Option<i32>,
-    /// `busy`, `refused`, `error` or `broken`.
+    /// `busy`, `refused`, `error`, `interrupted` or `broken`.
     pub result: Status,
     /// The exit status.
     pub status: u8,
@@ -195,11 +227,11 @@ impl fmt::Display for Report {
                 f,
                 "`{patch}` is applied to process {pid} ({process}) already"
             ),
-            Outcome::WouldApply(fits) => {
+            Outcome::WouldApply(WouldApply { fits, now }) => {
                 let functions = Count(fits.functions.len(), "function");
                 write!(
                     f,
-                    "`{patch}` fits process {pid} ({process}): {functions} of `{}`",
+                    "`{patch}` fits process {pid} ({process}): {functions} of `{}`{now}",
                     fits.module
                 )
             }
@@ -225,6 +257,26 @@ impl fmt::Display for Report {
     }
 }
 
+impl fmt::Display for Now {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// So many threads are named.
+        const NAMED: usize = 8;
+        for (index, one) in self.inside.iter().take(NAMED).enumerate() {
+            let begin = if index == 0 { "; at the moment" } else { "," };
+            let function = one_line(&one.function);
+            write!(f, "{begin} thread {} is in `{function}`", one.thread)?;
+        }
+        if let Some(more @ 1..) = self.inside.len().checked_sub(NAMED) {
+            write!(f, " and {more} more")?;
+        }
+        if self.unseen > 0 {
+            let threads = Count(self.unseen, "thread");
+            write!(f, "; {threads} cannot be looked at without a stop")?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -247,13 +299,18 @@ impl fmt::Display for Listed {
             process,
             patch,
             state,
+            under,
             module,
             ..
         } = self;
         let functions = Count(self.functions.len(), "function");
+        let under = match &under[..] {
+            [] => String::new(),
+            later => format!(" under `{}`", later.join("`, `")),
+        };
         write!(
             f,
-            "{pid} {process}  {patch}  {state}  {functions} of {module}, {} at {}",
+            "{pid} {process}  {patch}  {state}{under}  {functions} of {module}, {} at {}",
             Count(self.mapped_bytes as usize, "byte"),
             self.base
         )?;

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::image::Images;
 use crate::installed::{Found, Installed};
+use crate::interrupt;
 use crate::process::Pid;
 use crate::repair::repair;
 use crate::report::{Outcome, Report, Reverted};
@@ -98,6 +99,7 @@ pub(crate) fn undo(
     runs: &[Exchange],
     options: &apply::Options,
 ) -> Result<(), Error> {
+    let _finishing = interrupt::finishing();
     at(
         pid,
         base,
@@ -121,6 +123,7 @@ pub(crate) fn clear_away(
     base: RunAddr,
     options: &apply::Options,
 ) -> Result<Reverted, Error> {
+    let _finishing = interrupt::finishing();
     at(
         pid,
         base,

@@ -32,8 +32,30 @@ pub enum GenerateError {
         source: ObjectError,
     },
     /// `--quiesce` names functions that are not there.
-    #[error("the old objects define no function {}", .0.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))]
+    #[error("the old objects define no function {}", listed(.0))]
     Quiesce(Vec<String>),
+    /// `--allow-data` names variables that are not there.
+    #[error("the objects have no variable {}", listed(.0))]
+    AllowData(Vec<String>),
+    /// `--allow-layout` names types that are not there.
+    #[error("no object with new code describes a type {}", listed(.0))]
+    AllowLayout(Vec<String>),
+}
+
+fn listed(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
+}
+
+/// Refuses names that options give and nothing has.
+pub(crate) fn refuse_unknown(
+    names: Vec<String>,
+    error: fn(Vec<String>) -> GenerateError,
+) -> Result<(), GenerateError> {
+    match names.is_empty() {
+        true => Ok(()),
+        false => Err(error(names)),
+    }
 }
 
 /// What the user asks for beside the objects.
@@ -67,8 +89,11 @@ pub enum Outcome {
 pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, GenerateError> {
     let program = Program::new(units(pairs, object::read)?);
     let closure = Closure::of(&program);
+    let unknown = checks::unknown_data(&[&program], &options.allow_data);
+    refuse_unknown(unknown, GenerateError::AllowData)?;
     let mut refusals = checks::refusals(&program, &closure, &options.allow_data);
     let types = types::check(&program, &closure, &options.allow_layout);
+    refuse_unknown(types.unknown, GenerateError::AllowLayout)?;
     refusals.extend(types.refusals);
     if !refusals.is_empty() {
         return Ok(Outcome::Refused(refusals));

@@ -3,12 +3,14 @@
 mod support;
 
 use livepatch_bundle::Bundle;
+use nix::sys::signal::Signal;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 use support::{Run, read_bundle, run};
 use tempfile::TempDir;
 
@@ -43,18 +45,16 @@ impl Project {
 
     /// Runs `patchgen build` with these options and this build script.
     fn build(&self, options: &[&str], script: &str) -> Run {
+        self.build_to("fix.lpatch", options, script)
+    }
+
+    fn build_to(&self, output: &str, options: &[&str], script: &str) -> Run {
         let work = self.path("work");
         fs::create_dir_all(&work).expect("writable");
         run(Command::new(env!("CARGO_BIN_EXE_patchgen"))
             .current_dir(self.directory.path())
             .args([
-                "build",
-                "--source",
-                "tree",
-                "--patch",
-                "fix.diff",
-                "-o",
-                "fix.lpatch",
+                "build", "--source", "tree", "--patch", "fix.diff", "-o", output,
             ])
             .arg("--work")
             .arg(work)
@@ -303,4 +303,59 @@ fn what_goes_wrong_is_told() {
     let comment = "--- a/twice.c\n+++ b/twice.c\n@@ -1,3 +1,4 @@\n #include \"parse.h\"\n \n+/* twofold */\n int twice(int number) { return 2 * number; }\n";
     fs::write(project.path("fix.diff"), comment).expect("writable");
     fails(&[], "make", 3, "no functional change");
+}
+
+/// However it ends, its copies go, and the build with it.
+#[test]
+fn what_interrupts_a_build_leaves_nothing() {
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGKILL] {
+        let project = Project::new("make");
+        let (work, started) = (project.path("work"), project.path("started"));
+        fs::create_dir_all(&work).expect("writable");
+        let script = format!("echo $$ > {}; sleep 600", started.display());
+        let mut building = Command::new(env!("CARGO_BIN_EXE_patchgen"))
+            .current_dir(project.directory.path())
+            .args(["build", "--source", "tree", "--patch", "fix.diff"])
+            .args(["--work", "work", "-o", "fix.lpatch"])
+            .args(["--", "sh", "-ec", &script])
+            .spawn()
+            .expect("it starts");
+        let build = until(|| {
+            fs::read_to_string(&started)
+                .ok()?
+                .trim()
+                .parse::<u32>()
+                .ok()
+        });
+        let pid = nix::unistd::Pid::from_raw(building.id().cast_signed());
+        nix::sys::signal::kill(pid, signal).expect("it runs");
+        let status = building.wait().expect("ours");
+        assert_eq!(status.signal(), Some(signal as i32), "{status}");
+        until(|| (fs::read_dir(&work).expect("readable").count() == 0).then_some(()));
+        until(|| (!Path::new(&format!("/proc/{build}/exe")).exists()).then_some(()));
+    }
+}
+
+/// Waits until there is an answer, a minute at most.
+fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        match ask() {
+            Some(answer) => return answer,
+            None => assert!(Instant::now() < end, "waited in vain"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_told_before_the_build() {
+    let project = Project::new("make");
+    for output in ["none/fix.lpatch", "tree"] {
+        let found = project.build_to(output, &[], "make");
+        assert_eq!(found.status, 1, "{}{}", found.stdout, found.stderr);
+        let told = format!("cannot write `{output}`");
+        assert!(found.stderr.contains(&told), "{}", found.stderr);
+        assert!(!found.stderr.contains("copying"), "{}", found.stderr);
+    }
 }

@@ -242,6 +242,44 @@ fn quiesce_takes_functions_of_the_old_objects() {
 }
 
 #[test]
+fn what_is_allowed_must_be_there() {
+    let directory = sandbox();
+    let (old, new) = (
+        tree(directory.path(), "old", "5"),
+        tree(directory.path(), "new", "6"),
+    );
+    let output = directory.path().join("fix.lpatch");
+    let text = "struct session { int a; }; struct session last; \
+                int request(int x) { last.a = x; return x > LIMIT; }";
+    for (directory, limit) in [(&old, "5"), (&new, "6")] {
+        let limit = format!("-DLIMIT={limit}");
+        compile_text(directory, "session.o", text, &["-g", &limit]);
+    }
+    for (option, name, told) in [
+        (
+            "--allow-data",
+            "nothing",
+            "the objects have no variable `nothing`",
+        ),
+        (
+            "--allow-layout",
+            "nobody",
+            "no object with new code describes a type `nobody`",
+        ),
+        ("--allow-layout", "union session", "`union session`"),
+    ] {
+        expect(&patchgen(&old, &new, &output, &[option, name]), 1, told);
+    }
+    for options in [
+        ["--allow-data", "last"],
+        ["--allow-layout", "session"],
+        ["--allow-layout", "struct session"],
+    ] {
+        expect(&patchgen(&old, &new, &output, &options), 0, "");
+    }
+}
+
+#[test]
 fn names_come_from_the_output_or_the_option() {
     let directory = sandbox();
     let (old, new) = (

@@ -211,6 +211,27 @@ fn a_stripped_target_tells_its_identity_only() {
 }
 
 #[test]
+fn a_stripped_target_that_has_nothing_of_the_objects_is_refused() {
+    let program = program(&[]);
+    let output = program.directory.path().join("fix.lpatch");
+    let other = program.directory.path().join("other");
+    let object = compile_text(
+        program.directory.path(),
+        "alone.o",
+        "int main(int argc, char **argv) { return argc * 3; }",
+        &[],
+    );
+    let mut gcc = Command::new("gcc");
+    let linked = run(gcc.arg("-s").arg(&object).arg("-o").arg(&other));
+    assert_eq!(linked.status, 0, "{}", linked.stderr);
+    let target = other.to_string_lossy().into_owned();
+    let result = patchgen(&program.old, &program.new, &output, &["--target", &target]);
+    assert_eq!(result.status, 4, "{}", result.stderr);
+    let told = "nothing of the old objects is in the target";
+    assert!(result.stderr.contains(told), "{}", result.stderr);
+}
+
+#[test]
 fn a_target_without_the_function_is_refused() {
     let program = program(&[]);
     let output = program.directory.path().join("fix.lpatch");
@@ -220,8 +241,8 @@ fn a_target_without_the_function_is_refused() {
         &output,
         &["--target", "/bin/true"],
     );
-    // Stripped: cannot be known. With symbols: refused.
-    assert!([0, 4].contains(&result.status), "{}", result.stderr);
+    // Whether it is stripped or not.
+    assert_eq!(result.status, 4, "{}", result.stderr);
     let object = program.old.join("one.o").to_string_lossy().into_owned();
     let result = patchgen(&program.old, &program.new, &output, &["--target", &object]);
     assert_eq!(result.status, 1);

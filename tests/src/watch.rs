@@ -3,10 +3,10 @@
 use crate::target::dying;
 use crate::tools::tool;
 use anyhow::{Context, Result, bail, ensure};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// How long to wait for a line of the log. A guard against hanging, not a measurement.
@@ -29,23 +29,19 @@ impl Watch {
             .arg("watch")
             .arg(directory)
             .args(options)
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let stderr = BufReader::new(child.stderr.take().context("a pipe")?);
         let (sender, lines) = channel();
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
+        let stdout = child.stdout.take().context("a pipe")?;
+        pass_on(stdout, sender.clone());
+        pass_on(child.stderr.take().context("a pipe")?, sender);
         let watch = Self { child, lines };
         watch.wait_for("watching;")?;
         Ok(watch)
     }
 
-    /// Waits until a line of the log says `text`.
+    /// Waits until a line of the log, or of the standard output, says `text`.
     ///
     /// # Errors
     /// When none does for a minute.
@@ -81,6 +77,14 @@ impl Watch {
         ensure!(status.success(), "it ended with {status}");
         Ok(())
     }
+}
+
+/// Reads lines beside the test.
+fn pass_on(stream: impl Read + Send + 'static, sender: Sender<String>) {
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+        lines.all(|line| sender.send(line).is_ok())
+    });
 }
 
 impl Drop for Watch {

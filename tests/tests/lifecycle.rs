@@ -61,6 +61,25 @@ fn a_busy_function_that_leaves_in_time_is_patched() -> Result<()> {
 }
 
 #[test]
+fn a_check_tells_who_is_inside() -> Result<()> {
+    let (program, mut target) = scenario("busy", "check_inside")?;
+    let check = |target: &Target, option: &str| {
+        let checked = apply_with(target, &program, &["--dry-run", "fix.lpatch", option])?;
+        Ok::<_, anyhow::Error>(checked.expect(0)?.stdout)
+    };
+    let free = check(&target, "--json")?;
+    ensure!(free.contains(r#""inside":[]"#), "{free}");
+    target.ask("enter")?;
+    // The thread that is inside sleeps most of the time, and not always.
+    let looks: Vec<String> = (0..20)
+        .map(|_| check(&target, "--timeout=1s"))
+        .collect::<Result<_>>()?;
+    let inside = looks.iter().any(|look| look.contains(" is in `slow`"));
+    ensure!(inside, "{looks:#?}");
+    target.ask("leave").map(drop)
+}
+
+#[test]
 fn a_caller_that_is_to_be_quiet_holds_the_patch_back() -> Result<()> {
     let (program, mut target) = scenario("quiesce", "quiesce")?;
     target.ask("enter")?;
@@ -151,6 +170,11 @@ fn patches_of_one_function_stack() -> Result<()> {
     apply(&target, &program)?;
     apply_with(&target, &program, &["second.lpatch"])?.expect(0)?;
     check_answer(&mut target, "40", "43")?;
+    let listed = list(&target)?;
+    ensure!(
+        listed.contains("fix  active under `second`  ") && listed.contains("second  active  "),
+        "{listed}"
+    );
 
     let patched = Snapshot::take(target.pid())?;
     revert(&target, &["fix"])?.expect_error(4, "second")?;
@@ -179,6 +203,25 @@ fn a_patch_uses_what_another_brought_in() -> Result<()> {
     revert(&target, &["fix"])?.expect(0)?;
     check_answer(&mut target, "40", "41")?;
     before.check_same(&Snapshot::take(target.pid())?, Extent::Mapped)
+}
+
+#[test]
+fn a_patch_that_was_not_made_from_the_one_before_names_it() -> Result<()> {
+    let (program, mut target) = scenario("stacked", "not_from_it")?;
+    program
+        .patchgen("old.c", "newer.c", "rival.lpatch")?
+        .expect(0)?;
+    program
+        .patchgen("new.c", "newer.c", "second.lpatch")?
+        .expect(0)?;
+    apply_with(&target, &program, &["second.lpatch"])?
+        .expect_error(4, "was made on top of another one, apply that first")?;
+    apply(&target, &program)?;
+    let refused = apply_with(&target, &program, &["rival.lpatch"])?;
+    refused
+        .expect_error(4, "`fix` changed the same functions")?
+        .expect_error(4, "`patchgen --supersedes fix`")?;
+    check_answer(&mut target, "40", "42")
 }
 
 /// Makes a bundle that supersedes others.

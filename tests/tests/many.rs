@@ -200,7 +200,9 @@ fn all_or_nothing_where_one_stays_busy() -> Result<()> {
     let options = ["--exe", &exe, "--all-or-nothing", "--timeout", "300ms"];
     let applied = crowd.apply(&options)?.expect(3)?;
     says(&applied, "was taken back where it had been applied")?;
-    says(&applied, "4 processes: 3 done, 1 busy")?;
+    says(&applied, "4 processes: 3 taken back, 1 busy")?;
+    let helps = applied.stderr.matches("--consistency function").count();
+    ensure!(helps == 1, "{applied}");
     crowd.targets[2].ask("leave")?;
     crowd.answers("", "1")?;
     let listed = livepatch(["list", "--exe", &exe])?.expect(0)?;

@@ -13,7 +13,11 @@ use std::process::Command;
 
 /// A program with a bundle that names its build ID, and an empty directory to watch.
 fn scene(test: &str) -> Result<(Program, PathBuf)> {
-    let program = Program::build_with("cases/changed_body", test, |directives| {
+    scene_of("cases/changed_body", test)
+}
+
+fn scene_of(case: &str, test: &str) -> Result<(Program, PathBuf)> {
+    let program = Program::build_with(case, test, |directives| {
         directives.target = true;
     })?;
     for file in ["program", "unstripped"] {
@@ -214,4 +218,49 @@ fn without_the_rights_it_says_so() -> Result<()> {
     run(&mut command)?
         .expect_error(1, "CAP_SYS_ADMIN")
         .map(drop)
+}
+
+/// SIGTERM does not wait for a busy function.
+#[test]
+fn the_end_interrupts_what_waits() -> Result<()> {
+    let (program, directory) = scene_of("scenarios/busy", "watch_interrupted")?;
+    put(&program, &directory)?;
+    let mut target = start(&program)?;
+    target.ask("enter")?;
+    let watch = Watch::start(&directory, &["--timeout", "600s"])?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    watch.end()?;
+    let listed = livepatch(["list", "--pid", &target.pid_text()])?.expect(0)?;
+    ensure!(listed.stdout.is_empty(), "{listed}");
+    target.ask("leave")?;
+    ensure!(target.ask("")? == "1", "the patch came into force");
+    target.check_undisturbed()
+}
+
+/// What happens as JSON: an object for each event.
+#[test]
+fn events_for_machines() -> Result<()> {
+    let (program, directory) = scene("watch_json")?;
+    put(&program, &directory)?;
+    let watch = Watch::start(&directory, &["--json"])?;
+    let target = program.start()?;
+    let line = watch.wait_for("\"result\":\"applied\"")?;
+    let event: serde_json::Value = serde_json::from_str(&line)?;
+    let wanted = serde_json::json!({
+        "event": "result", "level": "notice", "pid": target.pid(), "patch": "fix",
+        "result": "applied", "status": 0, "message": event["message"], "time_ms": event["time_ms"],
+    });
+    ensure!(
+        event == wanted && event["time_ms"].as_u64() > Some(0),
+        "{line}"
+    );
+    fs::write(directory.join("bad.lpatch"), "no bundle")?;
+    fs::remove_file(directory.join("fix.lpatch"))?;
+    let line = watch.wait_for("bad.lpatch")?;
+    let event: serde_json::Value = serde_json::from_str(&line)?;
+    ensure!(
+        event["event"] == "problem" && event["level"] == "warning",
+        "{line}"
+    );
+    watch.end()
 }

@@ -1,6 +1,7 @@
 //! `livepatch apply` and `livepatch check`.
 
 mod bring_in;
+mod glimpse;
 mod vigil;
 
 use crate::arena;
@@ -10,16 +11,19 @@ use crate::frames;
 use crate::image::Images;
 use crate::install::InstallError;
 use crate::installed::{Installed, State};
+use crate::interrupt;
 use crate::plan::Site;
 use crate::process::Pid;
 use crate::record::Record;
 use crate::repair::repair;
-use crate::report::{Fits, Outcome, Replaced, Report, Superseded};
+use crate::report::{Fits, Outcome, Replaced, Report, Superseded, WouldApply};
 use crate::revert::clear_away;
 use crate::session::Session;
+use crate::stack::stack_check;
 use crate::status::Status;
 use crate::supersede::Ground;
 use bring_in::{Context, bring_in};
+use glimpse::glimpse;
 use livepatch_bundle::RunAddr;
 use livepatch_match::{Code, text_branches_into};
 use std::path::PathBuf;
@@ -105,7 +109,12 @@ fn apply_in(
         })?;
     if options.dry_run {
         fit.plan.image(likely)?;
-        return Ok(report(Outcome::WouldApply(fits(&fit, &record))));
+        let forbidden = fit.forbidden.iter().cloned().chain(ground.forbidden());
+        let check = stack_check(images, patches, forbidden.collect());
+        return Ok(report(Outcome::WouldApply(WouldApply {
+            fits: fits(&fit, &record),
+            now: glimpse(session, check),
+        })));
     }
     let context = Context {
         session,
@@ -115,6 +124,7 @@ fn apply_in(
         unwinders: &unwinders,
         options,
     };
+    interrupt::check(pid)?;
     let arena = arena::prepare(session, patches, fit.plan.needs())?;
     if let Some(ready) = &arena {
         fit.plan.set_arena(&ready.recorded);

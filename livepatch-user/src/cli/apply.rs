@@ -1,11 +1,12 @@
 //! `apply` and `check`: on one process, on several, and on all or none.
 
-use super::many::{Many, Results};
+use super::many::{Many, Results, TAKEN_BACK};
 use super::options::{Apply, Check};
 use super::told::{Told, complain, say};
 use super::{conclude, each, fail, told};
 use crate::apply::{self, apply};
 use crate::fit::Patch;
+use crate::interrupt;
 use crate::revert::revert;
 use crate::select::{Selected, Selection};
 use crate::status::Status;
@@ -82,7 +83,7 @@ fn all_or_nothing(check: &Check, admitted: &Admitted, how: &apply::Options) -> S
     }
     let selection = match check.targets.select() {
         Ok(selection) => selection,
-        Err(error) => return fail(output, &error),
+        Err(error) => return fail(output, error.status(), &error),
     };
     let many = Many {
         targets: &selection.processes,
@@ -99,8 +100,11 @@ fn all_or_nothing(check: &Check, admitted: &Admitted, how: &apply::Options) -> S
         if !output.json {
             failed.for_each(|told| complain(&told.text, told.help.as_deref()));
         }
-        let note = "nothing was applied: it does not fit every process".to_owned();
-        return conclude(&fits, &selection, output, &[note]);
+        let note = match fits.status() {
+            Status::Interrupted => "nothing was applied: interrupted",
+            _ => "nothing was applied: it does not fit every process",
+        };
+        return conclude(&fits, &selection, output, &[note.to_owned()]);
     }
     let mut results = many.run(false, &|target| apply_one(target, admitted, how));
     if results.status() == Status::Done {
@@ -130,6 +134,7 @@ fn take_back(
         let (some, all) = (done.len(), results.0.len());
         say(&format!("taking it back from {some} of {all}:"));
     }
+    let _finishing = interrupt::finishing();
     let name = admitted.bundle.manifest.name.as_str();
     let back = Many {
         targets: &targets,
@@ -156,12 +161,14 @@ fn take_back(
 
 /// What could not be taken back was changed and could not be undone.
 fn still_applied(told: Told) -> Told {
-    if told.status == Status::Done {
-        return told;
-    }
+    let (status, result) = match (told.status, told.result.as_str()) {
+        (Status::Done, "reverted") => (Status::Done, TAKEN_BACK),
+        (Status::Done, _) => return told,
+        _ => (Status::Broken, "broken"),
+    };
     Told {
-        status: Status::Broken,
-        result: "broken".into(),
+        status,
+        result: result.to_owned(),
         ..told
     }
 }

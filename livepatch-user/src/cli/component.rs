@@ -24,7 +24,11 @@ struct NoProgram {
 pub(super) fn run(options: &Component) -> Status {
     let program = program();
     let source = Command::new(&program).args(&options.arguments).exec();
-    fail(Output { json: false }, &NoProgram { program, source })
+    fail(
+        Output { json: false },
+        Status::Error,
+        &NoProgram { program, source },
+    )
 }
 
 /// The one that was installed with this program, or the one that PATH finds.

@@ -4,14 +4,18 @@ use super::options::Output;
 use super::told::{Told, say};
 use crate::crew::{self, CrewError};
 use crate::guardian;
+use crate::interrupt::Interrupted;
 use crate::printable;
 use crate::report::Count;
 use crate::select::Selected;
 use crate::status::Status;
 use indicatif::{ProgressBar, ProgressStyle};
 use livepatch_cli::errln;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
+
+/// The result of an `--all-or-nothing` that was reverted where it had been applied.
+pub(super) const TAKEN_BACK: &str = "taken-back";
 
 /// Several processes, and how to go about them.
 pub(super) struct Many<'a> {
@@ -69,6 +73,10 @@ fn lost(target: Selected, error: &CrewError, writes: bool) -> Told {
         CrewError::Killed(_) | CrewError::Ended(_) | CrewError::StuckInside(_) if writes => {
             Status::Broken
         }
+        CrewError::Interrupted => {
+            let interrupted = Interrupted(target.pid);
+            return Told::failure(Some(target.pid), Status::Interrupted, &interrupted, None);
+        }
         _ => Status::Error,
     };
     let help = format!("`livepatch list --pid {}` tells its state", target.pid);
@@ -101,10 +109,12 @@ impl Results {
         for told in &self.0 {
             let kind = match (told.status, told.result.as_str()) {
                 (Status::Done, "exited") => "exited",
+                (Status::Done, TAKEN_BACK) => TAKEN_BACK,
                 (Status::Done, _) => "done",
                 (Status::Busy, _) => "busy",
                 (Status::Refused, _) => "refused",
                 (Status::Error | Status::Usage, _) => "failed",
+                (Status::Interrupted, _) => "interrupted",
                 (Status::Broken, _) => "broken",
             };
             *counts.entry(kind).or_default() += 1;
@@ -114,19 +124,40 @@ impl Results {
 
     /// The line for people.
     pub(super) fn summary(&self) -> String {
-        const ORDER: [&str; 6] = ["done", "busy", "refused", "failed", "broken", "exited"];
+        const ORDER: [&str; 8] = [
+            "done",
+            TAKEN_BACK,
+            "busy",
+            "refused",
+            "failed",
+            "interrupted",
+            "broken",
+            "exited",
+        ];
         let counts = self.counts();
         let kinds = ORDER
             .iter()
             .filter_map(|kind| Some((kind, counts.get(kind)?)));
         let parts: Vec<String> = kinds
-            .map(|(kind, count)| format!("{count} {kind}"))
+            .map(|(kind, count)| format!("{count} {}", kind.replace('-', " ")))
             .collect();
         format!("{}: {}", Count(self.0.len(), "process"), parts.join(", "))
     }
 
+    /// What to do next, each advice once.
+    pub(super) fn tell_help(&self) {
+        let helps: BTreeSet<&str> = self
+            .0
+            .iter()
+            .filter_map(|one| one.help.as_deref())
+            .collect();
+        for help in helps {
+            errln!("help: {}", printable::lines(help));
+        }
+    }
+
     /// The document for machines.
-    pub(super) fn document(&self, status: Status, notes: &[String]) -> String {
+    pub(super) fn document(&self, status: Status, hidden: usize, notes: &[String]) -> String {
         let facts: Vec<&str> = self
             .0
             .iter()
@@ -135,6 +166,7 @@ impl Results {
             .collect();
         let rest = serde_json::json!({
             "summary": self.counts(),
+            "hidden": hidden,
             "notes": notes,
             "status": status.code(),
         });

@@ -2,6 +2,7 @@
 
 mod apply;
 mod component;
+mod hint;
 mod kernel;
 mod many;
 mod options;
@@ -12,7 +13,8 @@ pub use options::Options;
 use crate::crew::{self, CrewError};
 use crate::error::Error;
 use crate::guardian::{self, GuardianError};
-use crate::list::{list, patched_processes};
+use crate::interrupt;
+use crate::list::{Patched, list, patched_processes};
 use crate::process::Pid;
 use crate::repair::make_whole;
 use crate::report::{Count, Report};
@@ -26,8 +28,11 @@ use crate::watch;
 use crate::watchdog::{self, Stuck};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use livepatch_cli::errln;
+use livepatch_cli::manual::{Man, complete, write_pages};
 use many::{Many, Results};
 use options::{Command, Consistency, List, Output, Revert, Switch, Symbols, Targets, Trust};
+use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use thiserror::Error as ThisError;
@@ -36,7 +41,9 @@ use told::{Told, say};
 /// Reads the command line; ends the process with status 2 when it is wrong.
 #[must_use]
 pub fn parse() -> Options {
-    let matches = Options::command().get_matches();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let matches = Options::command().try_get_matches_from(&arguments);
+    let matches = matches.unwrap_or_else(|error| hint::with_hint(error, &arguments).exit());
     let mut options = Options::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     if let Command::Revert(revert) = &mut options.command
         && revert.kernel
@@ -54,7 +61,9 @@ pub fn parse() -> Options {
         | Command::Watch(_)
         | Command::Symbols(_)
         | Command::Kernel(_)
-        | Command::Component(_) => {
+        | Command::Component(_)
+        | Command::Completions(_)
+        | Command::Man(_) => {
             return options;
         }
     };
@@ -86,6 +95,11 @@ pub fn run(options: &Options) -> Status {
         Command::Symbols(options) => write_symbols(options),
         Command::Kernel(options) => kernel::run(options),
         Command::Component(options) => component::run(options),
+        Command::Completions(options) => {
+            complete(options, Options::command());
+            Status::Done
+        }
+        Command::Man(options) => write_manual(options),
     }
 }
 
@@ -129,7 +143,9 @@ pub fn writes(options: &Options) -> bool {
         | Command::Watch(_)
         | Command::Symbols(_)
         | Command::Kernel(_)
-        | Command::Component(_) => false,
+        | Command::Component(_)
+        | Command::Completions(_)
+        | Command::Man(_) => false,
     }
 }
 
@@ -157,7 +173,7 @@ pub fn output(options: &Options) -> Output {
         Command::Watch(watch) => watch.output,
         Command::Symbols(symbols) => symbols.output,
         Command::Kernel(kernel) => kernel.output(),
-        Command::Component(_) => Output { json: false },
+        Command::Component(_) | Command::Completions(_) | Command::Man(_) => Output { json: false },
     }
 }
 
@@ -168,6 +184,17 @@ enum NoTarget {
     None(String),
     #[error("cannot look for processes")]
     Search(#[source] io::Error),
+    #[error("interrupted: nothing was changed")]
+    Interrupted,
+}
+
+impl NoTarget {
+    fn status(&self) -> Status {
+        match self {
+            Self::Interrupted => Status::Interrupted,
+            Self::None(_) | Self::Search(_) => Status::Error,
+        }
+    }
 }
 
 impl Targets {
@@ -178,8 +205,11 @@ impl Targets {
             libraries: self.libraries.clone(),
         };
         let selection = select(&wanted).map_err(NoTarget::Search)?;
+        if interrupt::came() {
+            return Err(NoTarget::Interrupted);
+        }
         if selection.processes.is_empty() {
-            return Err(NoTarget::None(hidden(&selection).unwrap_or_default()));
+            return Err(NoTarget::None(unseen(selection.hidden)));
         }
         Ok(selection)
     }
@@ -229,21 +259,21 @@ impl Trust {
 }
 
 /// What to say of processes that could not be looked into.
-fn hidden(selection: &Selection) -> Option<String> {
-    let count = selection.hidden;
-    (count > 0).then(|| {
-        format!(
-            "; {} could not be looked into",
-            Count(count, "other process")
-        )
-    })
+fn hidden(count: usize) -> Option<String> {
+    let processes = Count(count, "other process");
+    (count > 0).then(|| format!("{processes} could not be looked into"))
+}
+
+/// The same behind a sentence.
+fn unseen(count: usize) -> String {
+    hidden(count).map_or_else(String::new, |hidden| format!("; {hidden}"))
 }
 
 /// Does the work on the processes that are meant, and tells what came of it.
 fn each(targets: &Targets, output: Output, work: &dyn Fn(Selected) -> Told) -> Status {
     let selection = match targets.select() {
         Ok(selection) => selection,
-        Err(error) => return fail(output, &error),
+        Err(error) => return fail(output, error.status(), &error),
     };
     if let ([target], true) = (&selection.processes[..], targets.is_one()) {
         watch_over_ourselves(target.pid, output);
@@ -276,20 +306,21 @@ fn watch_over_ourselves(pid: Pid, output: Output) {
 fn conclude(results: &Results, selection: &Selection, output: Output, notes: &[String]) -> Status {
     let worst = results.status();
     if output.json {
-        say(&results.document(worst, notes));
+        say(&results.document(worst, selection.hidden, notes));
         return worst;
     }
     for note in notes {
         say(note);
     }
-    let unseen = hidden(selection).unwrap_or_default();
+    results.tell_help();
+    let unseen = unseen(selection.hidden);
     say(&format!("{}{unseen}", results.summary()));
     worst
 }
 
-fn fail(output: Output, error: &dyn std::error::Error) -> Status {
-    Told::failure(None, Status::Error, error, None).tell(output);
-    Status::Error
+fn fail(output: Output, status: Status, error: &dyn std::error::Error) -> Status {
+    Told::failure(None, status, error, None).tell(output);
+    status
 }
 
 /// What came of work on a process; one that was found and ended meanwhile is no failure.
@@ -331,10 +362,31 @@ fn keep_watch(options: &options::Watch) -> Status {
         sources: options.trust.sources(),
         apply: options.switch.apply(&options.debug_dirs),
         at_once: at_once(options.jobs),
+        json: options.output.json,
     });
     match watched {
         Ok(()) => Status::Done,
-        Err(error) => fail(options.output, &error),
+        Err(error) => fail(options.output, Status::Error, &error),
+    }
+}
+
+/// Manual pages cannot be written.
+#[derive(Debug, ThisError)]
+#[error("cannot write manual pages to `{}`", directory.display())]
+struct NoManual {
+    directory: PathBuf,
+    source: io::Error,
+}
+
+fn write_manual(options: &Man) -> Status {
+    let directory = &options.directory;
+    match write_pages(directory, Options::command()) {
+        Ok(()) => Status::Done,
+        Err(source) => {
+            let directory = directory.clone();
+            let error = NoManual { directory, source };
+            fail(Output { json: false }, Status::Error, &error)
+        }
     }
 }
 
@@ -362,7 +414,7 @@ fn list_all(options: &List) -> Status {
         return each(&options.targets, options.output, &tell);
     }
     kernel::list(options.output);
-    let pids = patched_processes();
+    let Patched { pids, hidden } = patched_processes();
     // A process that ends while all are listed, or hides, is no failure.
     let work = |index: usize| list(pids[index]).ok().map(|patches| Told::list(&patches));
     let mut told = vec![None; pids.len()];
@@ -374,5 +426,17 @@ fn list_all(options: &List) -> Status {
     told.iter()
         .flatten()
         .for_each(|told: &Told| told.tell(options.output));
+    tell_hidden(hidden, options.output);
     Status::Done
+}
+
+/// Tells how many processes may have patches that nobody sees.
+fn tell_hidden(count: usize, output: Output) {
+    match hidden(count) {
+        Some(_) if output.json => {
+            say(&serde_json::json!({ "result": "hidden", "hidden": count }).to_string());
+        }
+        Some(text) => errln!("livepatch: {text}"),
+        None => {}
+    }
 }

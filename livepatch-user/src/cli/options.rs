@@ -4,6 +4,7 @@ use super::kernel::Kernel;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use livepatch_bundle::RunAddr;
 use livepatch_cli::duration;
+use livepatch_cli::manual::{Completions, Man};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +16,8 @@ const EXIT_STATUSES: &str = "Exit statuses:
   3  the target stayed busy, nothing changed
   4  refused (mismatch, unsound, not trusted), nothing changed
   5  changed and could not be undone; the message says what state the target is in
-With several processes the worst one tells, 5 before 1 before 4 before 3 before 0.
+  130  interrupted (SIGINT, SIGTERM, SIGHUP), nothing changed; the command ends by that signal
+With several processes the worst one tells, 5 before 130 before 1 before 4 before 3 before 0.
 
 Example:
   livepatch apply --pid 1234 fix.lpatch";
@@ -63,6 +65,14 @@ pub enum Command {
     /// Patch the running kernel.
     #[command(after_help = "Example:\n  livepatch kernel load fix.kpatch")]
     Kernel(Kernel),
+    /// Print what makes a shell complete this command's options.
+    #[command(
+        after_help = "Example:\n  livepatch completions bash >/etc/bash_completion.d/livepatch"
+    )]
+    Completions(Completions),
+    /// Write the manual pages.
+    #[command(after_help = "Example:\n  livepatch man /usr/local/share/man/man1")]
+    Man(Man),
 }
 
 /// What `livepatch-component` is given.
@@ -114,7 +124,7 @@ pub struct Check {
 #[derive(Clone, Debug, Default, Args)]
 pub struct Targets {
     /// The process; may be repeated.
-    #[arg(long = "pid", value_name = "PID")]
+    #[arg(long = "pid", value_name = "PID", value_parser = pid(), allow_negative_numbers = true)]
     pub pids: Vec<i32>,
     /// Every process that runs this executable, also one that was deleted or replaced since; may be repeated.
     #[arg(long = "exe", value_name = "PATH")]
@@ -203,7 +213,7 @@ pub struct List {
 #[derive(Debug, Args)]
 pub struct Symbols {
     /// The process.
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = pid(), allow_negative_numbers = true)]
     pub pid: i32,
     /// The directory that gets an ELF file for each patch, `livepatch-PID.gdb`, which loads them, `livepatch-PID.build-ids` for `perf inject
     /// --known-build-ids`, and `perf-PID.map`, which bpftrace looks for in /tmp.
@@ -239,16 +249,22 @@ pub struct Watch {
     /// How to switch.
     pub switch: Switch,
     #[command(flatten)]
-    /// How to tell that it cannot watch.
+    /// How to tell what happens.
     pub output: Output,
 }
 
 /// How results are told.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Output {
-    /// Results as JSON on the standard output: an object for the process; for several processes one document with a list.
+    /// Results as JSON on the standard output: an object for the process; for several processes one document with a list; of `watch` an object
+    /// for each event.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Numbers that a process can have.
+fn pid() -> clap::builder::RangedI64ValueParser<i32> {
+    clap::value_parser!(i32).range(1..)
 }
 
 /// As messages write it: `0x` and hexadecimal digits.

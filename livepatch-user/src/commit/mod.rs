@@ -10,6 +10,7 @@ pub use stop_the_world::{StopTheWorld, space_of};
 pub use text::{Text, TextError, exchange};
 
 use crate::exchange::Exchange;
+use crate::interrupt::Interrupted;
 use crate::process::Pid;
 use crate::report::Stop;
 use crate::status::Status;
@@ -66,6 +67,9 @@ pub enum CommitError {
         /// The threads that held the last attempt.
         holders: Holders,
     },
+    /// The user thought better of it while we waited.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// It could not be stopped.
     #[error(transparent)]
     Stop(#[from] StopError),

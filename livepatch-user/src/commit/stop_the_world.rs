@@ -3,6 +3,7 @@
 use super::text::{Text, exchange};
 use super::{CommitError, Holder, Holders, Standing, Strategy, Veto};
 use crate::exchange::Exchange;
+use crate::interrupt;
 use crate::memory::{Memory, Unreadable};
 use crate::process::{
     Activity, Backing, Mapping, Pid, ProcessMemory, Range, Target, Tid, WriteError, maps,
@@ -49,6 +50,7 @@ impl Strategy for StopTheWorld<'_> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
+            interrupt::check(self.target.pid)?;
             let begun = Instant::now();
             match self.attempt(runs, in_stop, attempt) {
                 Err(error) if error.is_busy() && start.elapsed() + pause < self.timeout => {

@@ -1,11 +1,11 @@
 //! Judging all threads of a stop with as few reads as possible.
 
-use super::check::StackCheck;
+use super::check::{StackCheck, hit_at};
 use super::region::{AddressSpace, Regions};
 use super::registers::RegisterFile;
 use super::site::PcHasher;
 use super::snapshot::StackSnapshot;
-use super::verdict::Verdict;
+use super::verdict::{Glimpse, Verdict};
 use super::walk::WalkEnd;
 use crate::memory::Registers;
 use livepatch_bundle::RunAddr;
@@ -81,6 +81,47 @@ impl StackCheck {
             }
         }
         self.bulk = bulk;
+    }
+
+    /// What can be seen of sleeping threads, of which only instruction and stack pointer are known, while the target runs. They may wake
+    /// meanwhile: it is no more than what to expect.
+    pub fn glimpse(
+        &mut self,
+        threads: &[(RunAddr, RunAddr)],
+        space: &dyn AddressSpace,
+    ) -> Vec<Glimpse> {
+        let mut bulk = std::mem::take(&mut self.bulk);
+        if let Ok(regions) = space.regions() {
+            bulk.regions = Regions::new(regions);
+        }
+        let mut seen = Vec::new();
+        for batch in threads.chunks(BATCH) {
+            let windows = bulk.read(batch.iter().map(|(_, sp)| *sp), space);
+            for ((pc, sp), window) in batch.iter().zip(windows) {
+                let mut stack = window.over(&bulk.bytes, space);
+                seen.push(self.glimpse_one(*pc, *sp, &mut stack));
+            }
+        }
+        self.bulk = bulk;
+        seen
+    }
+
+    fn glimpse_one(&mut self, pc: RunAddr, sp: RunAddr, stack: &mut StackSnapshot<'_>) -> Glimpse {
+        let mut inside = None;
+        let forbidden = &self.forbidden;
+        let start = RegisterFile::partial(pc, sp);
+        let end = self.unwinder.walk(start, stack, |pc| {
+            inside = hit_at(forbidden, pc).map(str::to_owned);
+            match inside {
+                Some(_) => ControlFlow::Break(()),
+                None => ControlFlow::Continue(()),
+            }
+        });
+        match (inside, end) {
+            (Some(label), _) => Glimpse::Inside(label),
+            (None, WalkEnd::Complete { .. }) => Glimpse::Outside,
+            (None, WalkEnd::Stopped | WalkEnd::Gap(_)) => Glimpse::Unseen,
+        }
     }
 
     /// The outermost frame's stack pointer, if the walk got there.

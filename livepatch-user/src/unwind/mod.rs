@@ -48,7 +48,7 @@ pub(crate) use saved::Walked;
 pub(crate) use site::LONGEST_CALL;
 pub use snapshot::StackSnapshot;
 pub use unwinder::Unwinder;
-pub use verdict::{Frame, Hit, HitKind, MAX_REPORTED, Reason, Verdict};
+pub use verdict::{Frame, Glimpse, Hit, HitKind, MAX_REPORTED, Reason, Verdict};
 
 #[cfg(test)]
 mod tests;

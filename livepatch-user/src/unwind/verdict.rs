@@ -46,6 +46,17 @@ impl Verdict {
     }
 }
 
+/// What can be seen of a thread that nobody stops.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Glimpse {
+    /// In no forbidden function.
+    Outside,
+    /// In the one of this label.
+    Inside(String),
+    /// Its registers would have to be known.
+    Unseen,
+}
+
 /// A function that holds a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hit {

@@ -2,7 +2,7 @@
 
 use super::Watch;
 use super::bundles::Bundles;
-use super::journal::{Level, chain, log};
+use super::journal::{Level, chain};
 use super::look::{Tried, take_back};
 use super::opened::{Opened, OpenedError};
 use crate::crew::{self, CrewError};
@@ -28,7 +28,7 @@ impl Watch {
         let (bundles, unfit) = match read {
             Ok(read) => read,
             Err(error) => {
-                log(Level::Error, &chain(&error));
+                self.log.problem(Level::Error, &chain(&error));
                 return false;
             }
         };
@@ -37,7 +37,7 @@ impl Watch {
             return false;
         }
         for why in &unfit {
-            log(Level::Warning, &chain(why));
+            self.log.problem(Level::Warning, &chain(why));
         }
         let removed: Vec<String> = self
             .bundles
@@ -51,12 +51,12 @@ impl Watch {
             opened.forget_files();
         }
         let patches: Vec<String> = self.bundles.patches().into_iter().collect();
-        log(
-            Level::Notice,
+        self.log.note(
+            "directory",
             &format!("the directory has changed; patches: {}", patches.join(", ")),
         );
         if let Err(error) = self.watch_openings() {
-            log(Level::Error, &chain(&error));
+            self.log.problem(Level::Error, &chain(&error));
         }
         for patch in removed {
             self.remove(&patch);
@@ -66,22 +66,22 @@ impl Watch {
 
     fn remove(&mut self, patch: &str) {
         if !self.options.revert_removed {
-            log(
-                Level::Notice,
+            self.log.note(
+                "directory",
                 &format!("the bundle of `{patch}` is gone; it stays where it is applied"),
             );
             return;
         }
         let has =
             |pid: Pid| list(pid).is_ok_and(|patches| patches.iter().any(|one| one.patch == patch));
-        let pids = patched_processes();
+        let pids = patched_processes().pids;
         let work = |index: usize| {
             has(pids[index]).then(|| take_back(pids[index], patch, &self.options.apply))
         };
         let mut all = Vec::new();
         let mut done = |_, result: Result<Option<Tried>, CrewError>| match result {
             Ok(tried) => all.extend(tried),
-            Err(error) => log(Level::Error, &error.to_string()),
+            Err(error) => self.log.problem(Level::Error, &error.to_string()),
         };
         crew::run(pids.len(), self.options.at_once, &work, &mut done);
         all.iter().for_each(|tried| self.tell(tried));
@@ -102,7 +102,7 @@ impl Watch {
         }
         if let Err(error) = self.metrics.write(path) {
             let text = format!("cannot write `{}`: {error}", path.display());
-            log(Level::Error, &text);
+            self.log.problem(Level::Error, &text);
         }
         self.told = Some(self.metrics.clone());
         self.told_at = Some(Instant::now());

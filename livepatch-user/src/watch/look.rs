@@ -34,6 +34,7 @@ pub(super) enum Look {
 /// What came of one patch.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Tried {
+    pub(super) pid: i32,
     pub(super) patch: String,
     pub(super) status: Status,
     /// In a word.
@@ -77,7 +78,11 @@ pub(super) fn look(pid: Pid, cause: Cause, bundles: &Bundles, how: &apply::Optio
             bundle: &kept.admitted.bundle,
             digest: kept.admitted.digest,
         };
-        tried(kept.name(), on_tracer_thread(|| apply(pid, patch, how)))
+        tried(
+            pid,
+            kept.name(),
+            on_tracer_thread(|| apply(pid, patch, how)),
+        )
     });
     Look::Tried(tried.collect())
 }
@@ -94,18 +99,20 @@ fn is_settled(session: &Session, images: &Images<'_>, program: FileIdentity) -> 
 pub(super) fn take_back(pid: Pid, patch: &str, how: &apply::Options) -> Tried {
     guardian::settle();
     tried(
+        pid,
         patch,
         on_tracer_thread(|| revert(pid, Some(patch), how.into())),
     )
 }
 
-fn tried(patch: &str, result: Result<Report, Error>) -> Tried {
+fn tried(pid: Pid, patch: &str, result: Result<Report, Error>) -> Tried {
     let report = match result {
         Ok(report) => report,
-        Err(error) => return failed(patch, &error),
+        Err(error) => return failed(pid, patch, &error),
     };
     let fact = serde_json::to_value(&report).expect("reports are plain data");
     Tried {
+        pid: pid.0,
         patch: patch.to_owned(),
         status: Status::Done,
         result: fact["result"].as_str().unwrap_or("done").to_owned(),
@@ -113,10 +120,11 @@ fn tried(patch: &str, result: Result<Report, Error>) -> Tried {
     }
 }
 
-fn failed(patch: &str, error: &Error) -> Tried {
+fn failed(pid: Pid, patch: &str, error: &Error) -> Tried {
     let status = error.status();
     let result = serde_json::to_value(status).expect("a name");
     Tried {
+        pid: pid.0,
         patch: patch.to_owned(),
         status,
         result: result.as_str().unwrap_or("error").to_owned(),

@@ -21,13 +21,14 @@ pub use opened::OpenedError;
 
 use crate::apply;
 use crate::crew::Worker;
+use crate::interrupt;
 use crate::process::Pid;
 use crate::select::all_processes;
 use crate::sys::identity::FileIdentity;
 use crate::trust::Sources;
 use bundles::Bundles;
 use events::{Event, Events};
-use journal::{Level, log};
+use journal::{Level, Log};
 use metrics::Metrics;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -58,6 +59,8 @@ pub struct Options {
     pub apply: apply::Options,
     /// How many processes are worked on at a time.
     pub at_once: usize,
+    /// Whether events are told as JSON on the standard output.
+    pub json: bool,
 }
 
 /// Why there is nothing to watch with.
@@ -86,6 +89,7 @@ struct Looking {
 
 struct Watch {
     options: Options,
+    log: Log,
     bundles: Bundles,
     events: Events,
     opened: Option<Opened>,
@@ -100,7 +104,7 @@ struct Watch {
     told_at: Option<Instant>,
 }
 
-/// Watches until SIGTERM or SIGINT; what is being worked on then is finished first.
+/// Watches until SIGTERM or SIGINT; what has begun then is finished first, and what waits for a busy process gives up.
 ///
 /// # Errors
 /// When the directory cannot be used, or the kernel does not tell what happens.
@@ -108,13 +112,17 @@ pub fn watch(options: Options) -> Result<(), WatchError> {
     let mut watch = Watch::start(options)?;
     let names = watch.bundles.patches().into_iter().collect::<Vec<_>>();
     let directory = watch.options.directory.display();
-    log(
-        Level::Notice,
+    watch.log.note(
+        "watching",
         &format!("watching; patches of `{directory}`: {}", names.join(", ")),
     );
     watch.sweep();
     while watch.step() {}
-    log(Level::Notice, "ending");
+    watch.log.note("ending", "ending");
+    watch
+        .looking
+        .iter()
+        .for_each(|looking| looking.worker.interrupt());
     while let Some(looking) = watch.looking.first_mut() {
         if looking.worker.read() {
             watch.finish(0);
@@ -134,16 +142,19 @@ impl Watch {
             | AddWatchFlags::IN_MOVED_FROM
             | AddWatchFlags::IN_DELETE;
         let (bundles, unfit) = Bundles::read(&options.directory, &options.sources)?;
+        let log = Log { json: options.json };
         for why in &unfit {
-            log(Level::Warning, &journal::chain(why));
+            log.problem(Level::Warning, &journal::chain(why));
         }
         let watched = directory.add_watch(&options.directory, changes);
         watched.map_err(|error| WatchError::Wait("changes of the directory", error))?;
+        let signals = signals().map_err(|error| WatchError::Wait("signals", error))?;
+        interrupt::listen();
         let mut watch = Self {
             events: Events::listen()?,
             opened: None,
             directory,
-            signals: signals().map_err(|error| WatchError::Wait("signals", error))?,
+            signals,
             schedule: Schedule::default(),
             others: HashSet::new(),
             looking: Vec::new(),
@@ -151,6 +162,7 @@ impl Watch {
             told: None,
             told_at: None,
             options,
+            log,
             bundles,
         };
         watch.watch_openings()?;
@@ -240,7 +252,8 @@ impl Watch {
         }
         if lost {
             self.metrics.lost += 1;
-            log(Level::Warning, "events were lost; looking at all processes");
+            self.log
+                .problem(Level::Warning, "events were lost; looking at all processes");
             self.sweep();
         }
     }

@@ -1,6 +1,6 @@
 //! Looks: which are due, and what comes of them.
 
-use super::journal::{Level, log};
+use super::journal::Level;
 use super::look::{Look, Tried, look};
 use super::schedule::Cause;
 use super::{Looking, Watch};
@@ -37,7 +37,7 @@ impl Watch {
                     worker,
                 }),
                 Err(error) => {
-                    log(
+                    self.log.problem(
                         Level::Error,
                         &format!("cannot start a worker process: {error}"),
                     );
@@ -64,7 +64,7 @@ impl Watch {
             Ok(Look::NotReady | Look::NotMeant | Look::Other(_)) => {}
             Ok(Look::Tried(tried)) => self.settle(pid, &tried, again, now),
             Err(error) => {
-                log(
+                self.log.problem(
                     Level::Error,
                     &format!(
                         "process {pid}: {error}; `livepatch list --pid {pid}` tells its state"
@@ -104,11 +104,11 @@ impl Watch {
         }
         self.metrics.count(&tried.patch, &tried.result);
         let level = match tried.status {
-            Status::Done => Level::Notice,
+            Status::Done | Status::Interrupted => Level::Notice,
             Status::Busy => Level::Warning,
             _ => Level::Error,
         };
-        log(level, &tried.text);
+        self.log.result(level, tried);
     }
 }
 

@@ -8,6 +8,8 @@ use super::recorder::Recorder;
 use super::trace;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
 use nix::unistd::{getegid, geteuid};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -68,6 +70,8 @@ impl Again {
 /// When the namespace cannot be made, or the build cannot be followed.
 pub fn run(job: &Job) -> Result<ExitStatus, BuildError> {
     lay_over(&job.copy, &job.source)?;
+    // With its `patchgen` the build ends, too: nobody would take what it makes.
+    set_pdeathsig(Signal::SIGKILL).map_err(BuildError::system("end with `patchgen`"))?;
     std::env::set_current_dir(&job.source).map_err(BuildError::io("enter", &job.source))?;
     match &job.action {
         Action::Build {

@@ -36,6 +36,20 @@ pub fn refusals(program: &Program<'_>, closure: &Closure<'_>, allowed: &[String]
     found
 }
 
+/// The names of `--allow-data` that no object has.
+#[must_use]
+pub fn unknown_data(programs: &[&Program<'_>], names: &[String]) -> Vec<String> {
+    let has = |name: &String| {
+        let mut units = programs.iter().flat_map(|program| &program.units);
+        units.any(|unit| {
+            let objects = [&unit.pair.old, &unit.pair.new];
+            let mut atoms = objects.into_iter().flat_map(|object| object.enumerate());
+            atoms.any(|(_, atom)| atom.name == name)
+        })
+    };
+    names.iter().filter(|name| !has(name)).cloned().collect()
+}
+
 /// Whether it is a variable that every object which uses it defines.
 fn is_shared(program: &Program<'_>, new: NewAtom) -> bool {
     let object = &program.units[new.unit].pair.new;

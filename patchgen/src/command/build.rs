@@ -1,8 +1,10 @@
 //! `patchgen build --source DIR --patch FILE -- COMMAND`.
 
+use super::clean::Scratch;
 use super::make::{conclude, labels};
 use super::{Build, ERROR, Inside, sign};
 use anyhow::Context;
+use livepatch_bundle::check_writable;
 use livepatch_cli::errln;
 use patchgen::build::{BuildError, Plan, build, inside};
 use patchgen::generate::Options;
@@ -15,13 +17,14 @@ const SIGNALLED: u8 = 128;
 pub(super) fn run(arguments: &Build) -> anyhow::Result<u8> {
     let key = sign::key(arguments.choices.sign_key.as_deref())?;
     let parent = arguments.work.clone().unwrap_or_else(std::env::temp_dir);
-    let scratch = tempfile::Builder::new()
-        .prefix("patchgen-")
-        .tempdir_in(&parent);
-    let mut scratch =
-        scratch.with_context(|| format!("cannot make a directory in `{}`", parent.display()))?;
+    let output = arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| after(&arguments.patch));
+    let writable = check_writable(&output);
+    writable.with_context(|| format!("cannot write `{}`", output.display()))?;
+    let scratch = Scratch::new(&parent, arguments.keep)?;
     if arguments.keep {
-        scratch.disable_cleanup(true);
         errln!("patchgen: working in `{}`", scratch.path().display());
     }
     let plan = Plan {
@@ -32,10 +35,6 @@ pub(super) fn run(arguments: &Build) -> anyhow::Result<u8> {
         link: arguments.link.clone(),
         scratch: scratch.path().to_owned(),
     };
-    let output = arguments
-        .output
-        .clone()
-        .unwrap_or_else(|| after(&arguments.patch));
     let options = Options {
         labels: labels(&arguments.choices, &output)?,
         allow_data: arguments.choices.allow_data.clone(),

@@ -1,6 +1,7 @@
 //! Arguments, and what is done for them.
 
 mod build;
+mod clean;
 mod inspect;
 mod kernel;
 mod make;
@@ -8,7 +9,9 @@ mod show;
 mod sign;
 mod signature;
 
-use clap::{Args, Parser, Subcommand};
+use anyhow::Context;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use livepatch_cli::manual::{Completions, Man, complete, write_pages};
 use livepatch_cli::{errln, out};
 use std::path::PathBuf;
 
@@ -61,6 +64,9 @@ enum Verb {
     /// Work in a copy of a source tree; for `patchgen build`.
     #[command(hide = true)]
     Inside(Inside),
+    /// Remove a working directory; for `patchgen build`.
+    #[command(hide = true)]
+    CleanUp(CleanUp),
     /// Make a key pair to sign bundles with.
     #[command(after_help = "Example:\n  patchgen keygen release.key\n  \
                             cp release.key.pub /etc/livepatch/keys.d/     # where bundles are to be trusted")]
@@ -68,6 +74,14 @@ enum Verb {
     /// Sign a bundle, so that `livepatch` can tell who made it and that nobody has changed it since.
     #[command(after_help = "Example:\n  patchgen sign --key release.key fix.lpatch")]
     Sign(Sign),
+    /// Print what makes a shell complete this command's options.
+    #[command(
+        after_help = "Example:\n  patchgen completions bash >/etc/bash_completion.d/patchgen"
+    )]
+    Completions(Completions),
+    /// Write the manual pages.
+    #[command(after_help = "Example:\n  patchgen man /usr/local/share/man/man1")]
+    Man(Man),
     /// Print `livepatch.h`, the header for hooks and shadow variables in the source of a fix.
     #[command(after_help = "Example:\n  patchgen header >livepatch.h")]
     Header,
@@ -182,7 +196,7 @@ struct Build {
     /// Write the bundle here. Default: the patch's file name with `.lpatch`, in the current directory.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Copies and objects go into a directory made here, and removed at the end; it takes twice the space of a build.
+    /// Copies and objects go into a directory made here, and removed at the end, also at an early one; it takes twice the space of a build.
     /// Default: the directory for temporary files.
     #[arg(long, value_name = "DIR")]
     work: Option<PathBuf>,
@@ -239,6 +253,11 @@ struct Inside {
 }
 
 #[derive(Debug, Args)]
+struct CleanUp {
+    directory: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct Inspect {
     /// The bundle.
     bundle: PathBuf,
@@ -271,8 +290,20 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
         (Some(Verb::KernelObjects(arguments)), _) => kernel::objects(arguments),
         (Some(Verb::Inspect(inspect)), _) => inspect::run(inspect),
         (Some(Verb::Inside(arguments)), _) => build::run_inside(arguments),
+        (Some(Verb::CleanUp(arguments)), _) => clean::run(arguments),
         (Some(Verb::Keygen(arguments)), _) => sign::keygen(arguments),
         (Some(Verb::Sign(arguments)), _) => sign::sign(arguments),
+        (Some(Verb::Completions(options)), _) => {
+            complete(options, Command::command());
+            Ok(DONE)
+        }
+        (Some(Verb::Man(options)), _) => {
+            let directory = &options.directory;
+            write_pages(directory, Command::command()).with_context(|| {
+                format!("cannot write manual pages to `{}`", directory.display())
+            })?;
+            Ok(DONE)
+        }
         (Some(Verb::Header), _) => {
             out!("{}", patchgen::hooks::HEADER);
             Ok(DONE)

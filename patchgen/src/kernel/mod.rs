@@ -18,15 +18,15 @@ mod running;
 mod structures;
 mod symbols;
 
-use crate::checks::refusals;
+use crate::checks::{refusals, unknown_data};
 use crate::closure::Closure;
 use crate::emit::Labels;
-use crate::generate::{self, GenerateError};
+use crate::generate::{self, GenerateError, refuse_unknown};
 use crate::input::PairBytes;
 use crate::object::{AtomKind, read_kernel};
 use crate::program::Program;
 use crate::refusal::Refusal;
-use crate::types;
+use crate::types::{self, Verdict};
 use code::Code;
 use file::{File, Shape};
 use livepatch_bundle::KernelManifest;
@@ -119,9 +119,18 @@ pub fn generate_kernel(
         .iter()
         .map(|part| Analysed::of(part, kernel))
         .collect::<Result<_, _>>()?;
+    let programs: Vec<&Program<'_>> = parts.iter().map(|part| &part.program).collect();
+    let unknown = unknown_data(&programs, &options.allow_data);
+    refuse_unknown(unknown, GenerateError::AllowData)?;
+    let types: Vec<Verdict> = parts
+        .iter()
+        .map(|part| types::check(&part.program, &part.closure, &options.allow_layout))
+        .collect();
+    refuse_unknown(unknown_to_all(&types), GenerateError::AllowLayout)?;
     let mut found: Vec<Refusal> = parts
         .iter()
         .flat_map(|part| part.refusals(options))
+        .chain(types.into_iter().flat_map(|types| types.refusals))
         .collect();
     if found.is_empty() && parts.iter().all(Analysed::is_unchanged) {
         return Ok(KernelOutcome::Unchanged);
@@ -157,6 +166,18 @@ pub fn generate_kernel(
     let section = file.section(".livepatch.manifest", shape);
     file.append(section, 1, &manifest.encode());
     Ok(KernelOutcome::Patch(file.encode(), Box::new(manifest)))
+}
+
+/// The types that none of the parts has.
+fn unknown_to_all(parts: &[Verdict]) -> Vec<String> {
+    let Some((first, others)) = parts.split_first() else {
+        return Vec::new();
+    };
+    let unknown = first.unknown.iter();
+    unknown
+        .filter(|name| others.iter().all(|other| other.unknown.contains(name)))
+        .cloned()
+        .collect()
 }
 
 /// A part with what is known about it.
@@ -198,7 +219,6 @@ impl<'t> Analysed<'t> {
         } = self;
         let mut found = refusals(program, closure, &options.allow_data);
         found.extend(checks::refusals(program, closure, host));
-        found.extend(types::check(program, closure, &options.allow_layout).refusals);
         found
     }
 

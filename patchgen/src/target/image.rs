@@ -1,10 +1,11 @@
 //! A linked file: its identity, its symbols, and its code by link-time address.
 
+use super::starts::function_starts;
 use livepatch_bundle::{BuildId, LinkAddr, Module, Scope};
 use object::LittleEndian;
 use object::elf::{self, FileHeader64};
 use object::read::SymbolIndex;
-use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionTable, Sym};
+use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -69,6 +70,8 @@ pub struct Image {
     pub module: Module,
     /// Whether local symbols were stripped.
     pub stripped: bool,
+    /// Where its functions begin, if it is stripped and tells that.
+    pub(super) starts: Vec<LinkAddr>,
     segments: Vec<Segment>,
     symbols: HashMap<String, Vec<Definition>>,
 }
@@ -151,6 +154,10 @@ fn parse(
     let mut symbols = HashMap::new();
     let stripped = !collect(&sections, data, elf::SHT_SYMTAB, &mut symbols)?;
     collect(&sections, data, elf::SHT_DYNSYM, &mut symbols)?;
+    let starts = match stripped {
+        true => starts(&sections, data)?,
+        false => Vec::new(),
+    };
     let (mut build_id, mut soname) = (None, None);
     for program in header.program_headers(LE, data)? {
         if let Some(mut notes) = program.notes(LE, data)? {
@@ -177,9 +184,18 @@ fn parse(
     Ok(Image {
         module,
         stripped,
+        starts,
         segments,
         symbols,
     })
+}
+
+fn starts(sections: &SectionTable<'_, Header>, data: &[u8]) -> object::read::Result<Vec<LinkAddr>> {
+    let Some((_, section)) = sections.section_by_name(LE, b".eh_frame") else {
+        return Ok(Vec::new());
+    };
+    let bytes = section.data(LE, data)?;
+    Ok(function_starts(bytes, section.sh_addr(LE)))
 }
 
 /// What is loaded; `None` when the file ends too early.

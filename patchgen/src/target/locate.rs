@@ -11,13 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn locate(bundle: &mut Bundle, images: &[Image]) -> Vec<Refusal> {
     let mut places: BTreeMap<String, Vec<Located>> = BTreeMap::new();
     let mut verdicts = vec![Vec::new(); bundle.manifest.functions.len()];
+    let mut any = false;
     for (module, image) in images.iter().enumerate() {
         let mut search = Search::new(bundle, image);
         for (function, verdict) in bundle.manifest.functions.iter().zip(&mut verdicts) {
             verdict.push(search.function(function));
         }
         for anchor in &bundle.manifest.anchors {
-            search.function(anchor);
+            any |= search.function(anchor) != Verdict::Absent;
         }
         for (symbol, address) in search.finish() {
             places
@@ -32,6 +33,20 @@ pub fn locate(bundle: &mut Bundle, images: &[Image]) -> Vec<Refusal> {
     bundle.manifest.modules = images.iter().map(|image| image.module.clone()).collect();
     if images.is_empty() {
         return Vec::new();
+    }
+    let absent = |verdict: &Verdict| *verdict == Verdict::Absent;
+    any |= !verdicts.iter().flatten().all(absent);
+    let stripped = images.iter().any(|image| image.stripped);
+    if !any && stripped && images.iter().all(|image| lacks_code(bundle, image)) {
+        let functions = bundle.manifest.functions.iter();
+        return functions
+            .map(|function| {
+                refusal(
+                    function,
+                    "nothing of the old objects is in the target".into(),
+                )
+            })
+            .collect();
     }
     let functions = bundle.manifest.functions.iter().zip(verdicts);
     let mut refusals: Vec<Refusal> = functions
@@ -97,11 +112,27 @@ fn misfit(function: &Function, verdicts: Vec<Verdict>, images: &[Image]) -> Opti
         None if images.iter().any(|image| image.stripped) => return None,
         None => "no target has it".to_owned(),
     };
-    Some(Refusal {
+    Some(refusal(function, reason))
+}
+
+fn refusal(function: &Function, reason: String) -> Refusal {
+    Refusal {
         symbol: function.name.clone(),
         object: function.object.clone(),
         reason,
-    })
+    }
+}
+
+/// Whether a target surely holds none of the bundle's old functions: where symbols name none, `livepatch` looks at the code of each function.
+fn lacks_code(bundle: &Bundle, image: &Image) -> bool {
+    let search = Search::new(bundle, image);
+    let manifest = &bundle.manifest;
+    let functions = manifest.functions.iter().chain(&manifest.anchors);
+    let mut found = functions.flat_map(|function| {
+        let starts = image.starts.iter();
+        starts.map(|&start| search.compare(function, start).is_ok())
+    });
+    !image.stripped || (!image.starts.is_empty() && !found.any(|found| found))
 }
 
 struct Search<'s> {

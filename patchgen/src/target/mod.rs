@@ -3,10 +3,11 @@
 //!
 //! Works on the finished bundle, as `livepatch` does when it applies one: each old function is compared with
 //! the linked code where the symbol table has it, and the references of code that agrees settle which of several local
-//! symbols of one name is meant.
+//! symbols of one name is meant. In a stripped target only this is looked for: whether it holds anything of the old objects.
 
 mod image;
 mod locate;
+mod starts;
 
 pub use image::{Definition, Image, ImageError};
 pub use locate::locate;

@@ -36,6 +36,8 @@ pub struct Verdict {
     pub refusals: Vec<Refusal>,
     /// What was not compared, and why.
     pub advice: Vec<String>,
+    /// The names that may change and that no object has. Empty where no object describes its types, so that nobody knows.
+    pub unknown: Vec<String>,
 }
 
 /// Compares the types of all objects whose code travels. `allowed` names types that may change.
@@ -68,9 +70,28 @@ pub fn check(program: &Program<'_>, closure: &Closure<'_>, allowed: &[String]) -
     }
     let missing = found.look_elsewhere(program, &described);
     verdict.refusals = found.refusals(allowed);
+    let described: Vec<&[Types; 2]> = read
+        .iter()
+        .filter_map(|(_, types)| types.as_ref().ok())
+        .collect();
+    verdict.unknown = unknown(&described, allowed);
     verdict.advice = advice(&unread);
     verdict.advice.extend(incomplete(&missing));
     verdict
+}
+
+/// The names of `allowed` that no type and no variable has.
+fn unknown(described: &[&[Types; 2]], allowed: &[String]) -> Vec<String> {
+    let keys = |types: &'_ Types, name: &str| {
+        let mut variables = types.variables.iter().map(|variable| &variable.key);
+        let is_named = |key: &Key| key.is_called(name);
+        types.named.keys().chain(&types.elsewhere).any(is_named) || variables.any(is_named)
+    };
+    let names = allowed.iter().filter(|name| {
+        let mut all = described.iter().copied().flatten();
+        !described.is_empty() && !all.any(|types| keys(types, name))
+    });
+    names.cloned().collect()
 }
 
 fn both(program: &Program<'_>, unit: usize) -> Result<[Types; 2], TypesError> {
@@ -288,12 +309,7 @@ impl Changes {
     }
 
     fn refusals(self, allowed: &[String]) -> Vec<Refusal> {
-        let is_allowed = |key: &Key| {
-            let full = format!("{} {}", key.family.word(), key.name);
-            allowed
-                .iter()
-                .any(|name| *name == key.name || *name == full)
-        };
+        let is_allowed = |key: &Key| allowed.iter().any(|name| key.is_called(name));
         let changes = self.0.into_iter().filter(|((key, _), _)| !is_allowed(key));
         let refusals = changes.map(|((key, differences), objects)| {
             let others = match objects.len() {

@@ -58,6 +58,15 @@ pub struct Key {
     pub name: String,
 }
 
+impl Key {
+    /// Whether this is its name, alone or behind its family's word.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        let bare = name.strip_prefix(self.family.word());
+        self.name == name || bare.and_then(|bare| bare.strip_prefix(' ')) == Some(&self.name)
+    }
+}
+
 /// How the bits of a number are read; signedness is no matter of layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
