@@ -51,6 +51,12 @@ impl Stat {
         matches!(self.state, 'Z' | 'X' | 'x')
     }
 
+    /// Whether it ends, or has ended (`PF_EXITING`).
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.flags & 0x4 != 0 || self.is_dead()
+    }
+
     /// Whether it is a thread of the kernel (`PF_KTHREAD`).
     #[must_use]
     pub fn is_kernel_thread(&self) -> bool {

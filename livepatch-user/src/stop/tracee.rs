@@ -5,14 +5,16 @@ use super::patience::Patience;
 use super::restart;
 use super::timed::TimedWaits;
 use crate::memory::Registers;
-use crate::process::{Pid, Stat, Tid};
+use crate::process::{Pid, Stat, Status, Tid};
 use crate::sys::{ptrace, task, wait};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a tracer may take to let go that was killed: a guardian gives back the lock before its tracees.
+/// How long a tracer may take to let go, and one of which the kernel says that it ends: a guardian that was killed gives back the lock before its
+/// tracees.
 const LEAVING: Duration = Duration::from_millis(200);
+const ENDING: Duration = Duration::from_secs(10);
 /// How long a killed thread may take to end.
 const END: Duration = Duration::from_secs(2);
 
@@ -86,16 +88,26 @@ pub(crate) enum Arrival {
 
 /// Attaches without stopping.
 pub(crate) fn seize(pid: Pid, tid: Tid, options: u64) -> Result<Seized, StopError> {
-    let deadline = Instant::now() + LEAVING;
+    let begin = Instant::now();
     let mut patience = Patience::new();
     loop {
         match seize_once(pid, tid, options) {
-            Err(StopError::Refused { .. }) if Instant::now() < deadline => {
+            Err(StopError::Refused { .. })
+                if begin.elapsed() < LEAVING
+                    || begin.elapsed() < ENDING && has_ending_tracer(pid, tid) =>
+            {
                 patience.wait();
             }
             result => return result,
         }
     }
+}
+
+/// Whether a thread is traced by one that ends.
+fn has_ending_tracer(pid: Pid, tid: Tid) -> bool {
+    let tracer = Status::read(&directory(pid, tid)).map_or(0, |status| status.tracer);
+    let tracer = Path::new("/proc").join(tracer.to_string());
+    Stat::read(&tracer).is_ok_and(|stat| stat.is_ending())
 }
 
 fn seize_once(pid: Pid, tid: Tid, options: u64) -> Result<Seized, StopError> {
