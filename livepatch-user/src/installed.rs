@@ -4,9 +4,10 @@
 //! same build ID, and every entry must hold our jump, or that of a later patch on top of it.
 
 use crate::exchange::Exchange;
+use crate::install::NAME_PREFIX;
 use crate::memory::Memory;
 use crate::place::PAGE;
-use crate::process::Mapping;
+use crate::process::{Backing, Mapping};
 use crate::record::{PRELUDE_LEN, PRELUDE_OFFSET, Prelude, Record, RecordError, Redirect};
 use livepatch_bundle::RunAddr;
 use serde::Serialize;
@@ -211,7 +212,10 @@ fn read_record(
             RunAddr(mapping.start.0 + PRELUDE_OFFSET),
             PRELUDE_LEN as usize,
         )
-        .map_err(|_| RecordError::NotOne)?;
+        .map_err(|_| match is_ours(mapping) {
+            true => RecordError::Unreadable(mapping.start),
+            false => RecordError::NotOne,
+        })?;
     let prelude = Prelude::decode(&bytes, mapping.start)?;
     let damaged = RecordError::Damaged(mapping.start);
     let (offset, len) = prelude.body;
@@ -228,6 +232,15 @@ fn read_record(
     } else {
         Ok((prelude, record))
     }
+}
+
+/// Whether the mapping is named as the code of a patch is.
+fn is_ours(mapping: &Mapping) -> bool {
+    let Backing::File { path, .. } = &mapping.backing else {
+        return false;
+    };
+    let name = path.to_str().and_then(|path| path.strip_prefix("/memfd:"));
+    name.is_some_and(|name| name.starts_with(NAME_PREFIX))
 }
 
 fn state(
@@ -359,4 +372,31 @@ fn holds(site: RunAddr, bytes: &[u8], memory: &dyn Memory) -> bool {
     memory
         .read_vec(site, bytes.len())
         .is_ok_and(|found| found == bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Unreadable;
+    use crate::process::parse_maps;
+
+    /// Nothing can be read.
+    struct Nothing;
+
+    impl Memory for Nothing {
+        fn read(&self, address: RunAddr, buffer: &mut [u8]) -> Result<(), Unreadable> {
+            let len = buffer.len();
+            Err(Unreadable { address, len })
+        }
+    }
+
+    #[test]
+    fn a_patch_that_cannot_be_read_is_not_overlooked() {
+        let text = "1000-2000 r-xp 0 0:1 7 /memfd:livepatch:fix (deleted)\n\
+                    2000-3000 r-xp 0 0:1 8 /memfd:other (deleted)\n3000-4000 r-xp 0 0:0 0\n";
+        let mappings = parse_maps(text.as_bytes()).expect("well-formed");
+        let found = find(&mappings, &Nothing, &|_| None);
+        assert!(found.patches.is_empty());
+        assert_eq!(found.unreadable, [RecordError::Unreadable(RunAddr(0x1000))]);
+    }
 }

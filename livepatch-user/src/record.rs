@@ -153,6 +153,9 @@ pub enum RecordError {
     /// There are more than any process can have got from us.
     #[error("too many patch records, or too large ones: the process forges them")]
     TooMany,
+    /// There must be one, and it was not read: what it describes is nobody's to give back.
+    #[error("the patch record at {0} cannot be read")]
+    Unreadable(RunAddr),
     /// The digest does not match, or a length is out of bounds.
     #[error("the patch record at {0} is damaged")]
     Damaged(RunAddr),
