@@ -63,15 +63,13 @@ impl Lone {
         }))
     }
 
-    /// Gives a thread that goes on by `restart_syscall(2)` for the second time the number of the call that it is in. The kernel
-    /// does not look at it for that.
+    /// Has a thread that goes on by `restart_syscall(2)` stand in the call itself, so that it is known which one that is.
     pub(crate) fn name_call(&mut self, memory: &ProcessMemory) -> io::Result<()> {
-        let registers = &mut self.thread.registers;
-        let Some(number) = restart::continued(registers, memory) else {
+        let Some(registers) = restart::continued(&self.thread.registers, memory) else {
             return Ok(());
         };
-        registers.orig_rax = number.cast_unsigned();
-        ptrace::set_registers(self.thread.tid, registers)
+        self.thread.registers = registers;
+        ptrace::set_registers(self.thread.tid, &registers)
     }
 
     /// A thread that somebody else stopped and lets go.

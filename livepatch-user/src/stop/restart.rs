@@ -142,22 +142,33 @@ pub fn has_restart_block(registers: &Registers) -> bool {
     is_in_syscall(registers) && registers.rax == RESTART_BLOCK
 }
 
-/// The call that a thread goes on with which was interrupted in `restart_syscall(2)`, as the code before it says: `mov $NUMBER, %eax;
-/// syscall`, as C libraries write it. Its arguments are in the registers still.
-pub(super) fn continued(registers: &Registers, memory: &impl Memory) -> Option<c_long> {
-    if !has_restart_block(registers)
-        || registers.orig_rax.cast_signed() != libc::SYS_restart_syscall
-    {
+/// The registers that a thread had when the kernel interrupted the call which it goes on with, or is about to go on with, by
+/// `restart_syscall(2)`: with them the kernel does the same again. `None` for any other thread, and where neither the
+/// registers nor the code tell which call it is: `mov $NUMBER, %eax; syscall`, as glibc writes it.
+pub(super) fn continued(registers: &Registers, memory: &impl Memory) -> Option<Registers> {
+    let again = libc::SYS_restart_syscall.cast_unsigned();
+    let after = match has_restart_block(registers) {
+        true if registers.orig_rax == again => registers.rip,
+        false if registers.rax == again => registers.rip.checked_add(2)?,
+        _ => return None,
+    };
+    let mut code = [0; 7];
+    let start = RunAddr(after.checked_sub(code.len() as u64)?);
+    memory.read(start, &mut code).ok()?;
+    let (load, call) = code.split_at(5);
+    if call != [0x0f, 0x05] {
         return None;
     }
-    let mut code = [0; 7];
-    let start = RunAddr(registers.rip.checked_sub(code.len() as u64)?);
-    memory.read(start, &mut code).ok()?;
-    let [0xb8, n0, n1, n2, n3, 0x0f, 0x05] = code else {
-        return None;
+    let loaded = match *load {
+        [0xb8, n0, n1, n2, n3] => u32::from_le_bytes([n0, n1, n2, n3]).into(),
+        _ => registers.orig_rax.cast_signed(),
     };
-    let number = u32::from_le_bytes([n0, n1, n2, n3]).into();
-    uses_restart_block(number).then_some(number)
+    uses_restart_block(loaded).then_some(Registers {
+        rip: after,
+        rax: RESTART_BLOCK,
+        orig_rax: loaded.cast_unsigned(),
+        ..*registers
+    })
 }
 
 /// Whether a system call overwrites what the kernel keeps of one that `restart_syscall(2)` shall continue, at least when it is
@@ -235,30 +246,43 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_code_tells_which_call_goes_on() {
-        let at = |rip, number: c_long| Registers {
+    /// What a thread at `rip` goes on with: where, and which call.
+    fn goes_on(rip: u64, rax: u64, number: c_long, code: &Code) -> Option<(u64, c_long)> {
+        let registers = Registers {
             rip,
-            rax: RESTART_BLOCK,
+            rax,
             ..interrupted(number)
         };
+        let found = continued(&registers, code)?;
+        assert!(has_restart_block(&found));
+        Some((found.rip, found.orig_rax.cast_signed()))
+    }
+
+    #[test]
+    fn the_code_tells_which_call_goes_on() {
         let poll = Code(0x1000, &[0x90, 0xb8, 7, 0, 0, 0, 0x0f, 0x05]);
-        let again = libc::SYS_restart_syscall;
-        assert_eq!(continued(&at(0x1008, again), &poll), Some(libc::SYS_poll));
-        assert_eq!(continued(&at(0x1008, libc::SYS_poll), &poll), None);
-        assert_eq!(continued(&at(0x1006, again), &poll), None, "unreadable");
-        let other = Code(0x1000, &[0x89, 0xf8, 0x90, 0x90, 0x90, 0x0f, 0x05]);
-        assert_eq!(
-            continued(&at(0x1007, again), &other),
-            None,
-            "number in %edi"
-        );
-        let read = Code(0x1000, &[0xb8, 0, 0, 0, 0, 0x0f, 0x05]);
-        assert_eq!(
-            continued(&at(0x1007, again), &read),
-            None,
-            "not such a call"
-        );
+        let number = Code(0x1000, &[0x90, 0x90, 0x90, 0x89, 0xf8, 0x90, 0x0f, 0x05]);
+        let read = Code(0x1000, &[0x90, 0xb8, 0, 0, 0, 0, 0x0f, 0x05]);
+        let (again, wanted) = (libc::SYS_restart_syscall, Some((0x1008, libc::SYS_poll)));
+        assert_eq!(goes_on(0x1008, RESTART_BLOCK, again, &poll), wanted);
+        assert_eq!(goes_on(0x1008, RESTART_BLOCK, libc::SYS_poll, &poll), None);
+        assert_eq!(goes_on(0x1006, RESTART_BLOCK, again, &poll), None);
+        assert_eq!(goes_on(0x1008, RESTART_BLOCK, again, &number), None);
+        assert_eq!(goes_on(0x1008, RESTART_BLOCK, again, &read), None);
+    }
+
+    #[test]
+    fn a_thread_about_to_go_on_with_a_call_is_in_it() {
+        let poll = Code(0x1000, &[0x90, 0xb8, 7, 0, 0, 0, 0x0f, 0x05]);
+        let number = Code(0x1000, &[0x90, 0x90, 0x90, 0x89, 0xf8, 0x90, 0x0f, 0x05]);
+        let again = libc::SYS_restart_syscall.cast_unsigned();
+        let wanted = Some((0x1008, libc::SYS_poll));
+        for orig in [libc::SYS_poll, libc::SYS_restart_syscall, -1] {
+            assert_eq!(goes_on(0x1006, again, orig, &poll), wanted);
+        }
+        assert_eq!(goes_on(0x1006, again, libc::SYS_poll, &number), wanted);
+        assert_eq!(goes_on(0x1006, again, -1, &number), None);
+        assert_eq!(goes_on(0x1006, 7, libc::SYS_poll, &poll), None, "anew");
     }
 
     #[test]

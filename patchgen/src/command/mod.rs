@@ -15,6 +15,9 @@ use livepatch_cli::manual::{Completions, Man, complete, write_pages};
 use livepatch_cli::{errln, out};
 use std::path::PathBuf;
 
+/// Bytes of stack that making the decoder's tables takes, and some.
+const WARM_UP: usize = 256 << 10;
+
 /// A bundle was written, or shown.
 pub(crate) const DONE: u8 = 0;
 /// Something went wrong.
@@ -309,11 +312,23 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
             Ok(DONE)
         }
         (None, Some(make)) if command.kernel.is_meant() => {
+            warm_up();
             kernel::run(make, &command.kernel, &command.choices)
         }
-        (None, Some(make)) => make::run(make, &command.choices),
+        (None, Some(make)) => {
+            warm_up();
+            make::run(make, &command.choices)
+        }
         (None, None) => anyhow::bail!("nothing to do: see `patchgen --help`"),
     }
+}
+
+/// Has the decoder make its tables (millions of instructions, at its first use) on another processor, while the input is read. Without
+/// that thread they are made later.
+fn warm_up() {
+    let warm_up = || drop(iced_x86::Decoder::new(64, &[], 0));
+    let thread = std::thread::Builder::new().stack_size(WARM_UP);
+    let _ = thread.spawn(warm_up);
 }
 
 /// Prints an error with its causes.

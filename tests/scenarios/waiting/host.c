@@ -14,15 +14,21 @@ long answer(long question);
 
 static int eintr;
 
+/* A line may come in pieces. */
 static void wait_for_line(char *line, size_t size) {
     struct pollfd input = {.fd = 0, .events = POLLIN};
-    int some;
-    while ((some = poll(&input, 1, 3600000)) <= 0)
-        eintr += some < 0 && errno == EINTR;
-    ssize_t len = read(0, line, size - 1);
-    if (len <= 0)
-        exit(0);
-    line[len] = 0;
+    for (size_t len = 0; len + 1 < size; len++) {
+        int some;
+        while ((some = poll(&input, 1, 3600000)) <= 0)
+            eintr += some < 0 && errno == EINTR;
+        if (read(0, line + len, 1) != 1)
+            exit(0);
+        if (line[len] == '\n') {
+            line[len] = 0;
+            return;
+        }
+    }
+    exit(1);
 }
 
 static void nothing(int signal) { (void)signal; }
