@@ -109,7 +109,8 @@ pub(crate) fn hand_on(
     let mut first = None;
     loop {
         if let Some(status) = guardian.try_wait()? {
-            return Ok((status, first));
+            // One that ended by its own copy of a signal may be faster than ours.
+            return Ok((status, first.or_else(|| waiting(held))));
         }
         let number = match held.read_signal() {
             Ok(Some(info)) => info.ssi_signo.cast_signed(),
@@ -125,6 +126,21 @@ pub(crate) fn hand_on(
     }
 }
 
+/// The first signal that waits, but for that of a child's end.
+fn waiting(held: &SignalFd) -> Option<Signal> {
+    loop {
+        let mut ready = [PollFd::new(held.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut ready, PollTimeout::ZERO).ok()? < 1 {
+            return None;
+        }
+        let info = held.read_signal().ok()??;
+        let signal = Signal::try_from(info.ssi_signo.cast_signed()).ok()?;
+        if signal != Signal::SIGCHLD {
+            return Some(signal);
+        }
+    }
+}
+
 /// Ends this process by the signal that interrupted it, so that a shell's loop ends with it.
 pub(crate) fn end_by(signal: Signal) {
     let _ = SigSet::from(signal).thread_unblock();
@@ -132,7 +148,7 @@ pub(crate) fn end_by(signal: Signal) {
 }
 
 /// The signals, but those that whoever started us wants to be ignored (`nohup`).
-fn wanted() -> SigSet {
+pub(crate) fn wanted() -> SigSet {
     let ignored = read_text("/proc/self/status").map_or(0, |status| ignored(&status));
     let heeded = |signal: &Signal| ignored >> (*signal as i32 - 1) & 1 == 0;
     SIGNALS.into_iter().filter(heeded).collect()

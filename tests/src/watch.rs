@@ -3,6 +3,7 @@
 use crate::target::dying;
 use crate::tools::tool;
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -70,9 +71,17 @@ impl Watch {
     ///
     /// # Errors
     /// When it says that something went wrong.
-    pub fn end(mut self) -> Result<()> {
+    pub fn end(self) -> Result<()> {
+        self.end_by(Signal::SIGTERM)
+    }
+
+    /// Ends it by a signal.
+    ///
+    /// # Errors
+    /// As [`Self::end`].
+    pub fn end_by(mut self, signal: Signal) -> Result<()> {
         let pid = nix::unistd::Pid::from_raw(self.child.id().cast_signed());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM)?;
+        nix::sys::signal::kill(pid, signal)?;
         let status = self.child.wait()?;
         ensure!(status.success(), "it ended with {status}");
         Ok(())

@@ -6,6 +6,7 @@ use livepatch_tests::program::Program;
 use livepatch_tests::target::{Target, dying};
 use livepatch_tests::tools::{livepatch, patchgen, run, tests_directory, tool};
 use livepatch_tests::watch::Watch;
+use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -220,16 +221,18 @@ fn without_the_rights_it_says_so() -> Result<()> {
         .map(drop)
 }
 
-/// SIGTERM does not wait for a busy function.
+/// The end does not wait for a busy function, nor does that of a terminal.
 #[test]
 fn the_end_interrupts_what_waits() -> Result<()> {
     let (program, directory) = scene_of("scenarios/busy", "watch_interrupted")?;
     put(&program, &directory)?;
     let mut target = start(&program)?;
     target.ask("enter")?;
-    let watch = Watch::start(&directory, &["--timeout", "600s"])?;
-    std::thread::sleep(std::time::Duration::from_secs(1));
-    watch.end()?;
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let watch = Watch::start(&directory, &["--timeout", "600s"])?;
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        watch.end_by(signal)?;
+    }
     let listed = livepatch(["list", "--pid", &target.pid_text()])?.expect(0)?;
     ensure!(listed.stdout.is_empty(), "{listed}");
     target.ask("leave")?;

@@ -33,7 +33,6 @@ use metrics::Metrics;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::SignalFd;
 use opened::Opened;
 use schedule::{Cause, Schedule};
@@ -278,9 +277,9 @@ fn is_readable(worker: &Worker) -> bool {
     poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 
-/// SIGTERM and SIGINT as something to wait for.
+/// The signals that end it, as something to wait for.
 fn signals() -> Result<SignalFd, Errno> {
-    let ends = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+    let ends = interrupt::wanted();
     ends.thread_block()?;
     let flags =
         nix::sys::signalfd::SfdFlags::SFD_NONBLOCK | nix::sys::signalfd::SfdFlags::SFD_CLOEXEC;
