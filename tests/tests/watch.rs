@@ -240,6 +240,25 @@ fn the_end_interrupts_what_waits() -> Result<()> {
     target.check_undisturbed()
 }
 
+/// Who waits for a busy function when the bundle goes does not bring it in afterwards.
+#[test]
+fn a_bundle_that_goes_while_a_process_is_busy() -> Result<()> {
+    let (program, directory) = scene_of("scenarios/busy", "watch_busy_gone")?;
+    put(&program, &directory)?;
+    let mut target = start(&program)?;
+    target.ask("enter")?;
+    let watch = Watch::start(&directory, &["--timeout", "600s", "--revert-removed"])?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    fs::remove_file(directory.join("fix.lpatch"))?;
+    watch.wait_for("the directory has changed")?;
+    target.ask("leave")?;
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    watch.end()?;
+    let listed = livepatch(["list", "--pid", &target.pid_text()])?.expect(0)?;
+    ensure!(listed.stdout.is_empty(), "{listed}");
+    target.check_undisturbed()
+}
+
 /// What happens as JSON: an object for each event.
 #[test]
 fn events_for_machines() -> Result<()> {

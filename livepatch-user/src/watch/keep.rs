@@ -5,6 +5,7 @@ use super::bundles::Bundles;
 use super::journal::{Level, chain};
 use super::look::{Tried, take_back};
 use super::opened::{Opened, OpenedError};
+use super::schedule::Cause;
 use crate::crew::{self, CrewError};
 use crate::list::{list, patched_processes};
 use crate::process::Pid;
@@ -57,6 +58,14 @@ impl Watch {
         );
         if let Err(error) = self.watch_openings() {
             self.log.problem(Level::Error, &chain(&error));
+        }
+        if !removed.is_empty() {
+            // A worker has the bundles of its start.
+            let (busy, now) = (self.busy(), Instant::now());
+            self.give_up_looks();
+            for pid in busy {
+                self.schedule.trigger(pid, Cause::Unknown, now);
+            }
         }
         for patch in removed {
             self.remove(&patch);

@@ -118,15 +118,7 @@ pub fn watch(options: Options) -> Result<(), WatchError> {
     watch.sweep();
     while watch.step() {}
     watch.log.note("ending", "ending");
-    watch
-        .looking
-        .iter()
-        .for_each(|looking| looking.worker.interrupt());
-    while let Some(looking) = watch.looking.first_mut() {
-        if looking.worker.read() {
-            watch.finish(0);
-        }
-    }
+    watch.give_up_looks();
     watch.tell_metrics(true);
     Ok(())
 }
@@ -194,6 +186,17 @@ impl Watch {
         }
         self.start_looks();
         true
+    }
+
+    /// Lets no worker begin with what it waits for, and waits until all have ended.
+    fn give_up_looks(&mut self) {
+        let workers = self.looking.iter();
+        workers.for_each(|looking| looking.worker.interrupt());
+        while let Some(looking) = self.looking.first_mut() {
+            if looking.worker.read() {
+                self.finish(0);
+            }
+        }
     }
 
     fn wait(&self) {
