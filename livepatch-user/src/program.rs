@@ -211,6 +211,10 @@ impl Linkage for Candidate<'_> {
         seen.contains(&main).then(canonical).flatten()
     }
 
+    fn may_hide(&self, name: &str) -> bool {
+        self.image.may_hide(name)
+    }
+
     fn preemptible(&self, name: &str) -> bool {
         let exported = || !self.image.import_slots(name).is_empty();
         // Objects may use another name of it: complete constructors of C++ are often base constructors, too.

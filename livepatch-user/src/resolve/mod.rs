@@ -67,6 +67,8 @@ pub trait Linkage {
     fn global(&self, name: &str) -> Option<Global>;
     /// The PLT entry of an executable at a fixed address that stands for the function in all modules.
     fn canonical(&self, name: &str) -> Option<RunAddr>;
+    /// Whether a local symbol of the module may be this global one, which the linker made local, or a static of some file.
+    fn may_hide(&self, name: &str) -> bool;
     /// Whether other modules may define the name instead: a library that exports it and has slots for it.
     fn preemptible(&self, name: &str) -> bool;
     /// Whether another definition of what the module exports comes first in the loader's search order.
@@ -104,6 +106,15 @@ pub enum ResolveError {
         symbol: String,
         /// How many.
         count: usize,
+    },
+    /// A local symbol has the name, and the symbol table does not tell whether it was global before the link.
+    #[error(
+        "a local symbol of the program is called `{symbol}`, too, and nothing tells whether it is a static one of another file: give \
+         `patchgen` the old object that defines `{symbol}`, or one that uses it"
+    )]
+    Namesake {
+        /// The symbol.
+        symbol: String,
     },
     /// Another module has a function of the name, and nothing tells which one the module's own code means.
     #[error(
@@ -246,6 +257,10 @@ impl Question<'_> {
             return Err(ResolveError::Wrapped { symbol });
         }
         let named = self.only(&self.linkage.named(self.reference))?;
+        if named.is_none() && self.is_untold() && self.linkage.may_hide(name) {
+            let symbol = name.clone();
+            return Err(ResolveError::Namesake { symbol });
+        }
         let thread_local =
             self.reference.kind == SymbolKind::Tls || named.is_some_and(|named| named.tls);
         if thread_local || self.speaks_of_tls() {
@@ -263,6 +278,14 @@ impl Question<'_> {
     fn is_used(&self) -> bool {
         let ways = [Via::Direct, Via::Branch, Via::GotSlot, Via::GotRelative];
         self.speaks_of_tls() || ways.iter().any(|&via| (self.spoken)(via).is_some())
+    }
+
+    /// Whether neither running code nor a slot of the module speaks of the global symbol.
+    fn is_untold(&self) -> bool {
+        self.reference.scope == Scope::Global
+            && !self.is_used()
+            && self.place.is_none()
+            && self.linkage.slots(&self.reference.name) == Slots::default()
     }
 
     fn speaks_of_tls(&self) -> bool {

@@ -18,6 +18,7 @@ struct Fake {
     preempted: bool,
     doubtful: bool,
     wrapped: bool,
+    may_hide: bool,
     has_all_names: bool,
     tls_offset: Option<i64>,
 }
@@ -34,6 +35,9 @@ impl Linkage for Fake {
     }
     fn canonical(&self, _: &str) -> Option<RunAddr> {
         self.canonical
+    }
+    fn may_hide(&self, _: &str) -> bool {
+        self.may_hide
     }
     fn preemptible(&self, _: &str) -> bool {
         self.preemptible
