@@ -191,7 +191,7 @@ impl Linkage for Candidate<'_> {
     }
 
     fn global(&self, name: &str) -> Option<Global> {
-        let found = self.found(name)?;
+        let found = self.found_surely(name).ok()??;
         match found.kind {
             Kind::IFunc => Some(Global::Ifunc(self.images.bound_ifunc(name, &found))),
             Kind::Tls => {
@@ -202,6 +202,11 @@ impl Linkage for Candidate<'_> {
             }
             _ => found.address.map(Global::Address),
         }
+    }
+
+    fn unsure(&self, name: &str) -> Option<String> {
+        let other = self.found_surely(name).err()?;
+        Some(self.images.get(other.image).label())
     }
 
     fn canonical(&self, name: &str) -> Option<RunAddr> {
@@ -238,6 +243,7 @@ impl Linkage for Candidate<'_> {
         let wrapper = format!("__wrap_{name}");
         !self.image.find(&wrapper, Scope::Global, None).is_empty()
             || !self.image.import_slots(&wrapper).is_empty()
+            || self.found(&wrapper).is_some()
     }
 
     fn has_all_names(&self) -> bool {
@@ -277,10 +283,21 @@ impl Linkage for Candidate<'_> {
 impl Candidate<'_> {
     /// What the loader's search finds for the module, of the version that the module itself defines.
     fn found(&self, name: &str) -> Option<Resolved> {
-        let own = self.images.preemptible_definition(self.image.id(), name);
-        let version = own.and_then(|own| own.version);
+        let version = self.own_version(name);
         self.images
             .lookup_from(self.image.id(), name, version.as_deref())
+    }
+
+    /// The same, where it does not depend on how libraries were opened; else what is found in one of the ways.
+    fn found_surely(&self, name: &str) -> Result<Option<Resolved>, Resolved> {
+        let version = self.own_version(name);
+        self.images
+            .lookup_surely(self.image.id(), name, version.as_deref())
+    }
+
+    fn own_version(&self, name: &str) -> Option<String> {
+        let own = self.images.preemptible_definition(self.image.id(), name);
+        own?.version
     }
 
     fn as_named(&self, hit: &SymbolHit) -> Named {

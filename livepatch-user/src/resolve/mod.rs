@@ -65,6 +65,8 @@ pub trait Linkage {
     fn slots(&self, name: &str) -> Slots;
     /// The first definition in the loader's search order.
     fn global(&self, name: &str) -> Option<Global>;
+    /// The module with a definition that the loader's search finds or not, by how libraries were opened (dlopen(3)).
+    fn unsure(&self, name: &str) -> Option<String>;
     /// The PLT entry of an executable at a fixed address that stands for the function in all modules.
     fn canonical(&self, name: &str) -> Option<RunAddr>;
     /// Whether a local symbol of the module may be this global one, which the linker made local, or a static of some file.
@@ -73,7 +75,7 @@ pub trait Linkage {
     fn preemptible(&self, name: &str) -> bool;
     /// Whether another definition of what the module exports comes first in the loader's search order.
     fn preempted(&self, name: &str) -> bool;
-    /// Whether the module has a symbol `__wrap_NAME`, by which `ld --wrap=NAME` replaces `NAME` in the module's own code.
+    /// Whether the module, or what its loader searches, has a symbol `__wrap_NAME`, by which `ld --wrap=NAME` replaces `NAME` in the module's own code.
     fn wrapped(&self, name: &str) -> bool;
     /// Whether the module's symbol table has all names that the linker saw.
     fn has_all_names(&self) -> bool;
@@ -122,6 +124,17 @@ pub enum ResolveError {
          own (`-Bsymbolic-functions`, a hidden alias)"
     )]
     Doubtful {
+        /// The symbol.
+        symbol: String,
+        /// The other module.
+        other: String,
+    },
+    /// A definition counts only if dlopen(3) was told so, and no running code tells.
+    #[error(
+        "`{other}` has `{symbol}`, and nothing tells whether the program's library sees that: this depends on how both were opened \
+         (`RTLD_GLOBAL`, `RTLD_DEEPBIND`)"
+    )]
+    Unseen {
         /// The symbol.
         symbol: String,
         /// The other module.
@@ -394,7 +407,12 @@ impl Question<'_> {
         }
         let (mut canonical, mut global) = (None, None);
         if own.is_none() && self.reference.scope == Scope::Global {
-            canonical = self.linkage.canonical(name);
+            let unsure = self.linkage.unsure(name);
+            canonical = self.linkage.canonical(name).filter(|_| unsure.is_none());
+            if let (Some(other), None) = (unsure, branch.or(any_slot)) {
+                let symbol = name.clone();
+                return Err(ResolveError::Unseen { symbol, other });
+            }
             global = self.global(branch.or(any_slot).or(canonical))?;
         }
         if self.reference.weak

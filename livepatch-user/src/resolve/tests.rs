@@ -18,6 +18,7 @@ struct Fake {
     preempted: bool,
     doubtful: bool,
     wrapped: bool,
+    unsure: bool,
     may_hide: bool,
     has_all_names: bool,
     tls_offset: Option<i64>,
@@ -38,6 +39,9 @@ impl Linkage for Fake {
     }
     fn may_hide(&self, _: &str) -> bool {
         self.may_hide
+    }
+    fn unsure(&self, _: &str) -> Option<String> {
+        self.unsure.then(|| "plugin".to_owned())
     }
     fn preemptible(&self, _: &str) -> bool {
         self.preemptible
