@@ -6,10 +6,13 @@ use crate::image::{
 use crate::installed::{Installed, State};
 use crate::memory::Memory;
 use crate::prove::{NameAt, Program};
-use crate::resolve::{Global, Linkage, Named, Slots};
+use crate::resolve::{Elsewhere, Global, Linkage, Named, Slots};
 use crate::symbols::patch_functions;
 use livepatch_bundle::{LinkAddr, Manifest, Module, Reference, RunAddr, Scope};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How versions of symbols begin in the libraries that compilers link everything with.
+const RUNTIMES: [&str; 4] = ["GLIBC_", "GLIBCXX_", "CXXABI_", "GCC_"];
 
 /// A module that a patch may be for.
 pub struct Candidate<'a> {
@@ -207,6 +210,22 @@ impl Linkage for Candidate<'_> {
     fn unsure(&self, name: &str) -> Option<String> {
         let other = self.found_surely(name).err()?;
         Some(self.images.get(other.image).label())
+    }
+
+    fn elsewhere(&self, name: &str) -> Option<Elsewhere> {
+        let found = self.found_surely(name).ok()??;
+        let other = self.images.get(found.image);
+        let runtime = |version: &String| RUNTIMES.iter().any(|start| version.starts_with(start));
+        let is_usual = other.is_main()
+            || found.version.as_ref().is_some_and(runtime)
+            || self.images.loader() == Some(other.id())
+            || other
+                .names()
+                .any(|name| self.image.needed().iter().any(|needed| needed == name));
+        (other.id() != self.image.id()).then(|| Elsewhere {
+            module: other.label(),
+            is_usual,
+        })
     }
 
     fn canonical(&self, name: &str) -> Option<RunAddr> {

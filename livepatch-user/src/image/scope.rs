@@ -112,7 +112,8 @@ impl Images<'_> {
     }
 
     /// The dynamic loader, which is there from the start.
-    fn loader(&self) -> Option<ImageId> {
+    #[must_use]
+    pub fn loader(&self) -> Option<ImageId> {
         let base = self.main()?.context.auxv.get(libc::AT_BASE)?;
         let mut images = self.iter();
         images
@@ -141,10 +142,7 @@ impl Images<'_> {
         let mut names = HashMap::new();
         for &id in scope {
             let image = self.get(id);
-            let file = image.file_name().and_then(|name| name.to_str());
-            // Of a library without a soname the linker writes down the path that it was given.
-            let path = image.path().and_then(|path| path.to_str());
-            for name in image.soname().into_iter().chain(file).chain(path) {
+            for name in image.names() {
                 names.entry(name.to_owned()).or_insert(id);
             }
         }
