@@ -132,6 +132,9 @@ pub struct Reference {
     /// Whether it may be missing from the program (an undefined weak symbol): its address is 0 then.
     #[serde(default, skip_serializing_if = "is_false")]
     pub weak: bool,
+    /// Whether no other module can define it (`STV_HIDDEN` in some object).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hidden: bool,
     /// The `STT_FILE` name before a local definition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,

@@ -6,10 +6,13 @@ use crate::image::{
 use crate::installed::{Installed, State};
 use crate::memory::Memory;
 use crate::prove::{NameAt, Program};
-use crate::resolve::{Global, Linkage, Named, Slots};
+use crate::resolve::{Elsewhere, Global, Linkage, Named, Slots};
 use crate::symbols::patch_functions;
 use livepatch_bundle::{LinkAddr, Manifest, Module, Reference, RunAddr, Scope};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How versions of symbols begin in the libraries that compilers link everything with.
+const RUNTIMES: [&str; 4] = ["GLIBC_", "GLIBCXX_", "CXXABI_", "GCC_"];
 
 /// A module that a patch may be for.
 pub struct Candidate<'a> {
@@ -191,7 +194,7 @@ impl Linkage for Candidate<'_> {
     }
 
     fn global(&self, name: &str) -> Option<Global> {
-        let found = self.found(name)?;
+        let found = self.found_surely(name).ok()??;
         match found.kind {
             Kind::IFunc => Some(Global::Ifunc(self.images.bound_ifunc(name, &found))),
             Kind::Tls => {
@@ -204,11 +207,36 @@ impl Linkage for Candidate<'_> {
         }
     }
 
+    fn unsure(&self, name: &str) -> Option<String> {
+        let other = self.found_surely(name).err()?;
+        Some(self.images.get(other.image).label())
+    }
+
+    fn elsewhere(&self, name: &str) -> Option<Elsewhere> {
+        let found = self.found_surely(name).ok()??;
+        let other = self.images.get(found.image);
+        let runtime = |version: &String| RUNTIMES.iter().any(|start| version.starts_with(start));
+        let is_usual = other.is_main()
+            || found.version.as_ref().is_some_and(runtime)
+            || self.images.loader() == Some(other.id())
+            || other
+                .names()
+                .any(|name| self.image.needed().iter().any(|needed| needed == name));
+        (other.id() != self.image.id()).then(|| Elsewhere {
+            module: other.label(),
+            is_usual,
+        })
+    }
+
     fn canonical(&self, name: &str) -> Option<RunAddr> {
         let main = self.images.main()?.id();
         let seen = self.images.scope_order_of(self.image.id());
         let canonical = || self.images.canonical_plt(name);
         seen.contains(&main).then(canonical).flatten()
+    }
+
+    fn may_hide(&self, name: &str) -> bool {
+        self.image.may_hide(name)
     }
 
     fn preemptible(&self, name: &str) -> bool {
@@ -234,6 +262,7 @@ impl Linkage for Candidate<'_> {
         let wrapper = format!("__wrap_{name}");
         !self.image.find(&wrapper, Scope::Global, None).is_empty()
             || !self.image.import_slots(&wrapper).is_empty()
+            || self.found(&wrapper).is_some()
     }
 
     fn has_all_names(&self) -> bool {
@@ -273,10 +302,21 @@ impl Linkage for Candidate<'_> {
 impl Candidate<'_> {
     /// What the loader's search finds for the module, of the version that the module itself defines.
     fn found(&self, name: &str) -> Option<Resolved> {
-        let own = self.images.preemptible_definition(self.image.id(), name);
-        let version = own.and_then(|own| own.version);
+        let version = self.own_version(name);
         self.images
             .lookup_from(self.image.id(), name, version.as_deref())
+    }
+
+    /// The same, where it does not depend on how libraries were opened; else what is found in one of the ways.
+    fn found_surely(&self, name: &str) -> Result<Option<Resolved>, Resolved> {
+        let version = self.own_version(name);
+        self.images
+            .lookup_surely(self.image.id(), name, version.as_deref())
+    }
+
+    fn own_version(&self, name: &str) -> Option<String> {
+        let own = self.images.preemptible_definition(self.image.id(), name);
+        own?.version
     }
 
     fn as_named(&self, hit: &SymbolHit) -> Named {

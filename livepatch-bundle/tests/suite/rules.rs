@@ -261,6 +261,7 @@ fn reference(symbol: &str) -> Reference {
         size: 8,
         defined: true,
         weak: false,
+        hidden: false,
         source: None,
         located: vec![Located {
             module: 0,

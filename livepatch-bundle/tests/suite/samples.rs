@@ -159,6 +159,7 @@ fn reference(symbol: &str) -> Reference {
         size: 0,
         defined: false,
         weak: false,
+        hidden: false,
         source: None,
         located: vec![],
     }

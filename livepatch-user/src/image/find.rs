@@ -17,7 +17,8 @@ impl Image<'_> {
     /// `source` is the `STT_FILE` name that local symbols must follow; names of different directories are
     /// compared by their last component if no full name fits. Of a global name's versions the default one is
     /// found, unless `name` says which (`name@V1`). A global name that the link made local (hidden
-    /// visibility, version script) is found when nothing else has the name.
+    /// visibility, version script) is found when nothing else has the name: never
+    /// a static one.
     #[must_use]
     pub fn find(&self, name: &str, scope: Scope, source: Option<&str>) -> Vec<SymbolHit> {
         match scope {
@@ -31,6 +32,13 @@ impl Image<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a local symbol of the name may be one that the linker made local, or a static one: no table tells.
+    #[must_use]
+    pub fn may_hide(&self, name: &str) -> bool {
+        let untold = |hits| with(locals(hits), |hit| hit.made_local.is_none());
+        !self.find_where(name, &untold).is_empty()
     }
 
     /// The function at a run-time address, with the offset in it: for stack traces, so the name is made fit to be shown.
@@ -118,13 +126,18 @@ fn from_source(hits: Vec<SymbolHit>, source: Option<&str>) -> Vec<SymbolHit> {
     })
 }
 
-/// GNU ld puts symbols that it made local behind a file without a name, lld leaves them with their file.
+/// Those that were global before the link. Where the table does not tell, those of the file that defined it.
 fn made_local(hits: Vec<SymbolHit>, source: Option<&str>) -> Vec<SymbolHit> {
-    let nameless = with(hits.clone(), |hit| hit.source.is_none());
-    if nameless.is_empty() {
-        from_source(hits, source)
+    let sure = with(hits.clone(), |hit| hit.made_local == Some(true));
+    if !sure.is_empty() || source.is_none() {
+        return sure;
+    }
+    let untold = with(hits, |hit| hit.made_local.is_none());
+    let of_file = from_source(untold.clone(), source);
+    if of_file.is_empty() {
+        with(untold, |hit| hit.source.is_none())
     } else {
-        nameless
+        of_file
     }
 }
 

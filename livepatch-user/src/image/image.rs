@@ -188,6 +188,14 @@ impl Image<'_> {
         self.linkage().soname()
     }
 
+    /// What others that were linked with it may call it: of a library without a soname the linker writes down the path that it was
+    /// given.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let file = self.file_name().and_then(OsStr::to_str);
+        let path = self.path().and_then(Path::to_str);
+        self.soname().into_iter().chain(file).chain(path)
+    }
+
     /// `DT_NEEDED`: sonames of the libraries it was linked with.
     #[must_use]
     pub fn needed(&self) -> &[String] {

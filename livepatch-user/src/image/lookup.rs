@@ -48,6 +48,30 @@ impl Images<'_> {
         self.lookup_in(&self.scope_order_of(from), name, version)
     }
 
+    /// As [`Images::lookup_from`], where that is certain whatever dlopen(3) was told.
+    ///
+    /// # Errors
+    /// The definition that another way of opening brings: that of a library which only code opened with `RTLD_GLOBAL` gives to
+    /// others, or one which comes first with `RTLD_DEEPBIND`.
+    pub fn lookup_surely(
+        &self,
+        from: ImageId,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Resolved>, Resolved> {
+        let order = self.search_of(from);
+        let find = |scope: &[ImageId]| self.lookup_in(scope, name, version);
+        let Some(found) = find(&order.sure) else {
+            return find(&order.rest).map_or(Ok(None), Err);
+        };
+        let is_own = order.sure.first() == Some(&from) && found.image == from;
+        let mut groups = order.groups.iter().filter_map(|group| find(group));
+        match groups.find(|other| !is_own && *other != found) {
+            Some(other) => Err(other),
+            None => Ok(Some(found)),
+        }
+    }
+
     /// What the image exports under a name and leaves to the loader (gABI "Symbol Table": `STV_DEFAULT`).
     #[must_use]
     pub fn preemptible_definition(&self, id: ImageId, name: &str) -> Option<Resolved> {

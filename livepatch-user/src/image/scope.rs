@@ -3,6 +3,7 @@
 use super::dynamic::{DT_FLAGS, DT_SYMBOLIC};
 use super::image::{Image, ImageId};
 use super::images::Images;
+use livepatch_bundle::RunAddr;
 use std::collections::{HashMap, HashSet};
 
 /// `DF_SYMBOLIC` in `DT_FLAGS`.
@@ -17,6 +18,17 @@ pub(super) struct Startup {
     len: usize,
     /// Of each that was loaded later: what was opened for it to be loaded, whose own libraries it sees.
     opened: HashMap<ImageId, ImageId>,
+}
+
+/// What the loader searches for code of one image.
+#[derive(Debug, Default)]
+pub(super) struct SearchOrder {
+    /// What it searches whatever dlopen(3) was told.
+    pub(super) sure: Vec<ImageId>,
+    /// If it was loaded later: what was opened with it and what it was linked with, which come first with `RTLD_DEEPBIND`.
+    pub(super) groups: Vec<Vec<ImageId>>,
+    /// What was opened by others: searched if it was opened with `RTLD_GLOBAL`.
+    pub(super) rest: Vec<ImageId>,
 }
 
 impl Images<'_> {
@@ -34,27 +46,39 @@ impl Images<'_> {
         scope.map_or(&[], Vec::as_slice)
     }
 
+    /// What the loader surely searches for code of `from`, and what it may search.
+    #[must_use]
+    pub(super) fn search_of(&self, from: ImageId) -> SearchOrder {
+        let scope = self.scope_around(from);
+        let mut order = SearchOrder::default();
+        if is_symbolic(self.get(from)) {
+            order.sure.push(from);
+        }
+        if let Some(startup) = self.startups().get(self.get(from).namespace.number()) {
+            let (early, later) = scope.split_at(startup.len);
+            order.sure.extend_from_slice(early);
+            let opened = startup.opened.get(&from).copied().unwrap_or(from);
+            let groups = [opened, from].map(|root| self.closure(root, &startup.by_name));
+            groups.iter().for_each(|group| order.sure.extend(group));
+            if !early.contains(&from) {
+                order.groups.extend(groups);
+            }
+            order.rest.extend_from_slice(later);
+        }
+        let mut seen = HashSet::new();
+        order.sure.retain(|&id| seen.insert(id));
+        order.rest.retain(|&id| seen.insert(id));
+        order
+    }
+
     /// The order in which the loader searches for code of `from`: the image itself if it is linked
     /// `-Bsymbolic`; what was loaded at the start; what was opened together with `from`, breadth first (`l_searchlist` of the
     /// library that dlopen(3) was asked for); the rest, which the loader would search only if it was loaded with
     /// `RTLD_GLOBAL`. All of its own namespace.
     #[must_use]
     pub fn scope_order_of(&self, from: ImageId) -> Vec<ImageId> {
-        let scope = self.scope_around(from);
-        let mut order = Vec::new();
-        if is_symbolic(self.get(from)) {
-            order.push(from);
-        }
-        if let Some(startup) = self.startups().get(self.get(from).namespace.number()) {
-            order.extend_from_slice(&scope[..startup.len]);
-            let opened = startup.opened.get(&from).copied();
-            order.extend(self.closure(opened.unwrap_or(from), &startup.by_name));
-            order.extend(self.closure(from, &startup.by_name));
-        }
-        order.extend_from_slice(scope);
-        let mut seen = HashSet::new();
-        order.retain(|&id| seen.insert(id));
-        order
+        let order = self.search_of(from);
+        [order.sure, order.rest].concat()
     }
 
     fn startups(&self) -> &[Startup] {
@@ -75,11 +99,9 @@ impl Images<'_> {
         let root = main
             .filter(|main| scope.contains(main))
             .or(scope.first().copied());
-        let needed: HashSet<ImageId> = root
-            .map(|root| self.closure(root, &by_name))
-            .into_iter()
-            .flatten()
-            .collect();
+        let needed = root.map(|root| self.closure(root, &by_name)).into_iter();
+        let mut needed: HashSet<ImageId> = needed.flatten().collect();
+        needed.extend(self.loader());
         let last = scope.iter().rposition(|id| needed.contains(id));
         let len = last.map_or(0, |last| last + 1);
         Startup {
@@ -87,6 +109,16 @@ impl Images<'_> {
             opened: self.opened(&scope[len..], &by_name),
             by_name,
         }
+    }
+
+    /// The dynamic loader, which is there from the start.
+    #[must_use]
+    pub fn loader(&self) -> Option<ImageId> {
+        let base = self.main()?.context.auxv.get(libc::AT_BASE)?;
+        let mut images = self.iter();
+        images
+            .find(|image| image.header == RunAddr(base))
+            .map(|image| image.id)
     }
 
     /// What was opened comes before what was loaded for it.
@@ -110,8 +142,7 @@ impl Images<'_> {
         let mut names = HashMap::new();
         for &id in scope {
             let image = self.get(id);
-            let file = image.file_name().and_then(|name| name.to_str());
-            for name in image.soname().into_iter().chain(file) {
+            for name in image.names() {
                 names.entry(name.to_owned()).or_insert(id);
             }
         }

@@ -96,6 +96,8 @@ pub struct SymbolHit {
     /// Name of the `STT_FILE` symbol before it, for local symbols. A hint: symbols of objects without one
     /// (assembler) follow those of another file.
     pub source: Option<String>,
+    /// Whether the linker made a local symbol local; `None` where the table does not tell.
+    pub made_local: Option<bool>,
     /// Which table told.
     pub provenance: Provenance,
     /// `SHN_ABS`: the address is the same at run time.
@@ -122,6 +124,7 @@ impl SymbolHit {
             source: table
                 .source(index)
                 .map(|name| String::from_utf8_lossy(name).into_owned()),
+            made_local: table.made_local(index),
             provenance,
             absolute: is_absolute(symbol),
             version: version.name.map(str::to_owned),

@@ -5,7 +5,8 @@
 
 use super::gnu_hash::gnu_hash;
 use goblin::elf::sym::{
-    STB_LOCAL, STT_FILE, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, st_bind, st_type,
+    STB_LOCAL, STT_FILE, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE, STV_HIDDEN, STV_INTERNAL, st_bind,
+    st_type,
 };
 use goblin::elf64::sym::Sym;
 use livepatch_bundle::LinkAddr;
@@ -125,6 +126,20 @@ impl SymbolTable {
         let group = files.partition_point(|&file| file < index);
         let file = self.get(*files.get(group.checked_sub(1)?)?)?;
         Some(self.name(file)).filter(|name| (1..=MAX_PATH).contains(&name.len()))
+    }
+
+    /// Whether the linker made a local symbol local, which was global in its object. Its visibility tells, and GNU ld puts all such
+    /// behind the last file, one without a name. `None`: it may be such a symbol or a static one.
+    pub(super) fn made_local(&self, index: Index) -> Option<bool> {
+        let symbol = self.get(index)?;
+        if matches!(symbol.st_other & 3, STV_HIDDEN | STV_INTERNAL) {
+            return Some(true);
+        }
+        let files = self.files.get_or_init(|| self.index_files());
+        let last = *files.last()?;
+        self.name(self.get(last)?)
+            .is_empty()
+            .then_some(last < index)
     }
 
     fn index_files(&self) -> Vec<Index> {

@@ -84,7 +84,7 @@ fn stranger(names: &[NameAt], place: &Place<'_>, beside: &[&Place<'_>]) -> Optio
         .or_else(|| namesake(&own, beside))
 }
 
-/// A local function of the same name in another file.
+/// A local function of the same name in another file, which may have a file name of the same last component.
 fn namesake(own: &[&NameAt], beside: &[&Place<'_>]) -> Option<String> {
     let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
     let sources = |source: &Option<String>| source.as_deref().map(last);
@@ -94,10 +94,13 @@ fn namesake(own: &[&NameAt], beside: &[&Place<'_>]) -> Option<String> {
         .collect();
     let locals = own.iter().filter(|name| name.scope == Scope::Local);
     let (ours, others): (Vec<_>, Vec<_>) = locals
-        .filter_map(|name| Some((name, sources(&name.source)?)))
+        .filter_map(|name| Some((&name.name, sources(&name.source)?)))
         .partition(|(_, source)| known.contains(source));
-    let (name, source) = others.first().filter(|_| !ours.is_empty())?;
-    Some(format!("`{}` of `{source}`", name.name))
+    let again = |(at, one): &(usize, &(&String, String))| ours[..*at].contains(one);
+    let repeated = ours.iter().enumerate().find(again);
+    let other = others.first().or(repeated.map(|(_, one)| one));
+    let (name, source) = other.filter(|_| !ours.is_empty())?;
+    Some(format!("`{name}` of `{source}`"))
 }
 
 /// Compares new code: what it is, and what it leads to.
@@ -225,5 +228,8 @@ mod tests {
         let found = other(&names, Scope::Local);
         assert_eq!(found.as_deref(), Some("`f` of `g.c`"));
         assert_eq!(other(&names[1..], Scope::Local), None);
+        let twice = [names[0].clone(), names[0].clone()];
+        let found = other(&twice, Scope::Local);
+        assert_eq!(found.as_deref(), Some("`f` of `f.c`"));
     }
 }

@@ -57,6 +57,15 @@ pub enum Global {
     Tls(Option<i64>),
 }
 
+/// A module that is not the patched one and has the definition which the loader's search finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Its path.
+    pub module: String,
+    /// Whether the patched module was linked with it, or whatever is compiled is (the C library), or it is the executable.
+    pub is_usual: bool,
+}
+
 /// What resolution asks about the module and its process.
 pub trait Linkage {
     /// Definitions of the name in the module.
@@ -65,13 +74,19 @@ pub trait Linkage {
     fn slots(&self, name: &str) -> Slots;
     /// The first definition in the loader's search order.
     fn global(&self, name: &str) -> Option<Global>;
+    /// The module with a definition that the loader's search finds or not, by how libraries were opened (dlopen(3)).
+    fn unsure(&self, name: &str) -> Option<String>;
+    /// Where else the loader's search finds it.
+    fn elsewhere(&self, name: &str) -> Option<Elsewhere>;
     /// The PLT entry of an executable at a fixed address that stands for the function in all modules.
     fn canonical(&self, name: &str) -> Option<RunAddr>;
+    /// Whether a local symbol of the module may be this global one, which the linker made local, or a static of some file.
+    fn may_hide(&self, name: &str) -> bool;
     /// Whether other modules may define the name instead: a library that exports it and has slots for it.
     fn preemptible(&self, name: &str) -> bool;
     /// Whether another definition of what the module exports comes first in the loader's search order.
     fn preempted(&self, name: &str) -> bool;
-    /// Whether the module has a symbol `__wrap_NAME`, by which `ld --wrap=NAME` replaces `NAME` in the module's own code.
+    /// Whether the module, or what its loader searches, has a symbol `__wrap_NAME`, by which `ld --wrap=NAME` replaces `NAME` in the module's own code.
     fn wrapped(&self, name: &str) -> bool;
     /// Whether the module's symbol table has all names that the linker saw.
     fn has_all_names(&self) -> bool;
@@ -105,12 +120,43 @@ pub enum ResolveError {
         /// How many.
         count: usize,
     },
+    /// A local symbol has the name, and the symbol table does not tell whether it was global before the link.
+    #[error(
+        "a local symbol of the program is called `{symbol}`, too, and nothing tells whether it is a static one of another file: give \
+         `patchgen` the old object that defines `{symbol}`, or one that uses it"
+    )]
+    Namesake {
+        /// The symbol.
+        symbol: String,
+    },
     /// Another module has a function of the name, and nothing tells which one the module's own code means.
     #[error(
         "`{other}` has a function `{symbol}`, too, which comes first, and nothing tells whether the library was linked to use its \
          own (`-Bsymbolic-functions`, a hidden alias)"
     )]
     Doubtful {
+        /// The symbol.
+        symbol: String,
+        /// The other module.
+        other: String,
+    },
+    /// A definition counts only if dlopen(3) was told so, and no running code tells.
+    #[error(
+        "`{other}` has `{symbol}`, and nothing tells whether the program's library sees that: this depends on how both were opened \
+         (`RTLD_GLOBAL`, `RTLD_DEEPBIND`)"
+    )]
+    Unseen {
+        /// The symbol.
+        symbol: String,
+        /// The other module.
+        other: String,
+    },
+    /// A stripped module may have the symbol under no name.
+    #[error(
+        "`{other}` has `{symbol}`, and the stripped program may have its own, hidden one: give it its symbol table (a file of debug \
+         information), or give `patchgen` an old object that uses `{symbol}`"
+    )]
+    Overlooked {
         /// The symbol.
         symbol: String,
         /// The other module.
@@ -246,6 +292,10 @@ impl Question<'_> {
             return Err(ResolveError::Wrapped { symbol });
         }
         let named = self.only(&self.linkage.named(self.reference))?;
+        if named.is_none() && self.is_untold() && self.linkage.may_hide(name) {
+            let symbol = name.clone();
+            return Err(ResolveError::Namesake { symbol });
+        }
         let thread_local =
             self.reference.kind == SymbolKind::Tls || named.is_some_and(|named| named.tls);
         if thread_local || self.speaks_of_tls() {
@@ -263,6 +313,28 @@ impl Question<'_> {
     fn is_used(&self) -> bool {
         let ways = [Via::Direct, Via::Branch, Via::GotSlot, Via::GotRelative];
         self.speaks_of_tls() || ways.iter().any(|&via| (self.spoken)(via).is_some())
+    }
+
+    /// Whether another module may have it.
+    fn is_shared(&self) -> bool {
+        self.reference.scope == Scope::Global && !self.reference.hidden
+    }
+
+    /// The module's slots: a local or hidden symbol has none, whatever else has its name.
+    fn slots(&self) -> Slots {
+        if self.is_shared() {
+            self.linkage.slots(&self.reference.name)
+        } else {
+            Slots::default()
+        }
+    }
+
+    /// Whether neither running code nor a slot of the module speaks of the global symbol.
+    fn is_untold(&self) -> bool {
+        self.reference.scope == Scope::Global
+            && !self.is_used()
+            && self.place.is_none()
+            && self.slots() == Slots::default()
     }
 
     fn speaks_of_tls(&self) -> bool {
@@ -298,9 +370,8 @@ impl Question<'_> {
     }
 
     fn tls(&self, named: Option<Named>) -> Resolution {
-        let slots = self.linkage.slots(&self.reference.name);
-        let preempted =
-            self.reference.scope == Scope::Global && self.linkage.preempted(&self.reference.name);
+        let slots = self.slots();
+        let preempted = self.is_shared() && self.linkage.preempted(&self.reference.name);
         let in_block = named
             .filter(|named| named.tls && !preempted)
             .map(|named| named.value.0.cast_signed());
@@ -308,7 +379,7 @@ impl Question<'_> {
             .zip(self.linkage.tls_offset())
             .map(|(value, block)| value.wrapping_add(block));
         let elsewhere = match self.linkage.global(&self.reference.name) {
-            Some(Global::Tls(offset)) if in_block.is_none() => offset,
+            Some(Global::Tls(offset)) if in_block.is_none() && self.is_shared() => offset,
             _ => None,
         };
         Resolution {
@@ -334,11 +405,11 @@ impl Question<'_> {
 
     fn ordinary(&self, named: Option<Named>) -> Result<Resolution, ResolveError> {
         let name = &self.reference.name;
-        let slots = self.linkage.slots(name);
+        let slots = self.slots();
         let branch = self.spoken_address(Via::Branch);
         // A call of a function that nobody else can define does not go through the PLT: it leads to the function.
-        let final_branch = self.reference.defined
-            && (self.reference.scope == Scope::Local || !self.linkage.preemptible(name));
+        let final_branch =
+            self.reference.defined && (!self.is_shared() || !self.linkage.preemptible(name));
         let direct = self
             .spoken_address(Via::Direct)
             .or(branch.filter(|_| final_branch));
@@ -354,24 +425,32 @@ impl Question<'_> {
             });
         }
         let slot = self.spoken_address(Via::GotSlot).or(slots.address);
-        let preempted = self.reference.scope == Scope::Global && self.linkage.preempted(name);
-        let elsewhere =
-            preempted || self.reference.scope == Scope::Global && self.linkage.preemptible(name);
+        let preempted = self.is_shared() && self.linkage.preempted(name);
+        let elsewhere = preempted || self.is_shared() && self.linkage.preemptible(name);
         let own = direct
             .or(slots.copy)
             .or(self.place.filter(|_| !preempted))
             .or(table.filter(|_| !elsewhere));
         let any_slot = slot.or(slots.lazy);
         if let (None, None, None) = (own, any_slot, branch)
-            && self.reference.scope == Scope::Global
+            && self.is_shared()
             && let Some(other) = self.linkage.doubtful(name)
         {
             let symbol = name.clone();
             return Err(ResolveError::Doubtful { symbol, other });
         }
         let (mut canonical, mut global) = (None, None);
-        if own.is_none() && self.reference.scope == Scope::Global {
-            canonical = self.linkage.canonical(name);
+        if own.is_none() && self.is_shared() {
+            let unsure = self.linkage.unsure(name);
+            canonical = self.linkage.canonical(name).filter(|_| unsure.is_none());
+            if let (Some(other), None) = (unsure, branch.or(any_slot)) {
+                let symbol = name.clone();
+                return Err(ResolveError::Unseen { symbol, other });
+            }
+            if let (None, None, Some(other)) = (named, branch.or(any_slot), self.overlooked()) {
+                let symbol = name.clone();
+                return Err(ResolveError::Overlooked { symbol, other });
+            }
             global = self.global(branch.or(any_slot).or(canonical))?;
         }
         if self.reference.weak
@@ -393,6 +472,14 @@ impl Question<'_> {
             size: self.size(),
             ..Resolution::default()
         })
+    }
+
+    /// The other module that has what may be a nameless part of a stripped one.
+    fn overlooked(&self) -> Option<String> {
+        let is_stripped = !self.linkage.has_all_names();
+        let told = is_stripped.then(|| self.linkage.elsewhere(&self.reference.name));
+        let elsewhere = told.flatten()?;
+        (self.reference.defined || !elsewhere.is_usual).then_some(elsewhere.module)
     }
 
     /// The address that the loader's search gives; an unbound IFUNC is an error unless the module has another way.

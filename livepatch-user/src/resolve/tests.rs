@@ -18,6 +18,9 @@ struct Fake {
     preempted: bool,
     doubtful: bool,
     wrapped: bool,
+    elsewhere: Option<Elsewhere>,
+    unsure: bool,
+    may_hide: bool,
     has_all_names: bool,
     tls_offset: Option<i64>,
 }
@@ -34,6 +37,15 @@ impl Linkage for Fake {
     }
     fn canonical(&self, _: &str) -> Option<RunAddr> {
         self.canonical
+    }
+    fn may_hide(&self, _: &str) -> bool {
+        self.may_hide
+    }
+    fn unsure(&self, _: &str) -> Option<String> {
+        self.unsure.then(|| "plugin".to_owned())
+    }
+    fn elsewhere(&self, _: &str) -> Option<Elsewhere> {
+        self.elsewhere.clone()
     }
     fn preemptible(&self, _: &str) -> bool {
         self.preemptible
@@ -76,6 +88,7 @@ fn reference() -> Reference {
         size: 0,
         defined: true,
         weak: false,
+        hidden: false,
         source: None,
         located: vec![],
     }
@@ -402,4 +415,62 @@ fn a_thread_local_variable_is_its_block_and_its_offset() {
     let spoken = says(Via::TpOff, RunAddr((-0x38_i64).cast_unsigned()));
     let known = answer(variable, &[spoken], &Fake::default()).unwrap();
     assert_eq!(known.tp_offset, Some(-0x38));
+}
+
+#[test]
+fn a_hidden_symbol_is_no_other_modules() {
+    let hidden = Reference {
+        hidden: true,
+        ..import()
+    };
+    let program = Fake {
+        global: Some(Global::Address(ELSEWHERE)),
+        has_all_names: true,
+        ..Fake::default()
+    };
+    assert_eq!(answer(hidden.clone(), &[], &program).unwrap().address, None);
+    let own = Fake {
+        named: vec![at(CODE)],
+        preempted: true,
+        ..program
+    };
+    assert_eq!(answer(hidden, &[], &own).unwrap().address, Some(CODE));
+}
+
+#[test]
+fn what_a_stripped_module_may_hide_is_refused() {
+    let program = |is_usual| Fake {
+        global: Some(Global::Address(ELSEWHERE)),
+        elsewhere: Some(Elsewhere {
+            module: "other".into(),
+            is_usual,
+        }),
+        ..Fake::default()
+    };
+    let is_refused = |reference, is_usual| {
+        let errors = answer(reference, &[], &program(is_usual)).err();
+        errors.is_some_and(|errors| matches!(errors[..], [ResolveError::Overlooked { .. }]))
+    };
+    assert!(is_refused(reference(), true));
+    assert!(is_refused(import(), false));
+    assert!(!is_refused(import(), true));
+}
+#[test]
+fn what_may_be_a_static_or_depends_on_how_libraries_were_opened_is_refused() {
+    let static_one = Fake {
+        may_hide: true,
+        ..Fake::default()
+    };
+    let errors = answer(import(), &[], &static_one).unwrap_err();
+    assert!(matches!(errors[..], [ResolveError::Namesake { .. }]));
+    let opened = Fake {
+        unsure: true,
+        ..Fake::default()
+    };
+    let errors = answer(import(), &[], &opened).unwrap_err();
+    assert!(matches!(errors[..], [ResolveError::Unseen { .. }]));
+    for program in [static_one, opened] {
+        let known = answer(import(), &[says(Via::Branch, ELSEWHERE)], &program);
+        assert_eq!(known.unwrap().branch, Some(ELSEWHERE));
+    }
 }

@@ -21,7 +21,7 @@ pub(super) fn of<'d>(
         Some(entry)
     });
     let anchors = patch.anchors.iter();
-    let required = required(patch);
+    let names = Names::new(patch);
     Manifest {
         schema: SCHEMA,
         tool: concat!("patchgen ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn of<'d>(
             .collect(),
         references: table
             .references()
-            .map(|entry| reference(patch, &required, entry))
+            .map(|entry| reference(patch, &names, entry))
             .collect(),
         quiesce: quiesce
             .iter()
@@ -89,14 +89,17 @@ fn function<'d>(
 
 fn reference(
     patch: &Patch<'_, '_>,
-    required: &HashSet<&str>,
+    names: &Names<'_>,
     (key, symbol, kind): (Key<'_>, &str, SymbolKind),
 ) -> Reference {
     let symbol = symbol.to_owned();
     let old = match key {
         Key::Running(old) => old,
         Key::External(name) => {
-            return external(symbol, name, kind, !required.contains(name));
+            return Reference {
+                hidden: names.hidden.contains(name),
+                ..external(symbol, name, kind, !names.required.contains(name))
+            };
         }
         Key::New(_) | Key::Old(_) => unreachable!("definitions are no references"),
     };
@@ -110,17 +113,33 @@ fn reference(
         size: atom.size,
         defined: true,
         weak: false,
+        hidden: atom.scope == Scope::Global && names.hidden.contains(atom.name),
         source: object.source(atom).map(str::to_owned),
         located: Vec::new(),
     }
 }
 
-/// Symbols of other files without which nothing is linked.
-fn required<'d>(patch: &Patch<'_, 'd>) -> HashSet<&'d str> {
-    let units = patch.program.units.iter();
-    let atoms = units.flat_map(|unit| unit.pair.old.atoms.iter().chain(&unit.pair.new.atoms));
-    let required = atoms.filter(|atom| atom.kind == AtomKind::Undefined && !atom.weak);
-    required.map(|atom| atom.name).collect()
+/// What all objects say of names.
+struct Names<'d> {
+    /// Symbols of other files without which nothing is linked.
+    required: HashSet<&'d str>,
+    /// Global symbols that no other module can define: the linker takes the strictest visibility of all objects.
+    hidden: HashSet<&'d str>,
+}
+
+impl<'d> Names<'d> {
+    fn new(patch: &Patch<'_, 'd>) -> Self {
+        let units = patch.program.units.iter();
+        let atoms = units.flat_map(|unit| unit.pair.old.atoms.iter().chain(&unit.pair.new.atoms));
+        let required = atoms
+            .clone()
+            .filter(|atom| atom.kind == AtomKind::Undefined && !atom.weak);
+        let hidden = atoms.filter(|atom| atom.hidden && atom.scope == Scope::Global);
+        Self {
+            required: required.map(|atom| atom.name).collect(),
+            hidden: hidden.map(|atom| atom.name).collect(),
+        }
+    }
 }
 
 fn external(symbol: String, name: &str, kind: SymbolKind, weak: bool) -> Reference {
@@ -132,6 +151,7 @@ fn external(symbol: String, name: &str, kind: SymbolKind, weak: bool) -> Referen
         size: 0,
         defined: false,
         weak,
+        hidden: false,
         source: None,
         located: Vec::new(),
     }

@@ -84,6 +84,8 @@ pub struct Atom<'d> {
     pub scope: Scope,
     /// Whether its symbol gives way to others of the same name.
     pub weak: bool,
+    /// Whether its symbol means one of its own module (`STV_HIDDEN`).
+    pub hidden: bool,
     /// Whether it is an indirect function (`STT_GNU_IFUNC`).
     pub indirect: bool,
     /// The `STT_FILE` name before a local symbol.
@@ -133,6 +135,7 @@ impl<'d> Atom<'d> {
             symbol_kind: SymbolKind::Unknown,
             scope: Scope::Local,
             weak: false,
+            hidden: false,
             indirect: false,
             source: SourceId::NONE,
             section: section as u32,

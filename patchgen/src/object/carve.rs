@@ -172,6 +172,7 @@ impl<'d> Carver<'_, 'd> {
         atom.symbol_kind = symbol_kind(first);
         atom.scope = scope(first);
         atom.weak = is_weak(first);
+        atom.hidden = first.hidden;
         atom.indirect = all.any(|symbol| symbol.kind == elf::STT_GNU_IFUNC);
         atom.source = first.source;
         if !extent.aliases.is_empty() {
@@ -297,6 +298,7 @@ impl<'d> Carver<'_, 'd> {
             atom.symbol_kind = symbol_kind(&symbol);
             atom.scope = scope(&symbol);
             atom.weak = is_weak(&symbol);
+            atom.hidden = symbol.hidden;
             externals.set(index, self.atoms.len() as u32);
             self.push(atom);
         }

@@ -186,6 +186,7 @@ mod tests {
             name,
             kind,
             bind: elf::STB_GLOBAL,
+            hidden: false,
             place: Place::Section(1),
             value,
             size,

@@ -51,6 +51,8 @@ pub struct Definition {
     pub scope: Scope,
     /// The `STT_FILE` name before a local one.
     pub source: Option<String>,
+    /// Whether it was global before the link (hidden visibility, version script).
+    pub made_local: bool,
     /// Whether it is a function, and not a label, which has no size.
     pub is_function: bool,
 }
@@ -222,6 +224,15 @@ fn collect(
 ) -> object::read::Result<bool> {
     let table = sections.symbols(LE, data, kind)?;
     let mut source = None;
+    let files = table
+        .enumerate()
+        .filter(|(_, symbol)| symbol.st_type() == elf::STT_FILE);
+    // GNU ld puts the symbols that it made local behind the last file, one without a name.
+    let last = files.last().map(|(index, _)| index);
+    let nameless = match last {
+        Some(index) if table.symbol_name(LE, table.symbol(index)?)?.is_empty() => Some(index),
+        _ => None,
+    };
     for (index, symbol) in table.enumerate() {
         let name = String::from_utf8_lossy(table.symbol_name(LE, symbol)?).into_owned();
         if symbol.st_type() == elf::STT_FILE {
@@ -241,6 +252,9 @@ fn collect(
             address: LinkAddr(symbol.st_value(LE)),
             scope: if local { Scope::Local } else { Scope::Global },
             source: source.clone().filter(|_| local),
+            made_local: local
+                && (matches!(symbol.st_visibility(), elf::STV_HIDDEN | elf::STV_INTERNAL)
+                    || nameless.is_some_and(|nameless| nameless.0 < index.0)),
             is_function: symbol.st_type() == elf::STT_FUNC && symbol.st_size(LE) > 0,
         };
         let entries: &mut Vec<Definition> = found.entry(name).or_default();

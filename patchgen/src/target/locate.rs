@@ -336,6 +336,6 @@ fn is_replaced(bundle: &Bundle, reference: &Reference) -> bool {
 fn fits(definition: &Definition, reference: &Reference) -> bool {
     match reference.scope {
         Scope::Local => definition.scope == Scope::Local,
-        Scope::Global => definition.scope == Scope::Global || definition.source.is_none(),
+        Scope::Global => definition.scope == Scope::Global || definition.made_local,
     }
 }

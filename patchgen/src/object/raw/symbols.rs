@@ -29,6 +29,8 @@ pub struct Symbol<'d> {
     pub kind: elf::SymbolType,
     /// `st_bind`.
     pub bind: elf::SymbolBind,
+    /// Whether no other module sees or defines it (`STV_HIDDEN`, `STV_INTERNAL`).
+    pub hidden: bool,
     /// Where it is.
     pub place: Place,
     /// `st_value`.
@@ -141,6 +143,7 @@ impl<'d> Symbols<'d> {
                 name: "",
                 kind: elf::STT_NOTYPE,
                 bind: elf::STB_LOCAL,
+                hidden: false,
                 place: Place::Undefined,
                 value: 0,
                 size: 0,
@@ -166,6 +169,7 @@ impl<'d> Symbols<'d> {
             name: name.unwrap_or_default(),
             kind: entry.st_type(),
             bind: entry.st_bind(),
+            hidden: matches!(entry.st_visibility(), elf::STV_HIDDEN | elf::STV_INTERNAL),
             place: place(&self.table, index, entry),
             value: entry.st_value(LE),
             size: entry.st_size(LE),

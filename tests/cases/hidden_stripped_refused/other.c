@@ -1,0 +1,2 @@
+__attribute__((visibility("hidden"), noipa)) long labs(long x);
+long labs(long x) { return x + 777; }

@@ -1,0 +1,3 @@
+long other(long x);
+static volatile int opterr = 2;
+long other(long x) { return x + opterr; }
