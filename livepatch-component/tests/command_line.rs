@@ -81,6 +81,14 @@ fn every_verb_has_json() {
     let back = line.json(&["rollback", "counter"], 0);
     assert_eq!(back["history"][0]["to"], "1.0.0");
     let answer = line.json(&["command", "counter", "show"], 0);
+    // What follows the name is the module's.
+    for words in [["counter", "--json"], ["counter", "--no-such"]] {
+        let (code, text) = line.run(&["command", words[0], words[1]]);
+        assert_eq!(code, Some(1), "{words:?}: {text}");
+        assert!(serde_json::from_str::<Value>(&text).is_err(), "{text}");
+    }
+    assert_eq!(line.run(&["command", "a/b", "show"]).0, Some(2));
+    assert_eq!(line.run(&["command", "counter"]).0, Some(2));
     assert_eq!(
         answer["answer"],
         "1.0.0 count 0 lost 0 late 0 ticks 0 signals 0"

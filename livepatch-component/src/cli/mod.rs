@@ -11,7 +11,7 @@ mod time;
 
 use crate::control::client::{ClientError, ask};
 use crate::control::protocol::{Reply, Request};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use livepatch_cli::Status;
 use options::{Command, Options, Target};
 use output::{complain, say, told};
@@ -46,10 +46,16 @@ fn execute(command: Command) -> ExitCode {
         Command::Sign(options) => sign::sign(&options),
         Command::Stop(target) => tell(&target, &Request::Stop {}, |_| Vec::new()),
         Command::Tell(command) => {
-            let words = command.words.clone();
-            tell(&command.target, &Request::Command { words }, text::answer)
+            let (target, words) = command.addressed().unwrap_or_else(|why| wrong_usage(&why));
+            tell(&target, &Request::Command { words }, text::answer)
         }
     }
+}
+
+/// Ends the process as for any wrong command line.
+fn wrong_usage(why: &str) -> ! {
+    let error = Options::command().error(clap::error::ErrorKind::ValueValidation, why);
+    error.exit()
 }
 
 /// Asks one component and tells what it answers.

@@ -204,10 +204,28 @@ pub(super) struct Rollback {
 #[derive(Debug, Args)]
 pub(super) struct Words {
     #[command(flatten)]
-    pub(super) target: Target,
-    /// The words.
-    #[arg(required = true, trailing_var_arg = true)]
-    pub(super) words: Vec<String>,
+    place: Place,
+    /// The component, and the words: options that follow the name are words, too.
+    #[arg(
+        required = true,
+        num_args = 2..,
+        value_names = ["NAME", "WORD"],
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    words: Vec<String>,
+}
+
+impl Words {
+    /// The component, and what its module is told.
+    pub(super) fn addressed(&self) -> Result<(Target, Vec<String>), String> {
+        let (first, words) = self.words.split_first().ok_or("a name is missing")?;
+        let target = Target {
+            name: name(first)?,
+            place: self.place.clone(),
+        };
+        Ok((target, words.to_vec()))
+    }
 }
 
 #[derive(Debug, Args)]
