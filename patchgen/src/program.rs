@@ -4,9 +4,9 @@ use crate::compare::Comparison;
 use crate::copies::Copies;
 use crate::correlate::Correlation;
 use crate::globals::Globals;
-use crate::object::{Atom, AtomId, AtomKind, FunctionId};
+use crate::object::{AtomId, AtomKind, FunctionId};
 use crate::pair::Pair;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// A pair with what is known about it.
 #[derive(Debug)]
@@ -137,18 +137,6 @@ impl<'d> Program<'d> {
     #[must_use]
     pub fn representative(&self, new: NewAtom) -> NewAtom {
         self.copies.representative(&self.units, new)
-    }
-
-    /// Other names of an old function; of a weak one also those that another object's copy has.
-    #[must_use]
-    pub fn aliases(&self, unit: usize, atom: AtomId) -> Vec<String> {
-        let own = self.units[unit].pair.old.atom(atom);
-        let units = self.units.iter().filter(|_| own.weak);
-        let others = units.flat_map(|unit| &unit.pair.old.atoms);
-        let copies = others.filter(|other| other.weak && other.name == own.name);
-        let aliases = copies.chain([own]).flat_map(Atom::aliases);
-        let aliases: BTreeSet<&str> = aliases.collect();
-        aliases.into_iter().map(str::to_owned).collect()
     }
 
     /// The old atom that correlates with a new one of the same pair.

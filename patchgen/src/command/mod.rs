@@ -311,13 +311,12 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<u8> {
             out!("{}", patchgen::hooks::HEADER);
             Ok(DONE)
         }
-        (None, Some(make)) if command.kernel.is_meant() => {
-            warm_up();
-            kernel::run(make, &command.kernel, &command.choices)
-        }
         (None, Some(make)) => {
             warm_up();
-            make::run(make, &command.choices)
+            match command.kernel.is_meant() {
+                true => kernel::run(make, &command.kernel, &command.choices),
+                false => make::run(make, &command.choices),
+            }
         }
         (None, None) => anyhow::bail!("nothing to do: see `patchgen --help`"),
     }

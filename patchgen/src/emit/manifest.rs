@@ -2,10 +2,10 @@
 
 use super::Patch;
 use super::table::{Key, Table};
-use crate::object::{AtomId, AtomKind, FunctionId};
+use crate::object::{Atom, AtomId, AtomKind, FunctionId};
 use crate::program::OldAtom;
 use livepatch_bundle::{Function, Hook, Manifest, Piece, Reference, SCHEMA, Scope, SymbolKind};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The manifest, without what only a target can tell.
 pub(super) fn of<'d>(
@@ -13,15 +13,15 @@ pub(super) fn of<'d>(
     table: &Table<'d>,
     quiesce: &BTreeSet<OldAtom>,
 ) -> Manifest {
+    let names = Names::new(patch);
     let replaced = patch.closure.replaced.iter().filter_map(|replaced| {
         let function = owner(patch, replaced.old)?;
-        let mut entry = self::function(patch, table, replaced.old.unit, function);
+        let mut entry = self::function(patch, &names, table, replaced.old.unit, function);
         entry.new = Some(table.name(Key::New(replaced.new)).to_owned());
         entry.reason.clone_from(&replaced.reason);
         Some(entry)
     });
     let anchors = patch.anchors.iter();
-    let names = Names::new(patch);
     Manifest {
         schema: SCHEMA,
         tool: concat!("patchgen ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -31,7 +31,7 @@ pub(super) fn of<'d>(
         modules: Vec::new(),
         functions: replaced.collect(),
         anchors: anchors
-            .map(|a| function(patch, table, a.unit, a.function))
+            .map(|a| function(patch, &names, table, a.unit, a.function))
             .collect(),
         references: table
             .references()
@@ -61,6 +61,7 @@ fn owner(patch: &Patch<'_, '_>, old: OldAtom) -> Option<FunctionId> {
 
 fn function<'d>(
     patch: &Patch<'_, 'd>,
+    names: &Names<'d>,
     table: &Table<'d>,
     unit: usize,
     function: FunctionId,
@@ -77,7 +78,7 @@ fn function<'d>(
     };
     Function {
         name: entry.name.to_owned(),
-        aliases: patch.program.aliases(unit, own.entry()),
+        aliases: names.aliases(entry),
         scope: entry.scope,
         object: pair.name.clone(),
         source: pair.old.source(entry).map(str::to_owned),
@@ -125,11 +126,18 @@ struct Names<'d> {
     required: HashSet<&'d str>,
     /// Global symbols that no other module can define: the linker takes the strictest visibility of all objects.
     hidden: HashSet<&'d str>,
+    /// Other names of weak symbols that an old object defines: the linker may take the code of any of them.
+    copies: HashMap<&'d str, BTreeSet<&'d str>>,
 }
 
 impl<'d> Names<'d> {
     fn new(patch: &Patch<'_, 'd>) -> Self {
         let units = patch.program.units.iter();
+        let old = units.clone().flat_map(|unit| &unit.pair.old.atoms);
+        let mut copies: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+        for atom in old.filter(|atom| atom.weak && atom.aliases().next().is_some()) {
+            copies.entry(atom.name).or_default().extend(atom.aliases());
+        }
         let atoms = units.flat_map(|unit| unit.pair.old.atoms.iter().chain(&unit.pair.new.atoms));
         let required = atoms
             .clone()
@@ -138,7 +146,16 @@ impl<'d> Names<'d> {
         Self {
             required: required.map(|atom| atom.name).collect(),
             hidden: hidden.map(|atom| atom.name).collect(),
+            copies,
         }
+    }
+
+    /// Other names of an old function; of a weak one also those that another object's copy has.
+    fn aliases(&self, own: &Atom<'d>) -> Vec<String> {
+        let copies = self.copies.get(own.name).filter(|_| own.weak);
+        let copies = copies.into_iter().flatten().copied();
+        let aliases: BTreeSet<&str> = own.aliases().chain(copies).collect();
+        aliases.into_iter().map(str::to_owned).collect()
     }
 }
 
