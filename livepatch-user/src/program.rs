@@ -9,6 +9,7 @@ use crate::prove::{NameAt, Program};
 use crate::resolve::{Elsewhere, Global, Linkage, Named, Slots};
 use crate::symbols::patch_functions;
 use livepatch_bundle::{LinkAddr, Manifest, Module, Reference, RunAddr, Scope};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How versions of symbols begin in the libraries that compilers link everything with.
@@ -25,6 +26,8 @@ pub struct Candidate<'a> {
     redirected: BTreeMap<RunAddr, RunAddr>,
     /// Earlier patches that are in force.
     active: Vec<&'a Installed>,
+    /// The functions that these brought in, by name; read when they are first asked for.
+    brought_in: OnceCell<BTreeMap<String, Vec<RunAddr>>>,
 }
 
 impl<'a> Candidate<'a> {
@@ -55,6 +58,7 @@ impl<'a> Candidate<'a> {
             known,
             redirected,
             active,
+            brought_in: OnceCell::new(),
         }
     }
 
@@ -106,12 +110,8 @@ impl Program for Candidate<'_> {
     }
 
     fn brought_in(&self, reference: &Reference) -> Vec<RunAddr> {
-        let patches = self.active.iter();
-        let own = patches.flat_map(|patch| patch_functions(self.memory, patch));
-        let named = own.filter(|function| function.name == reference.name);
-        let places = named.map(|function| function.address);
-        let is_replacement = |place: &RunAddr| self.redirected.values().any(|new| new == place);
-        places.filter(|place| !is_replacement(place)).collect()
+        let by_name = self.brought_in.get_or_init(|| self.functions_brought_in());
+        by_name.get(&reference.name).cloned().unwrap_or_default()
     }
 
     fn function_starts(&self) -> Vec<RunAddr> {
@@ -300,6 +300,18 @@ impl Linkage for Candidate<'_> {
 }
 
 impl Candidate<'_> {
+    fn functions_brought_in(&self) -> BTreeMap<String, Vec<RunAddr>> {
+        let replacements: BTreeSet<RunAddr> = self.redirected.values().copied().collect();
+        let patches = self.active.iter();
+        let functions = patches.flat_map(|patch| patch_functions(self.memory, patch));
+        let mut by_name: BTreeMap<String, Vec<RunAddr>> = BTreeMap::new();
+        for function in functions.filter(|one| !replacements.contains(&one.address)) {
+            let places = by_name.entry(function.name).or_default();
+            places.push(function.address);
+        }
+        by_name
+    }
+
     /// What the loader's search finds for the module, of the version that the module itself defines.
     fn found(&self, name: &str) -> Option<Resolved> {
         let version = self.own_version(name);

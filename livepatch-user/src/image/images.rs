@@ -5,7 +5,7 @@ use super::discover::{Search, budget};
 use super::dynamic::DT_DEBUG;
 use super::image::{Image, ImageId, Namespace, Role, Space};
 use super::link_map::{Entry, LinkMaps};
-use super::scope::Startup;
+use super::scope::{SearchOrder, Startup};
 use crate::memory::Memory;
 use crate::process::Mapping;
 use goblin::elf64::program_header::{PT_DYNAMIC, PT_INTERP};
@@ -23,6 +23,8 @@ pub struct Images<'m> {
     /// The loader's lists, the base namespace's first.
     pub(super) scopes: Vec<Vec<ImageId>>,
     pub(super) startup: OnceLock<Vec<Startup>>,
+    /// What the loader searches for code of each image, by number.
+    pub(super) orders: Vec<OnceLock<SearchOrder>>,
     consistent: bool,
     /// Whether the loader's list has entries.
     linked: bool,
@@ -45,6 +47,7 @@ impl<'m> Images<'m> {
             images: images.collect(),
             scopes: Vec::new(),
             startup: OnceLock::new(),
+            orders: Vec::new(),
             consistent: true,
             linked: false,
         };
@@ -52,6 +55,7 @@ impl<'m> Images<'m> {
         this.add_listed(&search, &maps);
         this.number();
         this.place_in_namespaces(&maps);
+        this.orders.resize_with(this.images.len(), OnceLock::new);
         this
     }
 

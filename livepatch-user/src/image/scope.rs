@@ -48,7 +48,11 @@ impl Images<'_> {
 
     /// What the loader surely searches for code of `from`, and what it may search.
     #[must_use]
-    pub(super) fn search_of(&self, from: ImageId) -> SearchOrder {
+    pub(super) fn search_of(&self, from: ImageId) -> &SearchOrder {
+        self.orders[from.0].get_or_init(|| self.make_order(from))
+    }
+
+    fn make_order(&self, from: ImageId) -> SearchOrder {
         let scope = self.scope_around(from);
         let mut order = SearchOrder::default();
         if is_symbolic(self.get(from)) {
@@ -78,7 +82,7 @@ impl Images<'_> {
     #[must_use]
     pub fn scope_order_of(&self, from: ImageId) -> Vec<ImageId> {
         let order = self.search_of(from);
-        [order.sure, order.rest].concat()
+        [&order.sure[..], &order.rest].concat()
     }
 
     fn startups(&self) -> &[Startup] {

@@ -18,7 +18,7 @@ use crate::process::{Backing, Mapping, Pid, ProcessMemory, Status, read_text};
 use livepatch_bundle::RunAddr;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What `/proc` tells.
 pub(super) fn visible(
@@ -28,7 +28,8 @@ pub(super) fn visible(
 ) -> Result<Vec<Holder>, Incomplete> {
     let directory = format!("/proc/{pid}");
     let failed = |what| move |source| Incomplete::Proc { what, source };
-    hidden(directory.as_ref(), maps)?;
+    let descriptors = descriptors(directory.as_ref()).map_err(failed("descriptors"))?;
+    hidden(directory.as_ref(), maps, &descriptors)?;
     let mut holders = Vec::new();
     let mut check = |what: &str, values: Vec<u64>| {
         let inside = values.into_iter().filter(|&value| needles.covers(value));
@@ -37,8 +38,8 @@ pub(super) fn visible(
             value: RunAddr(value),
         }));
     };
-    let epolls = descriptors(directory.as_ref(), "anon_inode:[eventpoll]");
-    for number in epolls.map_err(failed("descriptors"))? {
+    let epolls = descriptors.iter();
+    for (number, _) in epolls.filter(|(_, link)| link.as_os_str() == "anon_inode:[eventpoll]") {
         let text = unless_missing(fs::read_to_string(format!("{directory}/fdinfo/{number}")));
         let text = text.map_err(failed("descriptors"))?;
         check(
@@ -52,10 +53,14 @@ pub(super) fn visible(
 }
 
 /// Refuses a process for which the kernel keeps what it tells nobody.
-fn hidden(directory: &Path, maps: &[Mapping]) -> Result<(), Incomplete> {
+fn hidden(
+    directory: &Path,
+    maps: &[Mapping],
+    descriptors: &[(String, PathBuf)],
+) -> Result<(), Incomplete> {
     let failed = |what| move |source| Incomplete::Proc { what, source };
-    let rings = descriptors(directory, "anon_inode:[io_uring]").map_err(failed("descriptors"))?;
-    if !rings.is_empty() {
+    let mut links = descriptors.iter().map(|(_, link)| link.as_os_str());
+    if links.any(|link| link == "anon_inode:[io_uring]") {
         return Err(Incomplete::Hidden("an io_uring"));
     }
     let is_ring = |mapping: &Mapping| matches!(&mapping.backing, Backing::File { path, .. } if path.as_os_str() == "/[aio]");
@@ -107,16 +112,15 @@ pub(super) fn handlers(
     Ok(holders)
 }
 
-/// The numbers of the descriptors that lead to `what`. One that is closed meanwhile is no error.
-fn descriptors(directory: &Path, what: &str) -> io::Result<Vec<String>> {
-    let mut numbers = Vec::new();
+/// The numbers of the descriptors, and where they lead. One that is closed meanwhile is no error.
+fn descriptors(directory: &Path) -> io::Result<Vec<(String, PathBuf)>> {
+    let mut descriptors = Vec::new();
     for entry in fs::read_dir(directory.join("fd"))? {
         let entry = entry?;
-        if fs::read_link(entry.path()).is_ok_and(|link| link.as_os_str() == what) {
-            numbers.push(entry.file_name().to_string_lossy().into_owned());
-        }
+        let number = entry.file_name().to_string_lossy().into_owned();
+        descriptors.extend(fs::read_link(entry.path()).map(|link| (number, link)));
     }
-    Ok(numbers)
+    Ok(descriptors)
 }
 
 /// An empty text for a file that does not exist.
