@@ -7,7 +7,7 @@ use crate::exchange::Exchange;
 use crate::install::NAME_PREFIX;
 use crate::memory::Memory;
 use crate::place::PAGE;
-use crate::process::{Backing, Mapping};
+use crate::process::Mapping;
 use crate::record::{PRELUDE_LEN, PRELUDE_OFFSET, Prelude, Record, RecordError, Redirect};
 use livepatch_bundle::RunAddr;
 use serde::Serialize;
@@ -212,7 +212,7 @@ fn read_record(
             RunAddr(mapping.start.0 + PRELUDE_OFFSET),
             PRELUDE_LEN as usize,
         )
-        .map_err(|_| match is_ours(mapping) {
+        .map_err(|_| match mapping.is_memory_file(NAME_PREFIX) {
             true => RecordError::Unreadable(mapping.start),
             false => RecordError::NotOne,
         })?;
@@ -232,15 +232,6 @@ fn read_record(
     } else {
         Ok((prelude, record))
     }
-}
-
-/// Whether the mapping is named as the code of a patch is.
-fn is_ours(mapping: &Mapping) -> bool {
-    let Backing::File { path, .. } = &mapping.backing else {
-        return false;
-    };
-    let name = path.to_str().and_then(|path| path.strip_prefix("/memfd:"));
-    name.is_some_and(|name| name.starts_with(NAME_PREFIX))
 }
 
 fn state(

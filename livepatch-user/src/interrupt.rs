@@ -4,13 +4,14 @@
 //! switch, and between two attempts at it. What has begun is finished. Signals are never taken, so that each who asks gets the
 //! same answer, and a second one changes nothing. The command hands them on to its guardian, and a guardian to its workers.
 
-use crate::process::{Pid, read_text};
+use crate::process::{Pid, Status};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::process::{Child, ExitStatus};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,10 +48,13 @@ pub(crate) fn descriptor() -> Option<BorrowedFd<'static>> {
 /// Whether this process was asked to stop.
 #[must_use]
 pub fn came() -> bool {
-    descriptor().is_some_and(|descriptor| {
-        let mut waiting = [PollFd::new(descriptor, PollFlags::POLLIN)];
-        poll(&mut waiting, PollTimeout::ZERO).is_ok_and(|count| count > 0)
-    })
+    descriptor().is_some_and(is_readable)
+}
+
+/// Whether there is something to read at once.
+pub(crate) fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
+    let mut descriptors = [PollFd::new(descriptor, PollFlags::POLLIN)];
+    poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 
 /// Stops here, where nothing is changed in the process yet, if that was asked.
@@ -128,17 +132,14 @@ pub(crate) fn hand_on(
 
 /// The first signal that waits, but for that of a child's end.
 fn waiting(held: &SignalFd) -> Option<Signal> {
-    loop {
-        let mut ready = [PollFd::new(held.as_fd(), PollFlags::POLLIN)];
-        if poll(&mut ready, PollTimeout::ZERO).ok()? < 1 {
-            return None;
-        }
+    while is_readable(held.as_fd()) {
         let info = held.read_signal().ok()??;
         let signal = Signal::try_from(info.ssi_signo.cast_signed()).ok()?;
         if signal != Signal::SIGCHLD {
             return Some(signal);
         }
     }
+    None
 }
 
 /// Ends this process by the signal that interrupted it, so that a shell's loop ends with it.
@@ -149,28 +150,14 @@ pub(crate) fn end_by(signal: Signal) {
 
 /// The signals, but those that whoever started us wants to be ignored (`nohup`).
 pub(crate) fn wanted() -> SigSet {
-    let ignored = read_text("/proc/self/status").map_or(0, |status| ignored(&status));
+    let ignored = Status::read(Path::new("/proc/self")).map_or(0, |status| status.ignored);
     let heeded = |signal: &Signal| ignored >> (*signal as i32 - 1) & 1 == 0;
     SIGNALS.into_iter().filter(heeded).collect()
-}
-
-/// The mask of ignored signals, as proc_pid_status(5) has it.
-fn ignored(status: &str) -> u64 {
-    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ignored_signals_are_read() {
-        let status = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
-        assert_eq!(ignored(status), 0x1001, "SIGHUP and SIGPIPE");
-        assert_eq!(ignored("Name:\ta\n"), 0);
-    }
 
     #[test]
     fn who_does_not_listen_is_not_interrupted() {

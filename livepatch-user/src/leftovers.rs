@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::hands::borrow;
 use crate::install::{Hands, NAME_PREFIX};
 use crate::installed::{Found, State};
-use crate::process::{Backing, Mapping, Pid, ProcessMemory};
+use crate::process::{Mapping, Pid, ProcessMemory};
 use crate::remote::SCRATCH_NAME;
 use crate::session::Session;
 use crate::stop::{Roster, StoppedThread, stop};
@@ -102,13 +102,8 @@ impl Leftovers {
 
 /// Mappings of a memory file whose name begins so.
 fn named<'m>(mappings: &'m [Mapping], name: &str) -> impl Iterator<Item = &'m Mapping> {
-    let wanted = format!("/memfd:{name}");
-    mappings
-        .iter()
-        .filter(move |mapping| match &mapping.backing {
-            Backing::File { path, .. } => path.to_string_lossy().starts_with(&wanted),
-            _ => false,
-        })
+    let mappings = mappings.iter();
+    mappings.filter(move |mapping| mapping.is_memory_file(name))
 }
 
 fn range(mapping: &Mapping) -> (RunAddr, u64) {

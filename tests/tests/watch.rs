@@ -221,13 +221,19 @@ fn without_the_rights_it_says_so() -> Result<()> {
         .map(drop)
 }
 
-/// The end does not wait for a busy function, nor does that of a terminal.
-#[test]
-fn the_end_interrupts_what_waits() -> Result<()> {
-    let (program, directory) = scene_of("scenarios/busy", "watch_interrupted")?;
+/// A scene in which a process is in the function that changes.
+fn busy_scene(test: &str) -> Result<(PathBuf, Target)> {
+    let (program, directory) = scene_of("scenarios/busy", test)?;
     put(&program, &directory)?;
     let mut target = start(&program)?;
     target.ask("enter")?;
+    Ok((directory, target))
+}
+
+/// The end does not wait for a busy function, nor does that of a terminal.
+#[test]
+fn the_end_interrupts_what_waits() -> Result<()> {
+    let (directory, mut target) = busy_scene("watch_interrupted")?;
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
         let watch = Watch::start(&directory, &["--timeout", "600s"])?;
         std::thread::sleep(std::time::Duration::from_secs(1));
@@ -243,10 +249,7 @@ fn the_end_interrupts_what_waits() -> Result<()> {
 /// Who waits for a busy function when the bundle goes does not bring it in afterwards.
 #[test]
 fn a_bundle_that_goes_while_a_process_is_busy() -> Result<()> {
-    let (program, directory) = scene_of("scenarios/busy", "watch_busy_gone")?;
-    put(&program, &directory)?;
-    let mut target = start(&program)?;
-    target.ask("enter")?;
+    let (directory, mut target) = busy_scene("watch_busy_gone")?;
     let watch = Watch::start(&directory, &["--timeout", "600s", "--revert-removed"])?;
     std::thread::sleep(std::time::Duration::from_secs(1));
     fs::remove_file(directory.join("fix.lpatch"))?;

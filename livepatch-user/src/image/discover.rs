@@ -251,12 +251,7 @@ pub(super) fn is_file(mapping: &Mapping) -> bool {
 
 /// Whether it is of a patch, which is an ELF image, too, but none of the program's.
 fn is_patch(mapping: &Mapping) -> bool {
-    let Backing::File { path, .. } = &mapping.backing else {
-        return false;
-    };
-    let name = path.strip_prefix("/").ok().and_then(|path| path.to_str());
-    let name = name.and_then(|name| name.strip_prefix("memfd:"));
-    name.is_some_and(|name| name.starts_with(NAME_PREFIX))
+    mapping.is_memory_file(NAME_PREFIX)
 }
 
 /// Whether both are of one file.

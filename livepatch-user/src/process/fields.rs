@@ -86,6 +86,8 @@ pub struct Status {
     pub seccomp: u32,
     /// Signals that wait to be taken, the thread's own and the process's, a bit each from 1 on.
     pub pending: u64,
+    /// Signals that it ignores, a bit each from 1 on.
+    pub ignored: u64,
     /// The effective capabilities, a bit each.
     pub capabilities: u64,
     /// Whether the thread has a shadow stack (`x86_Thread_features: shstk`).
@@ -113,6 +115,7 @@ impl Status {
                 "Uid" => status.euid = value.split_ascii_whitespace().nth(1)?.parse().ok()?,
                 "Threads" => status.threads = value.parse().ok()?,
                 "SigPnd" | "ShdPnd" => status.pending |= u64::from_str_radix(value, 16).ok()?,
+                "SigIgn" => status.ignored = u64::from_str_radix(value, 16).ok()?,
                 "CapEff" => status.capabilities = u64::from_str_radix(value, 16).ok()?,
                 "Seccomp" => status.seccomp = value.parse().ok()?,
                 "x86_Thread_features" => status.shadow_stack = value.contains("shstk"),
@@ -161,6 +164,14 @@ mod tests {
         let status = Status::read(here).expect("readable");
         assert_eq!(status.tgid, std::process::id().cast_signed());
         assert!(status.threads >= 1);
+    }
+
+    #[test]
+    fn ignored_signals_are_read() {
+        let text = "Tgid:\t1\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\n";
+        let ignored = |text| Status::parse(text).expect("well-formed").ignored;
+        assert_eq!(ignored(text), 0x1001, "SIGHUP and SIGPIPE");
+        assert_eq!(ignored("Tgid:\t1\nName:\ta\n"), 0);
     }
 
     #[test]

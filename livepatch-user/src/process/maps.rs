@@ -71,6 +71,17 @@ impl Mapping {
         self.len() == 0
     }
 
+    /// Whether it is of a memory file (memfd_create(2)) whose name begins so.
+    #[must_use]
+    pub fn is_memory_file(&self, name: &str) -> bool {
+        let Backing::File { path, .. } = &self.backing else {
+            return false;
+        };
+        let file = path.as_os_str().as_encoded_bytes();
+        file.strip_prefix(b"/memfd:")
+            .is_some_and(|file| file.starts_with(name.as_bytes()))
+    }
+
     /// Whether it is named `name`, brackets included.
     #[must_use]
     pub fn is_named(&self, name: &str) -> bool {

@@ -103,7 +103,7 @@ struct Watch {
     told_at: Option<Instant>,
 }
 
-/// Watches until SIGTERM or SIGINT; what has begun then is finished first, and what waits for a busy process gives up.
+/// Watches until SIGTERM, SIGINT or SIGHUP; what has begun then is finished first, and what waits for a busy process gives up.
 ///
 /// # Errors
 /// When the directory cannot be used, or the kernel does not tell what happens.
@@ -180,7 +180,9 @@ impl Watch {
             self.sweep();
         }
         for index in (0..self.looking.len()).rev() {
-            if is_readable(&self.looking[index].worker) && self.looking[index].worker.read() {
+            if interrupt::is_readable(self.looking[index].worker.as_fd())
+                && self.looking[index].worker.read()
+            {
                 self.finish(index);
             }
         }
@@ -273,11 +275,6 @@ impl Watch {
             }
         }
     }
-}
-
-fn is_readable(worker: &Worker) -> bool {
-    let mut fds = [PollFd::new(worker.as_fd(), PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 
 /// The signals that end it, as something to wait for.
