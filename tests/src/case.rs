@@ -69,22 +69,30 @@ fn check_patched(program: &Program) -> Result<()> {
     target.check_undisturbed()?;
     answers(&mut target, program, &directives.output).context("with the patch")?;
     check_listed(&target)?;
+    check_reverted(&mut target, program, &before)?;
+    target.end()
+}
+
+/// Reverts the patch and fails unless the target is as it was, but for memory that is to stay.
+///
+/// # Errors
+/// What is not.
+pub fn check_reverted(target: &mut Target, program: &Program, before: &Snapshot) -> Result<()> {
+    let directives = &program.directives;
     if directives.kept {
         let reverted = livepatch(["revert", "--pid", &target.pid_text()])?.expect(0)?;
         let told = reverted.stdout.contains("its memory stays");
         ensure!(told, "the memory does not stay: {reverted}");
-        answers(&mut target, program, &directives.after).context("after the revert")?;
-        return target.end();
+        return answers(target, program, &directives.after).context("after the revert");
     }
     // An exception that new code caught leaves addresses of its handler in freed memory, until the next one is thrown.
-    revert_asking(&mut target, &directives.ask)?;
+    revert_asking(target, &directives.ask)?;
     let after = Snapshot::take(target.pid())?;
     before
         .check_same(&after, Extent::Mapped)
         .context("after the revert")?;
     target.check_undisturbed()?;
-    answers(&mut target, program, &directives.after).context("after the revert")?;
-    target.end()
+    answers(target, program, &directives.after).context("after the revert")
 }
 
 /// Fails unless `livepatch list` shows the patch.

@@ -119,6 +119,20 @@ fn headings() -> [String; 3] {
 mod tests {
     use super::*;
 
+    /// A sample would hit on it some day.
+    #[test]
+    fn every_case_is_in_the_table() -> Result<()> {
+        let table = Table::parse(&std::fs::read_to_string(Table::path())?)?;
+        let known = |case: &String| table.0.get(case).is_some_and(|row| !row.contains(&'?'));
+        let cases = crate::matrix::cases()?.into_iter();
+        let missing: Vec<String> = cases.filter(|case| !known(case)).collect();
+        ensure!(
+            missing.is_empty(),
+            "`livepatch-matrix --bless --case` {missing:?}"
+        );
+        Ok(())
+    }
+
     #[test]
     fn a_table_is_read_as_it_is_written() -> Result<()> {
         let mut table = Table::default();

@@ -1,7 +1,7 @@
 //! What comes of a case in one form.
 
 use super::Cell;
-use crate::case::{answers, apply_with, check_listed, revert_asking, start};
+use crate::case::{answers, apply_with, check_listed, check_reverted, start};
 use crate::directives::Outcome;
 use crate::program::Program;
 use crate::snapshot::{Extent, Snapshot};
@@ -115,13 +115,7 @@ fn applied(program: &Program) -> Result<Verdict> {
     target.check_undisturbed()?;
     answers(&mut target, program, &program.directives.output).context("with the patch")?;
     check_listed(&target)?;
-    revert_asking(&mut target, &program.directives.ask)?;
-    let after = Snapshot::take(target.pid())?;
-    before
-        .check_same(&after, Extent::Mapped)
-        .context("after the revert")?;
-    target.check_undisturbed()?;
-    answers(&mut target, program, &program.directives.after).context("after the revert")?;
+    check_reverted(&mut target, program, &before)?;
     target.end()?;
     Ok(Verdict::Patched)
 }
