@@ -21,7 +21,7 @@ const SIGNALS: [Signal; 3] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM];
 
 /// It was asked to stop, and could.
 #[derive(Clone, Copy, Debug, Error)]
-#[error("interrupted: nothing was changed in process {0}")]
+#[error("interrupted: no code of process {0} was changed")]
 pub struct Interrupted(pub Pid);
 
 /// Readable while a signal waits. It tells of the process that asks, also of one that was copied from this one (signalfd(2)).

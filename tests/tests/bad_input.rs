@@ -217,6 +217,33 @@ fn a_process_that_is_traced_already() -> Result<()> {
 }
 
 #[test]
+fn a_thread_that_is_traced_already() -> Result<()> {
+    let (program, mut target) = scenario("scenarios/busy", "thread_traced")?;
+    target.ask("enter")?;
+    let tasks = fs::read_dir(format!("/proc/{}/task", target.pid()))?;
+    let tasks = tasks.map(|task| Ok(task?.file_name().to_string_lossy().parse()?));
+    let tasks = tasks.collect::<Result<Vec<u32>>>()?;
+    let other = tasks.into_iter().find(|task| *task != target.pid());
+    let thread = other.context("another thread")?.cast_signed();
+    let thread = nix::unistd::Pid::from_raw(thread);
+    nix::sys::ptrace::seize(thread, nix::sys::ptrace::Options::empty())?;
+    let before = Snapshot::take(target.pid())?;
+    let failed = apply_with(&target, &program, &["fix.lpatch"])?;
+    let after = Snapshot::take(target.pid())?;
+    // Its end is its tracer's to notice, before the process's can be.
+    let process = nix::unistd::Pid::from_raw(target.pid().cast_signed());
+    nix::sys::signal::kill(process, nix::sys::signal::Signal::SIGKILL)?;
+    nix::sys::wait::waitpid(thread, Some(nix::sys::wait::WaitPidFlag::__WALL))?;
+    before.check_same(&after, Extent::Mapped)?;
+    let tracer = format!(
+        "cannot attach to thread {thread} of process {}: process {} (`",
+        target.pid(),
+        std::process::id()
+    );
+    failed.expect_error(1, &tracer).map(drop)
+}
+
+#[test]
 fn no_permission() -> Result<()> {
     let (program, mut target) = scenario("cases/changed_body", "permission")?;
     // Where everybody can get at it.

@@ -131,6 +131,11 @@ fn shells_complete_and_there_are_manual_pages() -> Result<()> {
         for (shell, checker) in [("bash", Some("bash")), ("zsh", None), ("fish", None)] {
             let script = command(&["completions", shell])?.expect(0)?.stdout;
             ensure!(script.contains("completions"), "{name} {shell}: {script}");
+            let component = script.contains("probation");
+            ensure!(
+                component == (name == "livepatch"),
+                "{name} {shell}: {script}"
+            );
             if let Some(checker) = checker {
                 run(Command::new(checker).args(["-n", "-c", &script]))?.expect(0)?;
             }
@@ -142,6 +147,8 @@ fn shells_complete_and_there_are_manual_pages() -> Result<()> {
         command(&["man", pages_text])?.expect(0)?;
         let page = fs::read_to_string(pages.join(format!("{name}.1")))?;
         ensure!(page.contains(".SH SYNOPSIS"), "{page}");
+        let upgrade = pages.join("livepatch-component-upgrade.1");
+        ensure!(upgrade.exists() == (name == "livepatch"), "{name}");
         command(&["man", "/proc/none"])?.expect_error(1, "cannot write manual pages to")?;
     }
     Ok(())

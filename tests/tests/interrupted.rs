@@ -59,7 +59,7 @@ fn an_apply_that_waits_changes_nothing() -> Result<()> {
         target.ask("enter")?;
         let applying = spawn(&mut waiting_apply(&target, &program)?)?;
         let told = format!(
-            "interrupted: nothing was changed in process {}",
+            "interrupted: no code of process {} was changed",
             target.pid()
         );
         interrupt(applying, signal)?.expect_error(128 + signal as i32, &told)?;
@@ -94,7 +94,7 @@ fn a_revert_that_waits_changes_nothing() -> Result<()> {
     let pid = target.pid_text();
     let revert = ["revert", "--pid", &pid, "--timeout", FOR_EVER];
     let reverting = spawn(Command::new(tool("livepatch")?).args(revert))?;
-    interrupt(reverting, Signal::SIGINT)?.expect_error(130, "interrupted: nothing was changed")?;
+    interrupt(reverting, Signal::SIGINT)?.expect_error(130, "interrupted: no code of process")?;
     let listed = livepatch(["list", "--pid", &pid])?.expect(0)?;
     ensure!(listed.stdout.contains("fix  active"), "{listed}");
     target.ask("leave")?;

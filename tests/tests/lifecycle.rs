@@ -6,6 +6,8 @@ use livepatch_tests::program::Program;
 use livepatch_tests::snapshot::{Extent, Snapshot};
 use livepatch_tests::target::Target;
 use livepatch_tests::tools::{Finished, finish, livepatch, patchgen, run, spawn};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -46,6 +48,22 @@ fn a_busy_function_is_waited_for_and_named() -> Result<()> {
     apply(&target, &program)?;
     check_answer(&mut target, "ask", "2")?;
     target.check_undisturbed()
+}
+
+/// Its parent, this test, does not notice.
+#[test]
+fn a_target_that_ends_meanwhile_has_ended() -> Result<()> {
+    let (program, mut target) = scenario("busy", "busy_ends")?;
+    target.ask("enter")?;
+    let command = apply_command(&target, &program, &["--timeout", "30s", "fix.lpatch"])?;
+    let applying = spawn(&mut { command })?;
+    thread::sleep(Duration::from_millis(300));
+    kill(Pid::from_raw(target.pid().cast_signed()), Signal::SIGKILL)?;
+    let finished = finish(applying)?.expect_error(1, "ended while it was being stopped")?;
+    ensure!(!finished.stderr.contains("stays mapped"), "{finished}");
+    apply_with(&target, &program, &["fix.lpatch"])?
+        .expect_error(1, "only waits for its parent")
+        .map(drop)
 }
 
 #[test]

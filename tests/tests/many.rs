@@ -185,6 +185,7 @@ fn all_or_nothing_where_one_does_not_fit() -> Result<()> {
     options.extend(["--pid", &other, "--all-or-nothing"]);
     let applied = crowd.apply(&options)?.expect_error(4, "does not fit")?;
     says(&applied, "nothing was applied")?;
+    says(&applied, "3 processes: 2 untouched, 1 refused")?;
     let after = Snapshot::take(crowd.targets[0].pid())?;
     before.check_same(&after, Extent::Everything)?;
     crowd.answers("40", "41")?;

@@ -75,10 +75,10 @@ impl Scene {
         Ok(fs::write(path, bytes)?)
     }
 
-    fn inspect(&self, arguments: &[&str]) -> Result<Finished> {
+    fn inspect(&self, status: i32, arguments: &[&str]) -> Result<Finished> {
         let mut command = Command::new(tool("patchgen")?);
         command.current_dir(self.program.path("."));
-        run(command.args(["inspect", "fix.lpatch"]).args(arguments))?.expect(0)
+        run(command.args(["inspect", "fix.lpatch"]).args(arguments))?.expect(status)
     }
 }
 
@@ -174,22 +174,26 @@ fn a_policy_that_is_not_understood_is_no_permission() -> Result<()> {
 #[test]
 fn inspect_tells_who_signed() -> Result<()> {
     let scene = Scene::new("trust_inspect")?;
-    let shown = scene.inspect(&[])?;
-    ensure!(shown.stdout.contains("not signed"), "{shown}");
+    for (status, arguments) in [(0, &[][..]), (4, &["--keys", "keys.d"])] {
+        let shown = scene.inspect(status, arguments)?;
+        ensure!(shown.stdout.contains("not signed"), "{shown}");
+    }
     let signed = scene.sign("release")?.stdout;
     let id = signed.trim().rsplit(' ').next().context("the key's id")?;
-    let shown = scene.inspect(&["--keys", "keys.d"])?;
+    let shown = scene.inspect(0, &["--keys", "keys.d"])?;
     let expected = format!("signed with key {id} (verified by `keys.d`)");
     ensure!(shown.stdout.contains(&expected), "{shown}");
-    let shown = scene.inspect(&["--keys", "missing", "--json"])?;
+    let shown = scene.inspect(4, &["--keys", "missing", "--json"])?;
     ensure!(shown.stdout.contains("\"verified\": null"), "{shown}");
     scene.spoil(|bytes| {
         let last = bytes.len() - 1;
         bytes[last] ^= 1;
     })?;
-    let shown = scene.inspect(&["--keys", "keys.d"])?;
+    let shown = scene.inspect(4, &["--keys", "keys.d"])?;
     ensure!(shown.stdout.contains("NOT to be trusted"), "{shown}");
-    Ok(())
+    scene
+        .inspect(4, &["--keys", "keys.d", "--disasm"])
+        .map(drop)
 }
 
 #[test]

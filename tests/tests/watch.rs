@@ -138,11 +138,11 @@ fn a_bundle_that_comes_and_goes() -> Result<()> {
 #[test]
 fn bundles_that_cannot_be_used_are_named() -> Result<()> {
     let (program, directory) = scene("watch_unfit")?;
-    fs::write(directory.join("broken.lpatch"), "no bundle")?;
     fs::write(directory.join("README"), "not looked at")?;
     let watch = Watch::start(&directory, &[])?;
-    put(&program, &directory)?;
+    fs::write(directory.join("broken.lpatch"), "no bundle")?;
     watch.wait_for("broken.lpatch")?;
+    put(&program, &directory)?;
     let target = program.start()?;
     watch.wait_until_applied(target.pid())?;
     watch.end()?;

@@ -23,6 +23,12 @@ pub fn main() -> ExitCode {
     told(execute(Options::parse().command))
 }
 
+/// The description of the command line, for completions and manual pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    Options::command()
+}
+
 fn execute(command: Command) -> ExitCode {
     match command {
         Command::Run(run) => run::run(&run),

@@ -128,6 +128,7 @@ fn take_back(
     let pid = context.session.pid();
     match undo(pid, applied.base, runs, context.options) {
         Ok(()) => Failure::Entered(held),
+        Err(_) if context.session.target.has_ended() => Failure::Other(held),
         Err(why) => Failure::Other(Error::Broken {
             state: format!(
                 "`{}` is in force in process {pid} although old code is suspended: it could not be taken back: {why}",
@@ -153,6 +154,7 @@ fn settle(
     let (pid, source) = (context.session.pid(), Box::new(aborted.error));
     match undo(pid, applied.base, runs, context.options) {
         Ok(()) => Err(*source),
+        Err(_) if context.session.target.has_ended() => Err(*source),
         Err(why) => Err(Error::Broken {
             state: format!(
                 "`{}` is in force in process {pid} although a hook failed: it could not be taken back: {why}",
@@ -332,7 +334,7 @@ fn take_out(
                 | CommitError::Displaced { .. }
         )
     );
-    if !is_ours || error.status() == Status::Broken {
+    if !is_ours || error.status() == Status::Broken || session.target.has_ended() {
         return error;
     }
     match discard(

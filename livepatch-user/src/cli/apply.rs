@@ -1,6 +1,6 @@
 //! `apply` and `check`: on one process, on several, and on all or none.
 
-use super::many::{Many, Results, TAKEN_BACK};
+use super::many::{Many, Results, TAKEN_BACK, UNTOUCHED};
 use super::options::{Apply, Check};
 use super::told::{Told, complain, say};
 use super::{conclude, each, fail, told};
@@ -94,24 +94,44 @@ fn all_or_nothing(check: &Check, admitted: &Admitted, how: &apply::Options) -> S
         dry_run: true,
         ..how.clone()
     };
-    let fits = many.run(true, &|target| apply_one(target, admitted, &dry));
+    let mut fits = many.run(true, &|target| apply_one(target, admitted, &dry));
     if fits.status() != Status::Done {
+        fits.0.iter_mut().for_each(left_alone);
         let failed = fits.0.iter().filter(|told| told.status != Status::Done);
         if !output.json {
             failed.for_each(|told| complain(&told.text, told.help.as_deref()));
         }
-        let note = match fits.status() {
-            Status::Interrupted => "nothing was applied: interrupted",
-            _ => "nothing was applied: it does not fit every process",
-        };
+        let note = nothing_applied(fits.status());
         return conclude(&fits, &selection, output, &[note.to_owned()]);
     }
     let mut results = many.run(false, &|target| apply_one(target, admitted, how));
     if results.status() == Status::Done {
         return conclude(&results, &selection, output, &[]);
     }
+    if !results.0.iter().any(is_applied) {
+        let note = nothing_applied(results.status());
+        return conclude(&results, &selection, output, &[note.to_owned()]);
+    }
     let note = take_back(&many, &selection, &mut results, admitted, how);
     conclude(&results, &selection, output, &[note])
+}
+
+fn is_applied(told: &Told) -> bool {
+    told.result == "applied"
+}
+
+/// A process that would have taken the patch, had all.
+fn left_alone(told: &mut Told) {
+    if told.result == "would-apply" {
+        UNTOUCHED.clone_into(&mut told.result);
+    }
+}
+
+fn nothing_applied(status: Status) -> &'static str {
+    match status {
+        Status::Interrupted => "nothing was applied: interrupted",
+        _ => "nothing was applied: it does not fit every process",
+    }
 }
 
 /// Reverts what this run has applied; returns what to say of it.
@@ -122,9 +142,8 @@ fn take_back(
     admitted: &Admitted,
     how: &apply::Options,
 ) -> String {
-    let applied = |told: &Told| told.result == "applied";
     let done: Vec<usize> = (0..results.0.len())
-        .filter(|&index| applied(&results.0[index]))
+        .filter(|&index| is_applied(&results.0[index]))
         .collect();
     let targets: Vec<Selected> = done
         .iter()

@@ -20,6 +20,13 @@ struct NoProgram {
     source: io::Error,
 }
 
+/// The command line with what the other program takes, too: for completions and manual pages.
+pub(super) fn described(command: clap::Command) -> clap::Command {
+    command.mut_subcommand("component", |_| {
+        livepatch_component::cli::command().name("component")
+    })
+}
+
 /// Becomes the program; returns only when that fails.
 pub(super) fn run(options: &Component) -> Status {
     let program = program();

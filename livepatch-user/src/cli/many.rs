@@ -16,6 +16,8 @@ use std::io::IsTerminal;
 
 /// The result of an `--all-or-nothing` that was reverted where it had been applied.
 pub(super) const TAKEN_BACK: &str = "taken-back";
+/// That of one on a process that would have taken the patch, when another one would not.
+pub(super) const UNTOUCHED: &str = "untouched";
 
 /// Several processes, and how to go about them.
 pub(super) struct Many<'a> {
@@ -110,6 +112,7 @@ impl Results {
             let kind = match (told.status, told.result.as_str()) {
                 (Status::Done, "exited") => "exited",
                 (Status::Done, TAKEN_BACK) => TAKEN_BACK,
+                (Status::Done, UNTOUCHED) => UNTOUCHED,
                 (Status::Done, _) => "done",
                 (Status::Busy, _) => "busy",
                 (Status::Refused, _) => "refused",
@@ -124,9 +127,10 @@ impl Results {
 
     /// The line for people.
     pub(super) fn summary(&self) -> String {
-        const ORDER: [&str; 8] = [
+        const ORDER: [&str; 9] = [
             "done",
             TAKEN_BACK,
+            UNTOUCHED,
             "busy",
             "refused",
             "failed",

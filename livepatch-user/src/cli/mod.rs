@@ -96,7 +96,7 @@ pub fn run(options: &Options) -> Status {
         Command::Kernel(options) => kernel::run(options),
         Command::Component(options) => component::run(options),
         Command::Completions(options) => {
-            complete(options, Options::command());
+            complete(options, component::described(Options::command()));
             Status::Done
         }
         Command::Man(options) => write_manual(options),
@@ -380,7 +380,7 @@ struct NoManual {
 
 fn write_manual(options: &Man) -> Status {
     let directory = &options.directory;
-    match write_pages(directory, Options::command()) {
+    match write_pages(directory, component::described(Options::command())) {
         Ok(()) => Status::Done,
         Err(source) => {
             let directory = directory.clone();

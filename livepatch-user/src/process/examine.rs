@@ -1,6 +1,7 @@
 //! Whether a process can be a target at all.
 
 use super::{Obstacle, Pid, ProcessMemory, Stat, Status, Tid};
+use crate::interrupt;
 use crate::sys::task;
 use std::fs::File;
 use std::io::{self, Read};
@@ -121,6 +122,15 @@ impl Target {
             .is_ok_and(|stat| stat.start_time == self.start_time && !stat.is_dead())
     }
 
+    /// Whether the process has ended, with all its threads, noticed by its parent or not.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        match self.handle() {
+            Some(handle) => interrupt::is_readable(handle),
+            None => !self.is_running(),
+        }
+    }
+
     /// A descriptor of the process (becomes readable when it ends); none before Linux 5.3.
     #[must_use]
     pub fn handle(&self) -> Option<BorrowedFd<'_>> {
@@ -214,16 +224,22 @@ fn refuse_traced(pid: Pid, name: &str, status: &Status) -> Result<(), TargetErro
     if status.tracer == 0 {
         return Ok(());
     }
-    // The kernel names the tracing thread.
-    let thread = Status::read(&directory(Pid(status.tracer)));
-    let tracer = Pid(thread.map_or(status.tracer, |thread| thread.tgid));
-    let tracer_name = Stat::read(&directory(tracer)).map_or_else(|_| "?".into(), |stat| stat.comm);
+    let (tracer, tracer_name) = tracer(status);
     Err(TargetError::Traced {
         pid,
         name: name.into(),
         tracer,
         tracer_name,
     })
+}
+
+/// The process that traces a thread with this status, and its name.
+pub(crate) fn tracer(status: &Status) -> (Pid, String) {
+    // The kernel names the tracing thread.
+    let thread = Status::read(&directory(Pid(status.tracer)));
+    let tracer = Pid(thread.map_or(status.tracer, |thread| thread.tgid));
+    let name = Stat::read(&directory(tracer)).map_or_else(|_| "?".into(), |stat| stat.comm);
+    (tracer, name)
 }
 
 /// Opening `/proc/PID/mem` asks for the same right as attaching does (`PTRACE_MODE_ATTACH`), Yama included.

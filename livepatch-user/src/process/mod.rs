@@ -16,6 +16,7 @@ mod sharing;
 mod threads;
 
 pub use confinement::Confinement;
+pub(crate) use examine::tracer;
 pub use examine::{Target, TargetError, examine, examine_to_read};
 pub use fields::{Stat, Status, read_text};
 pub use forced::{WriteError, Written};

@@ -78,6 +78,9 @@ impl<'m> Borrowed<'m> {
                     Err(unfit) => refusals.push((tid, unfit)),
                 }
             }
+            if target.has_ended() {
+                return Err(StopError::Gone(pid).into());
+            }
             if Instant::now() >= deadline || refusals.iter().all(|(_, unfit)| unfit.lasting) {
                 let reasons = refusals.into_iter().map(|(tid, unfit)| (tid, unfit.reason));
                 let reasons = grouped(reasons.collect());

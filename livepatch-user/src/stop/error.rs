@@ -26,12 +26,14 @@ pub enum StopError {
         what: String,
     },
     /// The kernel does not let us attach.
-    #[error("cannot attach to thread {tid} of process {pid}")]
+    #[error("cannot attach to thread {tid} of process {pid}{tracer}")]
     Refused {
         /// The process.
         pid: Pid,
         /// The thread.
         tid: Tid,
+        /// `: process N (`name`) traces it`, if one does.
+        tracer: String,
         /// Why.
         source: io::Error,
     },

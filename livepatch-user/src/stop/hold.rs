@@ -4,7 +4,7 @@ use super::error::{ReleaseError, StopError};
 use super::lone::{GRACE, log_failure, release, release_late};
 use super::members::Members;
 use super::patience::ShortNaps;
-use super::roster::{Roster, gone_or};
+use super::roster::{LISTING, Roster, gone_or};
 use super::timed::TimedWaits;
 use super::timings::{Clock, Timings};
 use super::tracee::{self, Arrival, Seized, StoppedThread, is_64_bit};
@@ -217,7 +217,7 @@ impl Stopped {
             let count = self
                 .members
                 .count()
-                .map_err(|source| gone_or(self.pid, source))?;
+                .map_err(|source| gone_or(self.pid, LISTING, source))?;
             // What never runs again and is still there was counted; what we hold is alive and of this group.
             let idle = dead.union(&self.helpers);
             let idle = idle.filter(|tid| tracee::never_runs(self.pid, **tid));
@@ -226,7 +226,7 @@ impl Stopped {
             }
             let known = self.known();
             let list = self.members.list();
-            let mut new = list.map_err(|source| gone_or(self.pid, source))?;
+            let mut new = list.map_err(|source| gone_or(self.pid, LISTING, source))?;
             new.retain(|tid| !known.contains(tid));
             self.add(&new, false, deadline)?;
             let known = self.known();

@@ -37,13 +37,15 @@ impl Roster {
         };
         // Before the search for tasks, which would have to look at this new one in the stop.
         let undertaker = Undertaker::hire(pid);
-        let members = Members::open(pid).map_err(|source| gone_or(pid, source))?;
-        let threads = members.list().map_err(|source| gone_or(pid, source))?;
+        let listing = |source| gone_or(pid, LISTING, source);
+        let members = Members::open(pid).map_err(listing)?;
+        let threads = members.list().map_err(listing)?;
         let activities: Vec<_> = threads
             .iter()
             .map(|&tid| (tid, activity(pid, tid)))
             .collect();
-        let memory = ProcessMemory::open(target).map_err(system("opening its memory"))?;
+        let memory = ProcessMemory::open(target)
+            .map_err(|source| gone_or(pid, "opening its memory", source))?;
         let (sharing, strangers) = SharingScan::start(pid, &activities, &memory)
             .map_err(system("searching for tasks that share its memory"))?;
         if let Some(stranger) = strangers.into_iter().next() {
@@ -76,13 +78,15 @@ impl Roster {
     }
 }
 
-/// A missing `/proc/PID` means that the process is gone.
-pub(super) fn gone_or(pid: Pid, source: io::Error) -> StopError {
+pub(super) const LISTING: &str = "listing its threads";
+
+/// A missing `/proc/PID`, or memory that nobody has any more, means that the process is gone.
+pub(super) fn gone_or(pid: Pid, action: &'static str, source: io::Error) -> StopError {
     match source.raw_os_error() {
         Some(libc::ENOENT | libc::ESRCH) => StopError::Gone(pid),
         _ => StopError::System {
             pid,
-            action: "listing its threads",
+            action,
             source,
         },
     }

@@ -5,7 +5,7 @@ use super::patience::Patience;
 use super::restart;
 use super::timed::TimedWaits;
 use crate::memory::Registers;
-use crate::process::{Pid, Stat, Status, Tid};
+use crate::process::{self, Pid, Stat, Status, Tid};
 use crate::sys::{ptrace, task, wait};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -110,6 +110,17 @@ fn has_ending_tracer(pid: Pid, tid: Tid) -> bool {
     Stat::read(&tracer).is_ok_and(|stat| stat.is_ending())
 }
 
+/// Who traces a thread, if somebody does, as the end of a sentence.
+fn traced_by(pid: Pid, tid: Tid) -> String {
+    match Status::read(&directory(pid, tid)) {
+        Ok(status) if status.tracer != 0 => {
+            let (tracer, name) = process::tracer(&status);
+            format!(": process {tracer} (`{name}`) traces it")
+        }
+        _ => String::new(),
+    }
+}
+
 fn seize_once(pid: Pid, tid: Tid, options: u64) -> Result<Seized, StopError> {
     let Err(source) = ptrace::seize(tid, ptrace::TRACE_EXEC | options) else {
         return Ok(Seized::Yes);
@@ -122,7 +133,12 @@ fn seize_once(pid: Pid, tid: Tid, options: u64) -> Result<Seized, StopError> {
         Err(_) => Ok(Seized::Gone),
         Ok(stat) if stat.is_dead() => Ok(Seized::Gone),
         Ok(stat) if stat.is_kernel_helper() => Ok(Seized::KernelHelper),
-        Ok(_) => Err(StopError::Refused { pid, tid, source }),
+        Ok(_) => Err(StopError::Refused {
+            pid,
+            tid,
+            tracer: traced_by(pid, tid),
+            source,
+        }),
     }
 }
 

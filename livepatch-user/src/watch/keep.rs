@@ -1,7 +1,7 @@
 //! The directory as it changes, and the figures.
 
 use super::Watch;
-use super::bundles::Bundles;
+use super::bundles::{Bundles, Unfit};
 use super::journal::{Level, chain};
 use super::look::{Tried, take_back};
 use super::opened::{Opened, OpenedError};
@@ -9,6 +9,7 @@ use super::schedule::Cause;
 use crate::crew::{self, CrewError};
 use crate::list::{list, patched_processes};
 use crate::process::Pid;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// How often figures are written at most.
@@ -23,6 +24,15 @@ impl Watch {
         Ok(())
     }
 
+    /// Tells which bundles cannot be used, and why, each once for as long as that is so.
+    pub(super) fn tell_unfit(&mut self, unfit: &[Unfit]) {
+        let unfit: BTreeSet<String> = unfit.iter().map(|why| chain(why)).collect();
+        for why in unfit.difference(&self.unfit) {
+            self.log.problem(Level::Warning, why);
+        }
+        self.unfit = unfit;
+    }
+
     /// Reads the directory again; true when there is something new in it.
     pub(super) fn reload(&mut self) -> bool {
         let read = Bundles::read(&self.options.directory, &self.options.sources);
@@ -33,12 +43,10 @@ impl Watch {
                 return false;
             }
         };
+        self.tell_unfit(&unfit);
         let (before, after) = (self.bundles.digests(), bundles.digests());
         if before == after {
             return false;
-        }
-        for why in &unfit {
-            self.log.problem(Level::Warning, &chain(why));
         }
         let removed: Vec<String> = self
             .bundles

@@ -99,6 +99,8 @@ struct Watch {
     others: HashSet<FileIdentity>,
     looking: Vec<Looking>,
     metrics: Metrics,
+    /// What was told of bundles that cannot be used.
+    unfit: BTreeSet<String>,
     told: Option<Metrics>,
     told_at: Option<Instant>,
 }
@@ -134,9 +136,6 @@ impl Watch {
             | AddWatchFlags::IN_DELETE;
         let (bundles, unfit) = Bundles::read(&options.directory, &options.sources)?;
         let log = Log { json: options.json };
-        for why in &unfit {
-            log.problem(Level::Warning, &journal::chain(why));
-        }
         let watched = directory.add_watch(&options.directory, changes);
         watched.map_err(|error| WatchError::Wait("changes of the directory", error))?;
         let signals = signals().map_err(|error| WatchError::Wait("signals", error))?;
@@ -155,7 +154,9 @@ impl Watch {
             options,
             log,
             bundles,
+            unfit: BTreeSet::new(),
         };
+        watch.tell_unfit(&unfit);
         watch.watch_openings()?;
         // What changed between the reading and the watching.
         watch.reload();

@@ -6,12 +6,12 @@
 //! no `DW_AT_location`). The same is told of one that is only written, and of one that is declared and not used: those are refused, too.
 //! A variable that becomes read-only is seen when its contents are compared.
 
-use crate::object::{Atom, AtomId, AtomKind, Object, names, rust};
+use crate::object::{Atom, AtomId, AtomKind, FunctionId, Object, names, places, rust};
 use crate::pair::{Pair, Users};
 use crate::program::Unit;
 use crate::types::{self, Key, Types};
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An old variable, and what became of it.
 pub(super) struct Lost {
@@ -27,23 +27,25 @@ pub(super) fn variables(unit: &Unit<'_>, allowed: &[String]) -> Vec<Lost> {
     }
     let users = LazyCell::new(|| Users::of(&pair.old));
     let sources = LazyCell::new(|| Sources::of(pair));
-    let fresh = LazyCell::new(|| fresh(unit));
+    let fresh = LazyCell::new(|| Fresh::of(unit));
     let mut found = Vec::new();
     for (id, atom) in pair.old.enumerate() {
-        let candidate = is_own_variable(atom)
+        let candidate = is_variable(atom)
             && !allowed.iter().any(|name| name == atom.name)
             && unit.correlation.new_of(id).is_none();
-        if !candidate || !is_used_by_changed(unit, &users, id) {
+        let changed = match candidate {
+            true => changed_users(unit, &users, id),
+            false => BTreeSet::new(),
+        };
+        if changed.is_empty() {
             continue;
         }
-        let reason = match fresh.get(&source_name(atom.name)) {
-            Some(new) if (*new == AtomKind::Tls) != (atom.kind == AtomKind::Tls) => {
-                Some(format!("it was a {} and is a {new} now", atom.kind))
-            }
-            // Whether that one is another variable was asked already.
-            Some(_) => None,
-            None => sources.reason(atom),
+        let reason = match fresh.namesakes(atom) {
+            _ if atom.is_global() => None,
+            [] => sources.reason(atom),
+            namesakes => fresh.reason(atom, namesakes),
         };
+        let reason = reason.or_else(|| fresh.other_name(atom, &changed));
         found.extend(reason.map(|reason| Lost {
             name: atom.name.to_owned(),
             reason: format!(
@@ -54,35 +56,95 @@ pub(super) fn variables(unit: &Unit<'_>, allowed: &[String]) -> Vec<Lost> {
     found
 }
 
-/// Whether it is a variable that no other object can know: only of these the compiler sees all uses.
-fn is_own_variable(atom: &Atom<'_>) -> bool {
-    matches!(atom.kind, AtomKind::Data | AtomKind::Tls)
-        && !atom.name.is_empty()
-        && !atom.is_global()
-        && !atom.fleeting
+fn is_variable(atom: &Atom<'_>) -> bool {
+    matches!(atom.kind, AtomKind::Data | AtomKind::Tls) && !atom.name.is_empty() && !atom.fleeting
 }
 
-/// Whether a function that is replaced used it.
-fn is_used_by_changed(unit: &Unit<'_>, users: &Users, variable: AtomId) -> bool {
+/// The replacements of functions that used a variable.
+fn changed_users(unit: &Unit<'_>, users: &Users, variable: AtomId) -> BTreeSet<FunctionId> {
     let (old, new) = (&unit.pair.old, &unit.pair.new);
-    let changes = |user: &AtomId| {
+    let changed = |user: &AtomId| {
         let entry = old.owner(*user).map(|owner| old.function(owner).entry());
-        let entry = entry.and_then(|entry| unit.correlation.new_of(entry));
-        let function = entry.and_then(|entry| new.owner(entry));
-        function.is_some_and(|function| unit.comparison.change(function).is_some())
+        let function = new.owner(unit.correlation.new_of(entry?)?)?;
+        unit.comparison.change(function).map(|_| function)
     };
-    users.of_atom(variable).iter().any(changes)
+    users.of_atom(variable).iter().filter_map(changed).collect()
 }
 
-/// New variables by their names in the source.
-fn fresh(unit: &Unit<'_>) -> BTreeMap<String, AtomKind> {
-    let new = unit.pair.new.enumerate();
-    let fresh = new.filter(|(id, atom)| {
-        unit.correlation.old_of(*id).is_none() && atom.kind.is_variable() && !atom.name.is_empty()
-    });
-    fresh
-        .map(|(_, atom)| (source_name(atom.name), atom.kind))
-        .collect()
+/// New variables that were none before.
+struct Fresh<'u, 'd> {
+    unit: &'u Unit<'d>,
+    users: Users,
+    by_name: BTreeMap<String, Vec<AtomId>>,
+}
+
+impl<'u, 'd> Fresh<'u, 'd> {
+    fn of(unit: &'u Unit<'d>) -> Self {
+        let object = &unit.pair.new;
+        let mut by_name: BTreeMap<String, Vec<AtomId>> = BTreeMap::new();
+        for (id, atom) in object.enumerate() {
+            let fresh = unit.correlation.old_of(id).is_none();
+            if fresh && atom.kind.is_variable() && !atom.name.is_empty() && !atom.fleeting {
+                by_name.entry(source_name(atom.name)).or_default().push(id);
+            }
+        }
+        Self {
+            unit,
+            users: Users::of(object),
+            by_name,
+        }
+    }
+
+    fn atom(&self, id: AtomId) -> &Atom<'d> {
+        self.unit.pair.new.atom(id)
+    }
+
+    /// Those that the source calls as it called the old one.
+    fn namesakes(&self, old: &Atom<'_>) -> &[AtomId] {
+        let found = self.by_name.get(&source_name(old.name));
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// Why one of the same name may be the old one.
+    fn reason(&self, old: &Atom<'_>, namesakes: &[AtomId]) -> Option<String> {
+        namesakes.iter().find_map(|id| {
+            let new = self.atom(*id);
+            if (new.kind == AtomKind::Tls) != (old.kind == AtomKind::Tls) {
+                return Some(format!("it was a {} and is a {} now", old.kind, new.kind));
+            }
+            // Whether it is another one of the same place was asked when they were paired.
+            let moved = place(old.name) != place(new.name);
+            moved.then(|| format!("`{}` may be the same one in another place", new.name))
+        })
+    }
+
+    /// Why one of another name may be the old one: a function uses it that used the old one.
+    fn other_name(&self, old: &Atom<'_>, changed: &BTreeSet<FunctionId>) -> Option<String> {
+        let object = &self.unit.pair.new;
+        let uses = |user: &&AtomId| {
+            object
+                .owner(**user)
+                .is_some_and(|one| changed.contains(&one))
+        };
+        let alike = self.by_name.values().flatten().filter(|id| {
+            let new = self.atom(**id);
+            new.kind == old.kind && new.size == old.size
+        });
+        let shared = alike.map(|id| (self.users.of_atom(*id).iter().filter(uses).count(), id));
+        let (_, new) = shared.filter(|(uses, _)| *uses > 0).max()?;
+        let name = self.atom(*new).name;
+        Some(format!(
+            "it is gone, and `{name}`, which is new where it was used, may be the same one by another name"
+        ))
+    }
+}
+
+/// What is left of a name without what tells variables of one place apart.
+fn place(name: &str) -> String {
+    match rust::path(name) {
+        Some(path) => path,
+        None => places::cxx_base(name).unwrap_or_else(|| names::base(name)),
+    }
 }
 
 /// What debug information says of both versions.

@@ -1,7 +1,7 @@
 //! `patchgen inspect BUNDLE`.
 
 use super::signature::Signature;
-use super::{DONE, Inspect, show};
+use super::{DONE, Inspect, REFUSED, show};
 use anyhow::{Context, bail};
 use livepatch_bundle::{Bundle, BundleError, Function, SectionKind, read, read_file, read_kernel};
 use livepatch_cli::{out, outln};
@@ -11,6 +11,10 @@ use serde_json::json;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::IsTerminal as _;
+use std::path::Path;
+
+/// Where keys are that nobody named.
+const KEYS: &str = "/etc/livepatch/keys.d";
 
 pub(super) fn run(inspect: &Inspect) -> anyhow::Result<u8> {
     let path = inspect.bundle.display();
@@ -19,16 +23,20 @@ pub(super) fn run(inspect: &Inspect) -> anyhow::Result<u8> {
         Err(BundleError::ForKernel) => return kernel(inspect, &bytes),
         read => read.with_context(|| format!("`{path}` is no bundle that can be used"))?,
     };
-    let signature = Signature::of(&bytes, &inspect.keys)?;
+    let keys = inspect.keys.as_deref().unwrap_or(Path::new(KEYS));
+    let signature = Signature::of(&bytes, keys)?;
     if inspect.json {
         outln!("{:#}", json(&bundle, &signature));
     } else if inspect.disasm || inspect.html.is_some() {
-        return disassemble(inspect, &bundle);
+        disassemble(inspect, &bundle)?;
     } else {
         out!("{}", table(&bundle));
         outln!("{signature}");
     }
-    Ok(DONE)
+    Ok(match signature.is_refused(inspect.keys.is_some()) {
+        true => REFUSED,
+        false => DONE,
+    })
 }
 
 /// Shows a patch for the kernel.
@@ -53,7 +61,7 @@ fn kernel(inspect: &Inspect, bytes: &[u8]) -> anyhow::Result<u8> {
 /// Columns where the terminal does not say.
 const WIDTH: usize = 120;
 
-fn disassemble(inspect: &Inspect, bundle: &Bundle) -> anyhow::Result<u8> {
+fn disassemble(inspect: &Inspect, bundle: &Bundle) -> anyhow::Result<()> {
     let pieces = disasm::listing(bundle).context("capstone cannot be used")?;
     if let Some(path) = &inspect.html {
         let title = format!("patch {}", bundle.manifest.name);
@@ -69,7 +77,7 @@ fn disassemble(inspect: &Inspect, bundle: &Bundle) -> anyhow::Result<u8> {
     if count > 0 {
         bail!("iced-x86 and capstone disagree about {count} instruction(s), marked in the listing");
     }
-    Ok(DONE)
+    Ok(())
 }
 
 fn style(inspect: &Inspect) -> Style {

@@ -274,9 +274,10 @@ struct Inspect {
     /// Write the same as a page that needs nothing else.
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     html: Option<PathBuf>,
-    /// The keys by which the signature is verified: a public key, or a directory of them.
-    #[arg(long, value_name = "PATH", default_value = "/etc/livepatch/keys.d")]
-    keys: PathBuf,
+    /// The keys by which the signature is verified: a public key, or a directory of them. Default: /etc/livepatch/keys.d. If they are named, the
+    /// exit status is 4 unless one of them has signed the bundle; it always is where a signature is not right.
+    #[arg(long, value_name = "PATH")]
+    keys: Option<PathBuf>,
     /// Columns of the listing. Default: as wide as the terminal, or `COLUMNS`, or 120; below 72 old and new stand one below
     /// the other.
     #[arg(long)]

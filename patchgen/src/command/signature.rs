@@ -41,6 +41,15 @@ impl Signature {
         })
     }
 
+    /// Whether the bundle is not to be used, by the keys that were `named`.
+    pub(super) fn is_refused(&self, named: bool) -> bool {
+        match self {
+            Self::Verified(..) => false,
+            Self::None | Self::Unverified(..) => named,
+            Self::Bad(_) => true,
+        }
+    }
+
     pub(super) fn json(&self) -> serde_json::Value {
         match self {
             Self::None => serde_json::Value::Null,

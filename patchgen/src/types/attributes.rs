@@ -211,6 +211,36 @@ impl Attributes<'_, '_> {
     }
 }
 
+impl Attributes<'_, '_> {
+    /// What its location does beyond naming an address (DWARF 5, 2.6): clang keeps an `int` of which it has seen two values as a
+    /// `bool` (`DW_OP_deref_size 1 DW_OP_constu 5 DW_OP_mul …`), and a structure as single fields (`DW_OP_piece 4 …`).
+    pub(super) fn form(&self) -> Option<String> {
+        let location = self.entry.attr_value(dw::DW_AT_location)?;
+        let AttributeValue::Exprloc(expression) = location else {
+            return None;
+        };
+        let mut form = String::new();
+        let mut operations = expression.operations(self.unit.encoding());
+        let mut address = false;
+        while let Ok(Some(operation)) = operations.next() {
+            let offset = matches!(operation, gimli::Operation::PlusConstant { .. }) && address;
+            address = is_address(&operation);
+            if !address && !offset {
+                form.push_str(&format!("{operation:?} "));
+            }
+        }
+        Some(form)
+    }
+}
+
+fn is_address(operation: &gimli::Operation<Slice<'_>>) -> bool {
+    use gimli::Operation as Op;
+    matches!(
+        operation,
+        Op::Address { .. } | Op::AddressIndex { .. } | Op::ConstantIndex { .. } | Op::TLS
+    )
+}
+
 /// `DW_OP_plus_uconst N`, the one expression that C compilers use for members.
 fn constant_offset(mut expression: Slice<'_>) -> Option<u64> {
     match dw::DwOp(expression.read_u8().ok()?) {

@@ -221,6 +221,12 @@ impl Changes {
             let Some(was) = before.get(&variable.key) else {
                 continue;
             };
+            if let (Some(before), Some(now)) = (&was.form, &variable.form)
+                && before != now
+            {
+                let what = "the compiler keeps it in another form than before".to_owned();
+                self.add(&variable.key, vec![what], object);
+            }
             let size = |types: &Types, of| types.find(of).and_then(|id| types.size(id));
             // A changed size is refused by what the symbol table says.
             let same_size = size(old, was.of) == size(new, variable.of);

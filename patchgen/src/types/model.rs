@@ -139,6 +139,9 @@ pub struct Variable {
     pub key: Key,
     /// Its type.
     pub of: Option<TypeRef>,
+    /// How its value is computed from what lies at its address, or of which parts it is made, as text: compilers keep some in another form
+    /// than their type's. Empty for most; `None` where it has no place of its own.
+    pub form: Option<String>,
 }
 
 /// All that one object describes.

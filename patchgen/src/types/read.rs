@@ -249,6 +249,7 @@ impl Reader {
             self.types.variables.push(Variable {
                 key,
                 of: entry.of(),
+                form: entry.form(),
             });
         }
     }
