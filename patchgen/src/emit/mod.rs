@@ -2,6 +2,7 @@
 //!
 //! Every order is that of pairs, sections and offsets, so that the same input gives the same bytes.
 
+mod distant;
 mod lines;
 mod manifest;
 mod naming;

@@ -1,5 +1,6 @@
 //! The sections of a bundle: one for each function, variable and table; strings and constants share one.
 
+use super::distant::{self, Distant};
 use super::table::{Key, Table, is_pooled};
 use super::{Patch, shorts, unwind};
 use crate::object::{Atom, AtomId, AtomKind, Object, exceptions};
@@ -155,11 +156,20 @@ impl<'d> Builder<'_, 'd> {
 
     /// The relocations of an atom, its references leading to `keys`. Old code stays as it is, there to be compared; new code
     /// reaches by stubs what is near no more.
-    fn relocations(&self, atom: &Atom<'_>, new: bool, keys: &[Key<'d>]) -> Vec<Reloc> {
-        let links = atom
-            .links
-            .iter()
-            .map(|link| (link.offset(), link.kind, link.addend()));
+    fn relocations(
+        &self,
+        atom: &Atom<'_>,
+        new: bool,
+        distant: Option<&Distant>,
+        keys: &[Key<'d>],
+    ) -> Vec<Reloc> {
+        let links = atom.links.iter().enumerate().map(|(index, link)| {
+            let slot = distant.and_then(|distant| distant.fields.get(&index));
+            match slot {
+                Some(field) => (*field, RelocKind::GotPcRel, -distant::FIELD),
+                None => (link.offset(), link.kind, link.addend()),
+            }
+        });
         let shorts = atom.shorts().iter().enumerate().map(|(index, short)| {
             if new {
                 let (offset, addend) = shorts::field(atom, index, short);
@@ -191,7 +201,11 @@ impl<'d> Builder<'_, 'd> {
     ) {
         let atom = object.atom(id);
         let new = matches!(key, Key::New(_));
-        let relocations = self.relocations(atom, new, keys);
+        let distant = match key {
+            Key::New(new) => distant::of(&self.patch.program.units[new.unit], id),
+            _ => None,
+        };
+        let relocations = self.relocations(atom, new, distant.as_ref(), keys);
         let widened = shorts::code(atom)
             .ok()
             .filter(|_| new && !atom.shorts().is_empty());
@@ -199,7 +213,8 @@ impl<'d> Builder<'_, 'd> {
             AtomKind::ExceptionTable if new => exceptions::contents(atom),
             _ => Cow::Borrowed(atom.bytes),
         };
-        let bytes = widened.as_deref().unwrap_or(&contents);
+        let made = distant.map(|distant| distant.code).or(widened);
+        let bytes = made.as_deref().unwrap_or(&contents);
         let size = if new || atom.kind != AtomKind::Literal {
             atom.size.max(bytes.len() as u64)
         } else {

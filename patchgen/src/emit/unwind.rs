@@ -3,8 +3,8 @@
 //! Pointers to personality routines go through slots, pointers to exception tables count from their own place, however the
 //! compiler had them: so they reach, wherever the patch lies.
 
-use super::Patch;
 use super::table::{Key, Table};
+use super::{Patch, distant};
 use crate::object::exceptions::THROUGH_SLOT;
 use crate::object::{FRAME_START, Frame, Handler, PCREL_SDATA4};
 use crate::program::NewAtom;
@@ -34,7 +34,10 @@ pub(super) fn section<'d>(patch: &Patch<'_, 'd>, table: &Table<'d>) -> Option<Se
             };
             (table.id(Key::New(to)), field)
         });
-        records.fde(&frame, cie, table.id(Key::New(*atom)), exceptions);
+        let distant = distant::of(&patch.program.units[atom.unit], atom.atom);
+        let longer = distant.and_then(|distant| distant.fde);
+        let record = longer.as_deref().unwrap_or(frame.fde);
+        records.fde(record, cie, table.id(Key::New(*atom)), exceptions);
     }
     let Records {
         data, relocations, ..
@@ -81,12 +84,12 @@ impl<'d> Records<'d> {
 
     fn fde(
         &mut self,
-        frame: &Frame<'_, 'd>,
+        record: &[u8],
         cie: usize,
         code: SymbolId,
         exceptions: Option<(SymbolId, usize)>,
     ) {
-        let fde = self.append(frame.fde);
+        let fde = self.append(record);
         let distance = (fde + DISTANCE - cie) as u32;
         self.data[fde + DISTANCE..fde + DISTANCE + 4].copy_from_slice(&distance.to_le_bytes());
         self.field(fde + FRAME_START as usize, RelocKind::Pc32, code);
