@@ -54,11 +54,10 @@ impl<'t> Comparer<'t> {
         self.same(old, new, 0)
     }
 
+    /// Sizes that differ. One that is not known belongs to a type that one version only declares.
     fn sizes(&self, old: TypeId, new: TypeId) -> Option<String> {
-        let (one, other) = (self.old.size(old), self.new.size(new));
-        let text =
-            |size: Option<u64>| size.map_or("unknown".to_owned(), |size| format!("{size} bytes"));
-        (one != other).then(|| format!("it was {} long, and is {}", text(one), text(other)))
+        let (one, other) = (self.old.size(old)?, self.new.size(new)?);
+        (one != other).then(|| format!("it was {one} bytes long, and is {other} bytes"))
     }
 
     fn contents(&mut self, old: &Type, new: &Type, depth: usize) -> Vec<String> {
@@ -139,7 +138,7 @@ impl<'t> Comparer<'t> {
         ) else {
             return false;
         };
-        let same_name = self.same_name(old, new);
+        let same_name = self.same_name(old, new) && !self.means_several(old);
         // One name more or less says nothing yet.
         let (old, new) = (bare(self.old, old), bare(self.new, new));
         let (Some(old), Some(new)) = (old, new) else {
@@ -185,6 +184,12 @@ impl<'t> Comparer<'t> {
     fn same_name(&self, old: TypeId, new: TypeId) -> bool {
         let key = &self.old.get(old).key;
         key.is_some() && *key == self.new.get(new).key
+    }
+
+    /// Whether the name that both have says little.
+    fn means_several(&self, old: TypeId) -> bool {
+        let key = self.old.get(old).key.as_ref();
+        key.is_some_and(|key| self.old.several.contains(key) || self.new.several.contains(key))
     }
 
     /// What a pointer leads to may be unknown on either side.

@@ -190,7 +190,9 @@ impl Changes {
         let mut comparer = Comparer::new(old, new);
         let object = &program.units[unit].pair.name;
         let mut unknown = Vec::new();
-        for (key, definitions) in &new.named {
+        let several = |key: &Key| old.several.contains(key) || new.several.contains(key);
+        let named = new.named.iter().filter(|(key, _)| !several(key));
+        for (key, definitions) in named {
             let Some(before) = old.named.get(key) else {
                 let one = definitions[0];
                 let file = new.get(one).file.clone();

@@ -1,6 +1,6 @@
 //! The types and variables that the debug information of one object file describes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Where the debug information describes a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,6 +153,9 @@ pub struct Types {
     pub places: HashMap<TypeRef, TypeId>,
     /// The types of each name; those that are complete.
     pub named: HashMap<Key, Vec<TypeId>>,
+    /// Other names for types that do not stand for one type alone: debug information names templates of aliases without
+    /// their arguments.
+    pub several: HashSet<Key>,
     /// Types that other files describe although this one may use their parts: compilers describe a class with virtual
     /// functions only where its table is. In C such a type is opaque.
     pub elsewhere: BTreeSet<Key>,
@@ -175,6 +178,27 @@ impl Types {
     #[must_use]
     pub fn find(&self, of: Option<TypeRef>) -> Option<TypeId> {
         self.places.get(&of?).copied()
+    }
+
+    /// Finds out which names do not stand for one type.
+    pub(super) fn find_several(&mut self) {
+        let several = |(key, definitions): &(&Key, &Vec<TypeId>)| {
+            key.family == Family::Alias
+                && (is_of_library(&key.name) || !self.is_one(definitions.as_slice()))
+        };
+        let found = self.named.iter().filter(several);
+        self.several = found.map(|(key, _)| key.clone()).collect();
+    }
+
+    /// Whether all definitions of a name are alike, as far as names tell.
+    fn is_one(&self, definitions: &[TypeId]) -> bool {
+        let meaning = |id: &TypeId| match self.get(*id).shape {
+            Shape::Alias(of) => self.describe(of),
+            _ => String::new(),
+        };
+        let mut meanings = definitions.iter().map(meaning);
+        let first = meanings.next();
+        meanings.all(|other| Some(other) == first)
     }
 
     /// The size in bytes, as far as it is known.
@@ -254,4 +278,11 @@ impl Types {
             Shape::Function(result, _) => format!("a function returning {}", inner(*result)),
         }
     }
+}
+
+/// Whether it is a name of the C++ library, which is no part of what is patched.
+fn is_of_library(name: &str) -> bool {
+    ["std::", "__gnu_cxx::"]
+        .iter()
+        .any(|space| name.starts_with(space))
 }

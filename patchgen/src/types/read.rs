@@ -55,6 +55,7 @@ pub fn read(object: &Object<'_>) -> Result<Types, TypesError> {
         named, elsewhere, ..
     } = &mut reader.types;
     elsewhere.retain(|key| !named.contains_key(key));
+    reader.types.find_several();
     Ok(reader.types)
 }
 
