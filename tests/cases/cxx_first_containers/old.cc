@@ -1,5 +1,5 @@
 // Containers that the object did not use before: debug information knows many types of one name then.
-//#Cflags: -O2 -g -std=c++17 -femit-class-debug-always
+//#Cflags: -O2 -g -std=c++17
 //#ExpectBefore: 3
 //#ExpectBefore: 4
 //#ExpectOutput: 23

@@ -37,7 +37,7 @@ pub(super) fn extended(frame: &Frame<'_, '_>, detours: &[Detour], length: u64) -
         change(&mut fde, &rows, last, row)?;
         (last, place) = (row, detour.start);
     }
-    while fde.len() % 8 != 0 {
+    while !fde.len().is_multiple_of(8) {
         fde.push(NOP);
     }
     let size = u32::try_from(fde.len() - 4).ok()?;
