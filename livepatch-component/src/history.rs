@@ -73,6 +73,9 @@ pub struct Record {
     pub transfer: Option<Transfer>,
     /// From before TERM until events were handled again, in nanoseconds.
     pub pause_ns: u64,
+    /// What of it the main task spent on a processor. The rest others took, or the host of a virtual machine.
+    #[serde(default)]
+    pub pause_busy_ns: u64,
     /// Its parts.
     pub phases: Phases,
     /// Events that waited when the pause began, and when it ended.
@@ -100,6 +103,7 @@ impl Record {
             reasons: Vec::new(),
             transfer: None,
             pause_ns: 0,
+            pause_busy_ns: 0,
             phases: Phases::default(),
             queue_before: 0,
             queue_after: 0,

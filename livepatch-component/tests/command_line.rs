@@ -71,6 +71,7 @@ fn every_verb_has_json() {
     assert_eq!(done["result"], "done");
     assert_eq!(done["history"][0]["transfer"], "handed-over");
     assert!(done["history"][0]["pause_ns"].as_u64() > Some(0));
+    assert!(done["history"][0]["pause_busy_ns"].as_u64() > Some(0));
     assert_eq!(
         line.json(&["upgrade", "counter", "9.9"], 4)["result"],
         "refused"

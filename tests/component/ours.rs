@@ -125,6 +125,7 @@ pub(crate) fn measure(place: &Place, case: Case, arguments: &Arguments) -> Resul
         };
         let record = record?;
         row.pause.push(record.pause_ns);
+        row.busy.push(record.pause_busy_ns);
         let phases = record.phases;
         row.before.push(phases.warm_up_ns.max(phases.rehearsal_ns));
         took = begin.elapsed();

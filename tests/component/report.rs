@@ -13,6 +13,8 @@ pub(crate) struct Row {
     pub(crate) upgrade: Vec<u64>,
     /// The pause that the component itself tells.
     pub(crate) pause: Vec<u64>,
+    /// What of it the main task had a processor.
+    pub(crate) busy: Vec<u64>,
     /// The longer of two shorter pauses before it: the new version makes ready, and protecting the data is rehearsed.
     pub(crate) before: Vec<u64>,
     /// Messages that were sent, and handled once each, in order.
@@ -27,6 +29,7 @@ impl Row {
             control: Vec::new(),
             upgrade: Vec::new(),
             pause: Vec::new(),
+            busy: Vec::new(),
             before: Vec::new(),
             sent: 0,
         }
@@ -66,7 +69,7 @@ fn spread(values: &[u64]) -> String {
 pub(crate) fn head(arguments: &Arguments) -> String {
     format!(
         "{} messages a second, {} upgrades; minimum / median / maximum in µs{}\n\n\
-         | | | longest delay with an upgrade | without | more, of the medians | pause | before it | messages |\n|---|---|---|---|---|---|---|---|\n",
+         | | | longest delay with an upgrade | without | more, of the medians | pause | of it on a processor | before it | messages |\n|---|---|---|---|---|---|---|---|---|\n",
         arguments.rate,
         arguments.upgrades,
         match machine::is_ours() {
@@ -81,13 +84,14 @@ impl fmt::Display for Row {
         let (with, without, pause) = (&self.upgrade, &self.control, &self.pause);
         write!(
             f,
-            "| {} | {} | {} | {} | {:.0} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {:.0} | {} | {} | {} | {} |",
             self.who,
             self.case,
             spread(with),
             spread(without),
             median(with) - median(without),
             spread(pause),
+            spread(&self.busy),
             spread(&self.before),
             self.sent
         )

@@ -87,13 +87,15 @@ impl Component {
         record: &mut Record,
     ) -> Result<Switched, Unswitched> {
         record.queue_before = self.queue.len();
-        let begin = clock::now();
+        let (busy, begin) = (clock::busy(), clock::now());
         self.services.take_failure();
         self.watchdog.arm(how);
         self.services.begin();
         let result = self.attempt(incoming, how, record);
         self.watchdog.disarm();
         record.pause_ns = clock::now() - begin;
+        // One that takes over from another process has a clock of its own.
+        record.pause_busy_ns = clock::busy().saturating_sub(busy);
         record.queue_after = self.queue.len();
         result
     }
