@@ -65,6 +65,7 @@ fn listed(session: &Session, patches: &[Installed], index: usize) -> Listed {
         pid: session.pid().0,
         process: session.target.name.clone(),
         patch: one_line(&record.name).into_owned(),
+        bundle: hex::encode(record.bundle),
         description: one_line(&record.description).into_owned(),
         state: patch.state.clone(),
         under: later

@@ -160,6 +160,8 @@ pub struct Listed {
     pub process: String,
     /// The patch.
     pub patch: String,
+    /// The SHA-256 of its bundle, in hexadecimal digits.
+    pub bundle: String,
     /// Its description.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,

@@ -91,7 +91,7 @@ pub fn generate(pairs: &[PairBytes], options: &Options) -> Result<Outcome, Gener
     let closure = Closure::of(&program);
     let unknown = checks::unknown_data(&[&program], &options.allow_data);
     refuse_unknown(unknown, GenerateError::AllowData)?;
-    let mut refusals = checks::refusals(&program, &closure, &options.allow_data);
+    let mut refusals = checks::refusals(&program, &closure, &options.allow_data, &options.targets);
     let types = types::check(&program, &closure, &options.allow_layout);
     refuse_unknown(types.unknown, GenerateError::AllowLayout)?;
     refusals.extend(types.refusals);

@@ -108,6 +108,17 @@ impl<'d> Program<'d> {
         self.old_globals.get(name)
     }
 
+    /// The new definitions of all global symbols, by name.
+    pub fn new_globals(&self) -> impl Iterator<Item = (&'d str, NewAtom)> {
+        self.new_globals.iter()
+    }
+
+    /// Whether the objects are the kernel's.
+    #[must_use]
+    pub fn is_kernel(&self) -> bool {
+        self.units.iter().any(|unit| unit.pair.new.is_kernel)
+    }
+
     /// The new definition of a global symbol.
     #[must_use]
     pub fn new_global(&self, name: &str) -> Option<NewAtom> {

@@ -1,7 +1,7 @@
 //! `livepatch watch`: what starts later is patched, too.
 
 use anyhow::{Context, Result, ensure};
-use livepatch_tests::case::start;
+use livepatch_tests::case::{apply, start};
 use livepatch_tests::program::Program;
 use livepatch_tests::target::{Target, dying};
 use livepatch_tests::tools::{livepatch, patchgen, run, tests_directory, tool};
@@ -128,11 +128,16 @@ fn a_bundle_that_comes_and_goes() -> Result<()> {
     answers(&mut target, "42")?;
     watch.end()?;
     put(&program, &directory)?;
+    // Another patch of the same name is none of its business.
+    let (other, _) = scene("watch_namesake")?;
+    let mut namesake = start(&other)?;
+    apply(&namesake, &other)?;
     let watch = Watch::start(&directory, &["--revert-removed"])?;
     fs::remove_file(directory.join("fix.lpatch"))?;
     watch.wait_for(&format!("reverted `fix` in process {} ", target.pid()))?;
     answers(&mut target, "41")?;
-    watch.end()
+    watch.end()?;
+    answers(&mut namesake, "42")
 }
 
 #[test]

@@ -48,11 +48,11 @@ impl Watch {
         if before == after {
             return false;
         }
-        let removed: Vec<String> = self
-            .bundles
-            .patches()
-            .difference(&bundles.patches())
-            .cloned()
+        let patches = bundles.patches();
+        let gone = self.bundles.kept.iter();
+        let gone = gone.filter(|kept| !patches.contains(kept.name()));
+        let removed: Vec<(String, String)> = gone
+            .map(|kept| (kept.name().to_owned(), hex::encode(kept.admitted.digest)))
             .collect();
         self.bundles = bundles;
         self.others.clear();
@@ -75,13 +75,14 @@ impl Watch {
                 self.schedule.trigger(pid, Cause::Unknown, now);
             }
         }
-        for patch in removed {
-            self.remove(&patch);
+        for (patch, bundle) in removed {
+            self.remove(&patch, &bundle);
         }
         after.difference(&before).next().is_some()
     }
 
-    fn remove(&mut self, patch: &str) {
+    /// Takes a patch back wherever it came from this very bundle: others may have patches of the same name.
+    fn remove(&mut self, patch: &str, bundle: &str) {
         if !self.options.revert_removed {
             self.log.note(
                 "directory",
@@ -89,8 +90,12 @@ impl Watch {
             );
             return;
         }
-        let has =
-            |pid: Pid| list(pid).is_ok_and(|patches| patches.iter().any(|one| one.patch == patch));
+        let has = |pid: Pid| {
+            let patches = list(pid).unwrap_or_default();
+            patches
+                .iter()
+                .any(|one| (&*one.patch, &*one.bundle) == (patch, bundle))
+        };
         let pids = patched_processes().pids;
         let work = |index: usize| {
             has(pids[index]).then(|| take_back(pids[index], patch, &self.options.apply))

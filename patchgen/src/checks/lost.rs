@@ -8,7 +8,7 @@
 
 use crate::object::{Atom, AtomId, AtomKind, FunctionId, Object, names, places, rust};
 use crate::pair::{Pair, Users};
-use crate::program::Unit;
+use crate::program::{Program, Unit};
 use crate::types::{self, Key, Types};
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,8 +19,9 @@ pub(super) struct Lost {
     pub(super) reason: String,
 }
 
-/// The lost variables of a pair; `allowed` names those that may be.
-pub(super) fn variables(unit: &Unit<'_>, allowed: &[String]) -> Vec<Lost> {
+/// The lost variables of the `index`-th pair; `allowed` names those that may be.
+pub(super) fn variables(program: &Program<'_>, index: usize, allowed: &[String]) -> Vec<Lost> {
+    let unit = &program.units[index];
     let pair = &unit.pair;
     if unit.comparison.changed().is_empty() || pair.new.is_kernel {
         return Vec::new();
@@ -37,14 +38,17 @@ pub(super) fn variables(unit: &Unit<'_>, allowed: &[String]) -> Vec<Lost> {
             true => changed_users(unit, &users, id),
             false => BTreeSet::new(),
         };
-        if changed.is_empty() {
+        let gone = candidate && changed.is_empty() && is_used_by_gone(unit, &users, id);
+        if changed.is_empty() && !gone {
             continue;
         }
         let reason = match fresh.namesakes(atom) {
             _ if atom.is_global() => None,
-            [] => sources.reason(atom),
+            [] if gone => None,
+            [] => fresh.other_form(atom).or_else(|| sources.reason(atom)),
             namesakes => fresh.reason(atom, namesakes),
         };
+        let reason = reason.or_else(|| moved(program, index, atom));
         let reason = reason.or_else(|| fresh.other_name(atom, &changed));
         found.extend(reason.map(|reason| Lost {
             name: atom.name.to_owned(),
@@ -54,6 +58,30 @@ pub(super) fn variables(unit: &Unit<'_>, allowed: &[String]) -> Vec<Lost> {
         }));
     }
     found
+}
+
+/// Why a variable may live on in another object.
+fn moved(program: &Program<'_>, index: usize, old: &Atom<'_>) -> Option<String> {
+    let others = program.units.iter().enumerate();
+    let others = others.filter(|(other, _)| *other != index);
+    let name = source_name(old.name);
+    for (_, unit) in others {
+        let new = unit.pair.new.enumerate();
+        let mut same = new.filter(|(id, atom)| {
+            atom.kind == old.kind
+                && atom.size == old.size
+                && !atom.is_global()
+                && unit.correlation.old_of(*id).is_none()
+                && source_name(atom.name) == name
+        });
+        if same.next().is_some() {
+            return Some(format!(
+                "it may be the same one in `{}` now",
+                unit.pair.name
+            ));
+        }
+    }
+    None
 }
 
 fn is_variable(atom: &Atom<'_>) -> bool {
@@ -69,6 +97,19 @@ fn changed_users(unit: &Unit<'_>, users: &Users, variable: AtomId) -> BTreeSet<F
         unit.comparison.change(function).map(|_| function)
     };
     users.of_atom(variable).iter().filter_map(changed).collect()
+}
+
+/// Whether a function used it that the new object does not have.
+fn is_used_by_gone(unit: &Unit<'_>, users: &Users, variable: AtomId) -> bool {
+    let old = &unit.pair.old;
+    let mut owners = users
+        .of_atom(variable)
+        .iter()
+        .filter_map(|user| old.owner(*user));
+    owners.any(|owner| {
+        let entry = old.function(owner).entry();
+        unit.correlation.new_of(entry).is_none()
+    })
 }
 
 /// New variables that were none before.
@@ -105,6 +146,20 @@ impl<'u, 'd> Fresh<'u, 'd> {
         found.map_or(&[], Vec::as_slice)
     }
 
+    /// Why one that clang keeps in another form may be the old one: `p.body` and `p.init` for `p`, `s.0` for a field of `s`.
+    fn other_form(&self, old: &Atom<'_>) -> Option<String> {
+        let parts = |name: &str| name.contains('.') && !name.starts_with("_Z");
+        let origin = names::origin(old.name);
+        let mut fresh = self
+            .by_name
+            .values()
+            .flatten()
+            .map(|id| self.atom(*id).name);
+        let new =
+            fresh.find(|new| names::origin(new) == origin && (parts(old.name) || parts(new)))?;
+        Some(format!("`{new}` may be the same one in another form"))
+    }
+
     /// Why one of the same name may be the old one.
     fn reason(&self, old: &Atom<'_>, namesakes: &[AtomId]) -> Option<String> {
         namesakes.iter().find_map(|id| {
@@ -126,10 +181,8 @@ impl<'u, 'd> Fresh<'u, 'd> {
                 .owner(**user)
                 .is_some_and(|one| changed.contains(&one))
         };
-        let alike = self.by_name.values().flatten().filter(|id| {
-            let new = self.atom(**id);
-            new.kind == old.kind && new.size == old.size
-        });
+        let alike = self.by_name.values().flatten();
+        let alike = alike.filter(|id| self.atom(**id).kind == old.kind);
         let shared = alike.map(|id| (self.users.of_atom(*id).iter().filter(uses).count(), id));
         let (_, new) = shared.filter(|(uses, _)| *uses > 0).max()?;
         let name = self.atom(*new).name;

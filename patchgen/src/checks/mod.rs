@@ -1,9 +1,13 @@
 //! What a patch may not do, and what its author should know.
 
 mod advice;
+mod definitions;
+mod goal;
+mod initial;
 mod lost;
 mod places;
 mod sets;
+mod strings;
 mod travel;
 mod unit;
 mod wrapped;
@@ -12,21 +16,30 @@ pub use advice::{split_off, warnings};
 pub use wrapped::wrapped;
 
 use crate::closure::Closure;
-use crate::object::AtomKind;
+use crate::object::{AtomKind, Role};
 use crate::program::{NewAtom, Program};
 use crate::refusal::Refusal;
 use crate::target::Image;
-use livepatch_bundle::Scope;
 
 /// Every reason against the patch; `allowed` names variables whose initial value may change.
 #[must_use]
-pub fn refusals(program: &Program<'_>, closure: &Closure<'_>, allowed: &[String]) -> Vec<Refusal> {
+pub fn refusals(
+    program: &Program<'_>,
+    closure: &Closure<'_>,
+    allowed: &[String],
+    targets: &[Image],
+) -> Vec<Refusal> {
     let mut found = closure.refusals.clone();
+    if !program.is_kernel() {
+        found.extend(definitions::displaced(program, targets));
+    }
     for (index, unit) in program.units.iter().enumerate() {
         found.extend(unit::refusals(program, index, unit, allowed));
     }
     for new in &closure.carried {
         found.extend(travel::carried(program, *new));
+        let compared = strings::compared(program, *new);
+        found.extend(compared.map(|reason| Refusal::new(program, *new, reason)));
     }
     for replaced in &closure.replaced {
         found.extend(travel::replaced(program, replaced.old, replaced.new));
@@ -50,11 +63,33 @@ pub fn unknown_data(programs: &[&Program<'_>], names: &[String]) -> Vec<String> 
     names.iter().filter(|name| !has(name)).cloned().collect()
 }
 
-/// Whether it is a variable that every object which uses it defines.
+/// Whether new code does more with a function of its own object than call it.
+fn is_pointed_to(program: &Program<'_>, closure: &Closure<'_>, function: NewAtom) -> bool {
+    let users = closure
+        .carried
+        .iter()
+        .filter(|user| user.unit == function.unit);
+    let object = &program.units[function.unit].pair.new;
+    users
+        .flat_map(|user| object.references(user.atom))
+        .any(|link| {
+            link.target == function.atom && !matches!(link.site.role, Role::Call | Role::Jump)
+        })
+}
+
+/// Whether it is a variable or constant that every object which uses it defines, and that is told by its address.
 fn is_shared(program: &Program<'_>, new: NewAtom) -> bool {
+    /// What describes types of C++: equal ones are as good as the same (Itanium C++ ABI, 2.9).
+    const DESCRIBING: [&str; 5] = ["_ZTV", "_ZTT", "_ZTC", "_ZTI", "_ZTS"];
     let object = &program.units[new.unit].pair.new;
     let atom = object.atom(new.atom);
-    atom.kind == AtomKind::Data && object.sections[atom.section()].has(object::elf::SHF_GROUP)
+    let describes = DESCRIBING
+        .iter()
+        .any(|prefix| atom.name.starts_with(prefix));
+    matches!(atom.kind, AtomKind::Data | AtomKind::ReadOnly)
+        && !atom.is_private()
+        && !describes
+        && definitions::is_shared(object, new.atom)
 }
 
 /// New variables that the targets have already, defined by objects that were not given: a second copy would
@@ -64,26 +99,35 @@ pub fn doubled(program: &Program<'_>, closure: &Closure<'_>, targets: &[Image]) 
     let mut found = Vec::new();
     for new in &closure.carried {
         let atom = program.units[new.unit].pair.new.atom(new.atom);
-        if is_shared(program, *new) && targets.is_empty() {
-            let reason = "other objects may have this variable, too (COMDAT), so that it may run already: \
-                          `--target` tells";
-            found.push(Refusal::new(program, *new, reason.to_owned()));
-        }
-        let defines = |image: &Image| {
-            atom.globals()
-                .flat_map(|name| image.definitions(name))
-                .any(|one| one.scope == Scope::Global)
+        let shared = is_shared(program, *new);
+        let variable = atom.kind == AtomKind::Data;
+        let defines = |image: &&Image| atom.globals().any(|name| image.has_global(name));
+        let running = targets.iter().find(defines);
+        let file = running.map_or("", |image| &image.module.file_name);
+        let reason = match running {
+            Some(_) if variable || shared => {
+                format!("the target `{file}` has this variable already: pass the object that defined it")
+            }
+            Some(_) if atom.kind == AtomKind::Function && is_pointed_to(program, closure, *new) => {
+                format!(
+                    "its address is taken, and the target `{file}` has this function at another one already: pass the object that defined it"
+                )
+            }
+            Some(_) => continue,
+            None if !shared || !variable => continue,
+            None if targets.is_empty() => {
+                "other objects may have this variable, too (COMDAT), so that it may run already: `--target` tells".to_owned()
+            }
+            None => match targets.iter().find(|image| image.stripped) {
+                None => continue,
+                Some(image) => format!(
+                    "other objects may have this variable, too (COMDAT), and `{}` has no symbols that would tell: pass the file with \
+                     its debug information as `--target`",
+                    image.module.file_name
+                ),
+            },
         };
-        let running = targets
-            .iter()
-            .find(|image| atom.kind == AtomKind::Data && defines(image));
-        found.extend(running.map(|image| {
-            let file = &image.module.file_name;
-            let reason = format!(
-                "the target `{file}` has this variable already: pass the object that defined it"
-            );
-            Refusal::new(program, *new, reason)
-        }));
+        found.push(Refusal::new(program, *new, reason));
     }
     found
 }

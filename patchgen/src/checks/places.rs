@@ -1,7 +1,8 @@
 //! Closures and local classes, which are named by their place: where one was added before others, each of these has the name
 //! of the next one, and what lives would get another one's code.
 
-use crate::object::{Atom, AtomId, AtomKind, Object, Role, names, places};
+use super::goal::{Goal, goal};
+use crate::object::{AtomId, AtomKind, Object, Role, names, places};
 use crate::pair::Pair;
 use livepatch_bundle::Scope;
 use std::cell::LazyCell;
@@ -130,15 +131,6 @@ fn source_name(name: &str) -> &str {
 /// What code does, as far as bytes tell: its own without relocated fields, and what the fields lead to.
 type Meaning<'d> = (Vec<u8>, Vec<(u64, i64, Goal<'d>)>);
 
-/// What a field leads to: a name, or contents. Of constants with pointers only that they are such: places in the source,
-/// which panics tell, have line numbers.
-#[derive(PartialEq, Eq)]
-enum Goal<'d> {
-    Name(&'d str),
-    Bytes(&'d [u8]),
-    Pointers,
-}
-
 fn meaning<'d>(object: &Object<'d>, id: AtomId) -> Meaning<'d> {
     let atom = object.atom(id);
     let mut bytes = atom.bytes.to_vec();
@@ -150,12 +142,4 @@ fn meaning<'d>(object: &Object<'d>, id: AtomId) -> Meaning<'d> {
     let goals = atom.references();
     let goals = goals.map(|link| (link.offset(), link.at(), goal(object.atom(link.target))));
     (bytes, goals.collect())
-}
-
-fn goal<'d>(atom: &Atom<'d>) -> Goal<'d> {
-    match atom.name {
-        _ if atom.is_private() && !atom.links.is_empty() => Goal::Pointers,
-        _ if atom.is_private() => Goal::Bytes(atom.bytes),
-        name => Goal::Name(name),
-    }
 }

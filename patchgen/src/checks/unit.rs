@@ -1,5 +1,6 @@
 //! What speaks against a patch in one pair of objects.
 
+use super::initial;
 use super::lost;
 use super::places;
 use super::sets::{self, Entry};
@@ -30,6 +31,7 @@ pub(super) fn refusals(
     found.extend(check.constructors());
     found.extend(check.names());
     found.extend(check.places());
+    found.extend(check.late(allowed));
     found.extend(check.sets());
     found.extend(check.lost(allowed));
     found
@@ -257,8 +259,15 @@ impl UnitCheck<'_, '_> {
 
     /// Variables whose running values new code would ignore.
     fn lost(&self, allowed: &[String]) -> Vec<Refusal> {
-        let lost = lost::variables(self.unit, allowed).into_iter();
+        let lost = lost::variables(self.program, self.index, allowed).into_iter();
         lost.map(|one| self.refusal(&one.name, one.reason))
+            .collect()
+    }
+
+    /// Code that has run, and changed.
+    fn late(&self, allowed: &[String]) -> Vec<Refusal> {
+        let late = initial::late(self.unit, allowed).into_iter();
+        late.map(|one| self.refusal(&one.name, one.reason))
             .collect()
     }
 

@@ -159,8 +159,8 @@ struct Choices {
     /// objects are those of the program as it was built.
     #[arg(long, value_name = "NAME")]
     supersedes: Vec<String>,
-    /// Go on though the initial value of this variable changed. Risk: the running program keeps the old value, and
-    /// the new code works with it.
+    /// Go on though the initial value of this variable changed, or how it is initialised, or though it is gone; or though this function, which runs
+    /// only when the program starts, changed. Risk: the running program keeps the old value, or nothing gives it one, and the new code works with it.
     #[arg(long, value_name = "SYMBOL")]
     allow_data: Vec<String>,
     /// Go on though the layout of this type changed. Risk: data that the running program already has keeps the old

@@ -18,9 +18,18 @@ impl<'d> Sources<'d> {
             }
         }
         // The line table holds more than names.
-        names.retain(|name| name.contains(&b'.'));
+        names.retain(|name| is_file_name(name));
         Self(names)
     }
+}
+
+/// Whether it is a name with an ending, as `parse.c`: `..` may stand in a line table, too.
+fn is_file_name(name: &[u8]) -> bool {
+    let dot = name.iter().rposition(|byte| *byte == b'.');
+    dot.is_some_and(|dot| {
+        let ending = &name[dot + 1..];
+        dot > 0 && !ending.is_empty() && ending.iter().all(u8::is_ascii_alphanumeric)
+    })
 }
 
 /// Whether both strings name the same source file of their object in other directories.
@@ -71,4 +80,19 @@ fn file_name<'d>(atom: &Atom<'d>) -> Option<&'d [u8]> {
 
 fn base(path: &[u8]) -> &[u8] {
     path.rsplit(|byte| *byte == b'/').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_file_name;
+
+    #[test]
+    fn names_have_an_ending() {
+        for name in ["parse.c", "a.b.cc", "lib.rs"] {
+            assert!(is_file_name(name.as_bytes()), "{name}");
+        }
+        for other in ["..", ".", ".c", "parse", "parse.", "a.b c"] {
+            assert!(!is_file_name(other.as_bytes()), "{other}");
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! Source lines of the new code, out of the new objects' debug information.
 
-use super::Patch;
 use super::table::{Key, Table};
+use super::{Patch, distant};
 use crate::object::lines::{Header, each_row};
 use crate::object::{Object, debug};
-use crate::program::NewAtom;
+use crate::program::{NewAtom, Unit};
 use gimli::{AttributeValue, EndianSlice, LineRow, LittleEndian};
 use livepatch_bundle::{FunctionLines, Lines, Row};
 use std::borrow::Cow;
@@ -18,12 +18,13 @@ pub(super) fn of<'d>(patch: &Patch<'_, 'd>, table: &Table<'d>) -> Lines {
         carried.entry(atom.unit).or_default().push(atom);
     }
     for (unit, atoms) in carried {
-        let object = &patch.program.units[unit].pair.new;
+        let unit = &patch.program.units[unit];
+        let object = &unit.pair.new;
         let code = atoms
             .into_iter()
             .filter(|new| object.atom(new.atom).kind.is_code());
         let code = code.filter(|new| table.has(Key::New(*new)));
-        made.unit(object, &code.collect::<Vec<_>>(), table);
+        made.unit(unit, &code.collect::<Vec<_>>(), table);
     }
     made.lines
 }
@@ -36,7 +37,8 @@ struct Made {
 }
 
 impl Made {
-    fn unit<'d>(&mut self, object: &Object<'d>, code: &[NewAtom], table: &Table<'d>) {
+    fn unit<'d>(&mut self, unit: &Unit<'d>, code: &[NewAtom], table: &Table<'d>) {
+        let object = &unit.pair.new;
         let mut places: Vec<Place> = code.iter().map(|new| Place::of(object, *new)).collect();
         places.sort_by_key(|place| place.start);
         if places.is_empty() {
@@ -61,7 +63,9 @@ impl Made {
         let mut found: Vec<FunctionLines> = places
             .into_iter()
             .filter(|place| !place.rows.is_empty())
-            .map(|place| {
+            .map(|mut place| {
+                place.add_detours(unit);
+
                 let rows: Vec<Row> = place.rows.into_values().collect();
                 FunctionLines::new(table.name(Key::New(place.atom)).to_owned(), &changes(rows))
             })
@@ -100,6 +104,21 @@ impl Place {
             start: (code.section() as u64) << debug::SECTION_SHIFT | code.start,
             len: code.size,
             rows: BTreeMap::new(),
+        }
+    }
+}
+
+impl Place {
+    /// Adds what belongs to instructions inside and lies behind the function.
+    fn add_detours(&mut self, unit: &Unit<'_>) {
+        let distant = distant::of(unit, self.atom.atom);
+        for detour in distant.iter().flat_map(|distant| &distant.detours) {
+            let row = self.rows.range(..=detour.site).next_back();
+            if let Some((_, row)) = row {
+                let offset = detour.start;
+                let row = Row { offset, ..*row };
+                self.rows.insert(offset, row);
+            }
         }
     }
 }

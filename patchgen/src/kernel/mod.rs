@@ -217,7 +217,7 @@ impl<'t> Analysed<'t> {
             closure,
             host,
         } = self;
-        let mut found = refusals(program, closure, &options.allow_data);
+        let mut found = refusals(program, closure, &options.allow_data, &[]);
         found.extend(checks::refusals(program, closure, host));
         found
     }

@@ -6,7 +6,7 @@ use object::LittleEndian;
 use object::elf::{self, FileHeader64};
 use object::read::SymbolIndex;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader, SectionTable, Sym};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -76,6 +76,8 @@ pub struct Image {
     pub(super) starts: Vec<LinkAddr>,
     segments: Vec<Segment>,
     symbols: HashMap<String, Vec<Definition>>,
+    /// Names that other files define.
+    imports: HashSet<String>,
 }
 
 impl Image {
@@ -121,6 +123,21 @@ impl Image {
     #[must_use]
     pub fn definitions(&self, name: &str) -> &[Definition] {
         self.symbols.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a definition of this name is seen, or was before the link, outside its source file.
+    #[must_use]
+    pub fn has_global(&self, name: &str) -> bool {
+        let definitions = self.definitions(name).iter();
+        definitions
+            .into_iter()
+            .any(|one| one.scope == Scope::Global || one.made_local)
+    }
+
+    /// Whether it uses a definition of this name that another file has.
+    #[must_use]
+    pub fn imports(&self, name: &str) -> bool {
+        self.imports.contains(name)
     }
 
     /// The names of the functions that begin at an address, sorted.
@@ -189,7 +206,25 @@ fn parse(
         starts,
         segments,
         symbols,
+        imports: imports(&sections, data)?,
     })
+}
+
+/// Names that the dynamic symbol table has without a definition.
+fn imports(
+    sections: &SectionTable<'_, Header>,
+    data: &[u8],
+) -> object::read::Result<HashSet<String>> {
+    let table = sections.symbols(LE, data, elf::SHT_DYNSYM)?;
+    let undefined = table
+        .iter()
+        .filter(|symbol| symbol.st_shndx(LE) == elf::SHN_UNDEF);
+    undefined
+        .map(|symbol| {
+            let name = table.symbol_name(LE, symbol)?;
+            Ok(String::from_utf8_lossy(name).into_owned())
+        })
+        .collect()
 }
 
 fn starts(sections: &SectionTable<'_, Header>, data: &[u8]) -> object::read::Result<Vec<LinkAddr>> {

@@ -1,7 +1,8 @@
 //#Flags: -g
+//#Options: --allow-data narrow
 //#Changed: f
 //#New: wide
-// Of another size it is another one.
+// Whoever knows that it is another one says so.
 #ifdef NEW
 static long wide;
 int f(int x) { return (int)(wide += x * 7L); }

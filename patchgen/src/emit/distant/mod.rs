@@ -14,7 +14,7 @@
 //!                                                                  e9 ........         jmp back
 //! ```
 //!
-//! Whoever unwinds from a detour finds what holds at the instruction ([`frame`]).
+//! Whoever unwinds from a detour finds what holds at the instruction ([`frame`]); its line is that of the instruction.
 
 mod frame;
 mod instruction;
@@ -37,15 +37,17 @@ pub(super) struct Distant {
     pub(super) fields: BTreeMap<usize, u64>,
     /// Its unwind record, if that had to change.
     pub(super) fde: Option<Vec<u8>>,
+    /// The detours, in the order of their places.
+    pub(super) detours: Vec<Detour>,
 }
 
 /// A way around an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Detour {
+pub(super) struct Detour {
     /// Offset of the instruction.
-    site: u64,
+    pub(super) site: u64,
     /// Offset of the detour.
-    start: u64,
+    pub(super) start: u64,
 }
 
 /// A function that is the first to use variables; `None` for all others.
@@ -62,6 +64,7 @@ pub(super) fn of(unit: &Unit<'_>, id: AtomId) -> Option<Distant> {
         code: shorts::code(atom).unwrap_or_else(|_| atom.bytes.to_vec()),
         fields: BTreeMap::new(),
         fde: None,
+        detours: Vec::new(),
     };
     let mut detours = Vec::new();
     for (index, link) in used {
@@ -106,6 +109,7 @@ fn add_detours(
         made.fde = Some(fde);
     }
     made.code = code;
+    made.detours = detours;
     made.fields.extend(fields);
 }
 

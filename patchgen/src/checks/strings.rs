@@ -1,0 +1,72 @@
+//! Strings that are told by their address: `if (path != DEFAULT_PATH) free(path);`.
+//!
+//! New code brings its own copies of strings, so that no address that lives equals one of them.
+
+use crate::object::{Atom, AtomKind, Link, Role};
+use crate::program::{NewAtom, Program};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
+
+/// How far behind the taking of an address it is looked for.
+const NEAR: usize = 12;
+
+/// A string whose address new code compares with another one.
+pub(super) fn compared(program: &Program<'_>, new: NewAtom) -> Option<String> {
+    let object = &program.units[new.unit].pair.new;
+    let atom = object.atom(new.atom);
+    if !atom.kind.is_code() || object.is_kernel {
+        return None;
+    }
+    let strings = atom.links.iter().filter(|link| {
+        link.site.role == Role::Address && object.atom(link.target).kind == AtomKind::String
+    });
+    let link = strings.into_iter().find(|link| compares(atom, link))?;
+    let text = String::from_utf8_lossy(object.atom(link.target).bytes);
+    let text: String = text.trim_end_matches('\0').chars().take(40).collect();
+    Some(format!(
+        "it compares an address with that of {text:?} at +{:#x}: new code has a copy of that string, and what lives leads to the program's",
+        link.site_start()
+    ))
+}
+
+/// Whether the register that takes an address, or the instruction itself, is compared.
+fn compares(atom: &Atom<'_>, link: &Link) -> bool {
+    let start = usize::try_from(link.site_start()).unwrap_or(usize::MAX);
+    let Some(code) = atom.bytes.get(start..) else {
+        return false;
+    };
+    let mut code = Decoder::with_ip(64, code, 0, DecoderOptions::NONE).into_iter();
+    let Some(first) = code.next() else {
+        return false;
+    };
+    if first.mnemonic() == Mnemonic::Cmp {
+        return true;
+    }
+    let taken = first.op0_register().full_register();
+    if taken == Register::None {
+        return false;
+    }
+    for one in code.take(NEAR) {
+        match one.mnemonic() {
+            Mnemonic::Cmp | Mnemonic::Sub if has(&one, taken) => return true,
+            // Both ways are as near.
+            _ if one.flow_control() == FlowControl::ConditionalBranch => {}
+            _ if one.flow_control() != FlowControl::Next => return false,
+            _ if one.op0_kind() == OpKind::Register
+                && one.op0_register().full_register() == taken =>
+            {
+                return false;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether a register is an operand as a whole.
+fn has(instruction: &Instruction, register: Register) -> bool {
+    let operands = 0..instruction.op_count();
+    operands.into_iter().any(|operand| {
+        instruction.op_kind(operand) == OpKind::Register
+            && instruction.op_register(operand) == register
+    })
+}

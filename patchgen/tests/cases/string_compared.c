@@ -1,0 +1,32 @@
+//#Refused: `set` in `case.o`: it compares an address with that of "default-path"
+//#Refused: `is_default` in `case.o`: it compares an address with that of "default-path"
+//#Refusals: 2
+#include <stdlib.h>
+#include <string.h>
+#define DEFAULT "default-path"
+static const char *current = DEFAULT;
+int set(const char *path)
+{
+#ifdef NEW
+    if (strlen(path) > 100)
+        return -1;
+#endif
+    if (current != DEFAULT)
+        free((char *)current);
+    current = strdup(path);
+    return 0;
+}
+int is_default(int x)
+{
+#ifdef NEW
+    x *= 2;
+#endif
+    return (current == DEFAULT) + x;
+}
+const char *shown(int x)
+{
+#ifdef NEW
+    x -= 7;
+#endif
+    return x > 2 ? DEFAULT : current;
+}
