@@ -15,7 +15,7 @@
 
 use super::goal::{Goal, goal};
 use crate::object::{Atom, AtomId, Link, Object, Role};
-use crate::pair::{Pair, Users};
+use crate::pair::Users;
 use crate::program::Unit;
 use iced_x86::{ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, Register};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,7 @@ pub(super) fn late(unit: &Unit<'_>, allowed: &[String]) -> Vec<Late> {
     }
     let is_allowed = |name: &str| allowed.iter().any(|other| other == name);
     let new = &unit.pair.new;
-    let at_start = called_at_start(&unit.pair);
+    let at_start = called_at_start(new);
     let mut found = BTreeMap::new();
     for function in changed {
         let entry = new.function(function).entry();
@@ -74,46 +74,55 @@ pub(super) fn late(unit: &Unit<'_>, allowed: &[String]) -> Vec<Late> {
     late.map(|(name, reason)| Late { name, reason }).collect()
 }
 
-/// New functions that only run when the program starts: what constructors' sections lead to, and what only such functions use.
-fn called_at_start(pair: &Pair<'_>) -> BTreeSet<AtomId> {
-    let object = &pair.new;
+/// Functions that only run when the program starts: what constructors' sections lead to, and what only such functions use.
+fn called_at_start(object: &Object<'_>) -> BTreeSet<AtomId> {
     let families = [".init_array", ".preinit_array", ".ctors"];
     let is_start = |section: &str| families.iter().any(|family| section.starts_with(family));
-    if !object.sections.iter().any(|section| is_start(section.name)) {
-        return BTreeSet::new();
+    let tables = object
+        .enumerate()
+        .filter(|(id, _)| is_start(object.section_name(*id)));
+    let roots = tables.flat_map(|(_, atom)| atom.references().map(|link| link.target));
+    let mut found: BTreeSet<AtomId> = roots.collect();
+    if found.is_empty() {
+        return found;
     }
-    let in_table = |id: AtomId| is_start(object.section_name(id));
     let users = Users::of(object);
-    let functions = object.enumerate_functions();
-    let mut entries: Vec<AtomId> = functions.map(|(_, function)| function.entry()).collect();
-    entries.retain(|entry| !object.atom(*entry).is_global());
-    let mut found = BTreeSet::new();
-    loop {
-        let only_there = |user: &AtomId| {
-            let owner = object
-                .owner(*user)
-                .map(|owner| object.function(owner).entry());
-            in_table(*user) || owner.is_some_and(|owner| found.contains(&owner))
-        };
-        let used_there = |entry: &AtomId| {
-            let own = object.owner(*entry);
-            let mut others = users.of_atom(*entry).iter();
-            let mut others = others
-                .by_ref()
-                .filter(|user| object.owner(**user) != own)
-                .peekable();
-            others.peek().is_some() && others.all(only_there)
-        };
-        let more: Vec<AtomId> = entries.iter().copied().filter(used_there).collect();
-        if more.iter().all(|entry| found.contains(entry)) {
-            break;
-        }
-        found.extend(more);
+    let mut queue: Vec<AtomId> = found.iter().copied().collect();
+    while let Some(caller) = queue.pop() {
+        let pieces = object
+            .owner(caller)
+            .map(|function| object.function(function).pieces());
+        let links = pieces
+            .into_iter()
+            .flatten()
+            .flat_map(|piece| object.references(piece));
+        let callees = links.filter_map(|link| object.owner(link.target));
+        let callees = callees.map(|function| object.function(function).entry());
+        let new: Vec<AtomId> = callees
+            .filter(|callee| {
+                !found.contains(callee) && only_used_by(object, &users, *callee, &found)
+            })
+            .collect();
+        found.extend(new.iter().copied());
+        queue.extend(new);
     }
-    // One that other files see runs at the start, too, if a section leads to it.
-    let tables = object.enumerate().filter(|(id, _)| in_table(*id));
-    found.extend(tables.flat_map(|(_, atom)| atom.references().map(|link| link.target)));
     found
+}
+
+/// Whether a function that no other file sees is used by these functions only, and by itself.
+fn only_used_by(
+    object: &Object<'_>,
+    users: &Users,
+    function: AtomId,
+    callers: &BTreeSet<AtomId>,
+) -> bool {
+    let own = object.owner(function);
+    let is_known = |user: &AtomId| {
+        let owner = object.owner(*user);
+        let entry = owner.map(|owner| object.function(owner).entry());
+        owner == own || entry.is_some_and(|entry| callers.contains(&entry))
+    };
+    !object.atom(function).is_global() && users.of_atom(function).iter().all(is_known)
 }
 
 /// Variables whose initialiser in a function differs from the old one: in the numbers that it holds, or in what it leads to.
