@@ -6,6 +6,7 @@
 //! no `DW_AT_location`). The same is told of one that is only written, and of one that is declared and not used: those are refused, too.
 //! A variable that becomes read-only is seen when its contents are compared.
 
+use crate::hooks;
 use crate::object::{Atom, AtomId, AtomKind, FunctionId, Object, names, places, rust};
 use crate::pair::{Pair, Users};
 use crate::program::{Program, Unit};
@@ -124,7 +125,7 @@ impl<'u, 'd> Fresh<'u, 'd> {
         let object = &unit.pair.new;
         let mut by_name: BTreeMap<String, Vec<AtomId>> = BTreeMap::new();
         for (id, atom) in object.enumerate() {
-            let fresh = unit.correlation.old_of(id).is_none();
+            let fresh = unit.correlation.old_of(id).is_none() && !hooks::is_of_header(object, id);
             if fresh && atom.kind.is_variable() && !atom.name.is_empty() && !atom.fleeting {
                 by_name.entry(source_name(atom.name)).or_default().push(id);
             }

@@ -1,5 +1,6 @@
 // Containers that the object did not use before: debug information knows many types of one name then.
 //#Cflags: -O2 -g -std=c++17
+//#In clang O0: PatchgenRefuses: its code runs on past its end
 //#ExpectBefore: 3
 //#ExpectBefore: 4
 //#ExpectOutput: 23
