@@ -17,7 +17,10 @@ pub(super) fn compared(program: &Program<'_>, new: NewAtom) -> Option<String> {
         return None;
     }
     let strings = atom.links.iter().filter(|link| {
-        link.site.role == Role::Address && object.atom(link.target).kind == AtomKind::String
+        // Places inside and behind a string are compared with others of the same one.
+        link.site.role == Role::Address
+            && link.at() == 0
+            && object.atom(link.target).kind == AtomKind::String
     });
     let link = strings.into_iter().find(|link| compares(atom, link))?;
     let text = String::from_utf8_lossy(object.atom(link.target).bytes);
@@ -47,7 +50,8 @@ fn compares(atom: &Atom<'_>, link: &Link) -> bool {
     }
     for one in code.take(NEAR) {
         match one.mnemonic() {
-            Mnemonic::Cmp | Mnemonic::Sub if has(&one, taken) => return true,
+            // A difference (`strchr(DIGITS, c) - DIGITS`) is one of two places in the same string.
+            Mnemonic::Cmp if has(&one, taken) => return true,
             // Both ways are as near.
             _ if one.flow_control() == FlowControl::ConditionalBranch => {}
             _ if one.flow_control() != FlowControl::Next => return false,

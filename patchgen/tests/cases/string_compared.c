@@ -23,6 +23,14 @@ int is_default(int x)
 #endif
     return (current == DEFAULT) + x;
 }
+long digit(int c)
+{
+#ifdef NEW
+    c |= 32;
+#endif
+    const char *found = strchr("0123456789abcdef", c);
+    return found ? found - "0123456789abcdef" : -1;
+}
 const char *shown(int x)
 {
 #ifdef NEW

@@ -20,7 +20,7 @@ mod frame;
 mod instruction;
 
 use super::shorts;
-use crate::object::{Atom, AtomId, AtomKind, Link};
+use crate::object::{Atom, AtomId, AtomKind, Frame, Link};
 use crate::program::Unit;
 use instruction::Form;
 use livepatch_bundle::RelocKind;
@@ -83,11 +83,7 @@ pub(super) fn of(unit: &Unit<'_>, id: AtomId) -> Option<Distant> {
 }
 
 /// Leaves all instructions as they are if the unwind information cannot be told for one of them.
-fn add_detours(
-    made: &mut Distant,
-    frame: Option<&crate::object::Frame<'_, '_>>,
-    wanted: &[(usize, &Link, Form)],
-) {
+fn add_detours(made: &mut Distant, frame: Option<&Frame<'_, '_>>, wanted: &[(usize, &Link, Form)]) {
     let mut code = made.code.clone();
     let (mut detours, mut fields) = (Vec::new(), Vec::new());
     for (index, link, form) in wanted {
