@@ -164,3 +164,14 @@ fn a_static_that_moves_to_another_object_with_its_function() {
         "`table` in `one.o`: it may be the same one in `other.o` now",
     );
 }
+
+/// Only of functions that other objects bring along, too, there may be another one.
+#[test]
+fn the_address_of_a_replaced_function_is_the_running_one_s() {
+    let before = "static long (*current)(long); long step(long x) { return x * x + 1; } \
+                  long answer(long x) { current = step; return current(x) + x; }";
+    let after = before.replace("x * x + 1", "x > 9 ? -1 : x * x * x");
+    let after = after.replace("+ x; }", "- x; }");
+    let (status, told) = judged(&[("one", before, &after)], true);
+    assert_eq!(status, 0, "{told}");
+}

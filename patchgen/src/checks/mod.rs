@@ -63,6 +63,15 @@ pub fn unknown_data(programs: &[&Program<'_>], names: &[String]) -> Vec<String> 
     names.iter().filter(|name| !has(name)).cloned().collect()
 }
 
+/// Whether it is a function that other objects may have, too (COMDAT), and the old object had not.
+fn is_new_to_object(program: &Program<'_>, function: NewAtom) -> bool {
+    let unit = &program.units[function.unit];
+    let object = &unit.pair.new;
+    object.atom(function.atom).kind == AtomKind::Function
+        && definitions::is_shared(object, function.atom)
+        && unit.correlation.old_of(function.atom).is_none()
+}
+
 /// Whether new code does more with a function of its own object than call it.
 fn is_pointed_to(program: &Program<'_>, closure: &Closure<'_>, function: NewAtom) -> bool {
     let users = closure
@@ -108,7 +117,7 @@ pub fn doubled(program: &Program<'_>, closure: &Closure<'_>, targets: &[Image]) 
             Some(_) if variable || shared => {
                 format!("the target `{file}` has this variable already: pass the object that defined it")
             }
-            Some(_) if atom.kind == AtomKind::Function && is_pointed_to(program, closure, *new) => {
+            Some(_) if is_new_to_object(program, *new) && is_pointed_to(program, closure, *new) => {
                 format!(
                     "its address is taken, and the target `{file}` has this function at another one already: pass the object that defined it"
                 )
