@@ -5,8 +5,8 @@
 //! same answer, and a second one changes nothing. The command hands them on to its guardian, and a guardian to its workers.
 
 use crate::process::{Pid, Status};
+use crate::sys::poll::is_readable;
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
@@ -49,12 +49,6 @@ pub(crate) fn descriptor() -> Option<BorrowedFd<'static>> {
 #[must_use]
 pub fn came() -> bool {
     descriptor().is_some_and(is_readable)
-}
-
-/// Whether there is something to read at once.
-pub(crate) fn is_readable(descriptor: BorrowedFd<'_>) -> bool {
-    let mut descriptors = [PollFd::new(descriptor, PollFlags::POLLIN)];
-    poll(&mut descriptors, PollTimeout::ZERO).is_ok_and(|count| count > 0)
 }
 
 /// Stops here, where nothing is changed in the process yet, if that was asked.

@@ -1,8 +1,7 @@
 //! Whether a process can be a target at all.
 
 use super::{Obstacle, Pid, ProcessMemory, Stat, Status, Tid};
-use crate::interrupt;
-use crate::sys::task;
+use crate::sys::{poll, task};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -126,7 +125,7 @@ impl Target {
     #[must_use]
     pub fn has_ended(&self) -> bool {
         match self.handle() {
-            Some(handle) => interrupt::is_readable(handle),
+            Some(handle) => poll::is_readable(handle),
             None => !self.is_running(),
         }
     }

@@ -92,13 +92,21 @@ pub(crate) fn seize(pid: Pid, tid: Tid, options: u64) -> Result<Seized, StopErro
     let mut patience = Patience::new();
     loop {
         match seize_once(pid, tid, options) {
-            Err(StopError::Refused { .. })
+            Ok(seized) => return Ok(seized),
+            Err(_)
                 if begin.elapsed() < LEAVING
                     || begin.elapsed() < ENDING && has_ending_tracer(pid, tid) =>
             {
                 patience.wait();
             }
-            result => return result,
+            Err(source) => {
+                return Err(StopError::Refused {
+                    pid,
+                    tid,
+                    tracer: traced_by(pid, tid),
+                    source,
+                });
+            }
         }
     }
 }
@@ -121,7 +129,8 @@ fn traced_by(pid: Pid, tid: Tid) -> String {
     }
 }
 
-fn seize_once(pid: Pid, tid: Tid, options: u64) -> Result<Seized, StopError> {
+/// One attempt; fails where the kernel does not let us attach.
+fn seize_once(pid: Pid, tid: Tid, options: u64) -> io::Result<Seized> {
     let Err(source) = ptrace::seize(tid, ptrace::TRACE_EXEC | options) else {
         return Ok(Seized::Yes);
     };
@@ -133,12 +142,7 @@ fn seize_once(pid: Pid, tid: Tid, options: u64) -> Result<Seized, StopError> {
         Err(_) => Ok(Seized::Gone),
         Ok(stat) if stat.is_dead() => Ok(Seized::Gone),
         Ok(stat) if stat.is_kernel_helper() => Ok(Seized::KernelHelper),
-        Ok(_) => Err(StopError::Refused {
-            pid,
-            tid,
-            tracer: traced_by(pid, tid),
-            source,
-        }),
+        Ok(_) => Err(source),
     }
 }
 

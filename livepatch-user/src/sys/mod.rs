@@ -6,6 +6,7 @@ pub mod connector;
 pub mod fork;
 pub mod identity;
 pub mod pagescan;
+pub mod poll;
 pub mod ptrace;
 pub mod task;
 pub mod vm;

@@ -25,6 +25,7 @@ use crate::interrupt;
 use crate::process::Pid;
 use crate::select::all_processes;
 use crate::sys::identity::FileIdentity;
+use crate::sys::poll::is_readable;
 use crate::trust::Sources;
 use bundles::Bundles;
 use events::{Event, Events};
@@ -181,8 +182,7 @@ impl Watch {
             self.sweep();
         }
         for index in (0..self.looking.len()).rev() {
-            if interrupt::is_readable(self.looking[index].worker.as_fd())
-                && self.looking[index].worker.read()
+            if is_readable(self.looking[index].worker.as_fd()) && self.looking[index].worker.read()
             {
                 self.finish(index);
             }

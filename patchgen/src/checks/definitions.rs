@@ -7,12 +7,13 @@ use crate::object::{Atom, AtomId, AtomKind, Object};
 use crate::program::{NewAtom, OldAtom, Program};
 use crate::refusal::Refusal;
 use crate::target::Image;
-use std::collections::BTreeSet;
+use std::cell::LazyCell;
+use std::collections::HashSet;
 
 /// Every name whose definition is another one now; `targets` are the linked files, if they were given.
 pub(super) fn displaced(program: &Program<'_>, targets: &[Image]) -> Vec<Refusal> {
     let mut found = Vec::new();
-    let wanted = wanted(program);
+    let wanted = LazyCell::new(|| wanted(program));
     for (name, new) in program.new_globals() {
         let atom = program.units[new.unit].pair.new.atom(new.atom);
         let reason = match program.old_global(name) {
@@ -53,7 +54,7 @@ fn is_same(program: &Program<'_>, old: OldAtom, new: NewAtom) -> bool {
 }
 
 /// Names that old objects use and do not define.
-fn wanted<'p>(program: &'p Program<'_>) -> BTreeSet<&'p str> {
+fn wanted<'p>(program: &'p Program<'_>) -> HashSet<&'p str> {
     let objects = program.units.iter().map(|unit| &unit.pair.old);
     let atoms = objects.flat_map(|object| &object.atoms);
     let undefined = atoms.filter(|atom| atom.kind == AtomKind::Undefined);

@@ -13,18 +13,14 @@
 //!     call  __cxa_guard_release
 //! ```
 
+use super::Objection;
 use super::goal::{Goal, goal};
+use super::unit::{AT_START, is_of_family};
 use crate::object::{Atom, AtomId, Link, Object, Role};
 use crate::pair::Users;
 use crate::program::Unit;
 use iced_x86::{ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, Register};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Something that changed too late.
-pub(super) struct Late {
-    pub(super) name: String,
-    pub(super) reason: &'static str,
-}
 
 const ACQUIRE: &str = "__cxa_guard_acquire";
 const RELEASE: &str = "__cxa_guard_release";
@@ -41,7 +37,7 @@ const GATHERED: [&str; 4] = [
 ];
 
 /// Everything that changed too late; `allowed` names functions and variables of which that does not matter.
-pub(super) fn late(unit: &Unit<'_>, allowed: &[String]) -> Vec<Late> {
+pub(super) fn late(unit: &Unit<'_>, allowed: &[String]) -> Vec<Objection> {
     if unit.pair.new.is_kernel {
         return Vec::new();
     }
@@ -71,16 +67,18 @@ pub(super) fn late(unit: &Unit<'_>, allowed: &[String]) -> Vec<Late> {
         }));
     }
     let late = found.into_iter().filter(|(name, _)| !is_allowed(name));
-    late.map(|(name, reason)| Late { name, reason }).collect()
+    late.map(|(name, reason)| Objection {
+        name,
+        reason: reason.to_owned(),
+    })
+    .collect()
 }
 
 /// Functions that only run when the program starts: what constructors' sections lead to, and what only such functions use.
 fn called_at_start(object: &Object<'_>) -> BTreeSet<AtomId> {
-    let families = [".init_array", ".preinit_array", ".ctors"];
-    let is_start = |section: &str| families.iter().any(|family| section.starts_with(family));
     let tables = object
         .enumerate()
-        .filter(|(id, _)| is_start(object.section_name(*id)));
+        .filter(|(id, _)| is_of_family(object.section_name(*id), &AT_START));
     let roots = tables.flat_map(|(_, atom)| atom.references().map(|link| link.target));
     let mut found: BTreeSet<AtomId> = roots.collect();
     if found.is_empty() {

@@ -6,6 +6,7 @@
 //! no `DW_AT_location`). The same is told of one that is only written, and of one that is declared and not used: those are refused, too.
 //! A variable that becomes read-only is seen when its contents are compared.
 
+use super::Objection;
 use crate::hooks;
 use crate::object::{Atom, AtomId, AtomKind, FunctionId, Object, names, places, rust};
 use crate::pair::{Pair, Users};
@@ -14,14 +15,8 @@ use crate::types::{self, Key, Types};
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An old variable, and what became of it.
-pub(super) struct Lost {
-    pub(super) name: String,
-    pub(super) reason: String,
-}
-
 /// The lost variables of the `index`-th pair; `allowed` names those that may be.
-pub(super) fn variables(program: &Program<'_>, index: usize, allowed: &[String]) -> Vec<Lost> {
+pub(super) fn variables(program: &Program<'_>, index: usize, allowed: &[String]) -> Vec<Objection> {
     let unit = &program.units[index];
     let pair = &unit.pair;
     if unit.comparison.changed().is_empty() || pair.new.is_kernel {
@@ -51,7 +46,7 @@ pub(super) fn variables(program: &Program<'_>, index: usize, allowed: &[String])
         };
         let reason = reason.or_else(|| moved(program, index, atom));
         let reason = reason.or_else(|| fresh.other_name(atom, &changed));
-        found.extend(reason.map(|reason| Lost {
+        found.extend(reason.map(|reason| Objection {
             name: atom.name.to_owned(),
             reason: format!(
                 "{reason}: what the running one holds would be ignored (`--allow-data` accepts that)"
@@ -63,26 +58,31 @@ pub(super) fn variables(program: &Program<'_>, index: usize, allowed: &[String])
 
 /// Why a variable may live on in another object.
 fn moved(program: &Program<'_>, index: usize, old: &Atom<'_>) -> Option<String> {
-    let others = program.units.iter().enumerate();
-    let others = others.filter(|(other, _)| *other != index);
     let name = source_name(old.name);
-    for (_, unit) in others {
-        let new = unit.pair.new.enumerate();
-        let mut same = new.filter(|(id, atom)| {
-            atom.kind == old.kind
-                && atom.size == old.size
-                && !atom.is_global()
-                && unit.correlation.old_of(*id).is_none()
-                && source_name(atom.name) == name
-        });
-        if same.next().is_some() {
-            return Some(format!(
-                "it may be the same one in `{}` now",
-                unit.pair.name
-            ));
-        }
-    }
-    None
+    let is_it = |(_, new): (AtomId, &Atom<'_>)| {
+        new.kind == old.kind
+            && new.size == old.size
+            && !new.is_global()
+            && source_name(new.name) == name
+    };
+    let others = program.units.iter().enumerate();
+    let mut others = others.filter(|(other, _)| *other != index);
+    let (_, unit) = others.find(|(_, unit)| new_variables(unit).any(is_it))?;
+    Some(format!(
+        "it may be the same one in `{}` now",
+        unit.pair.name
+    ))
+}
+
+/// Variables of the new object that are none of the old one.
+fn new_variables<'u, 'd>(unit: &'u Unit<'d>) -> impl Iterator<Item = (AtomId, &'u Atom<'d>)> {
+    let new = unit.pair.new.enumerate();
+    new.filter(|(id, atom)| {
+        atom.kind.is_variable()
+            && !atom.name.is_empty()
+            && !atom.fleeting
+            && unit.correlation.old_of(*id).is_none()
+    })
 }
 
 fn is_variable(atom: &Atom<'_>) -> bool {
@@ -124,11 +124,8 @@ impl<'u, 'd> Fresh<'u, 'd> {
     fn of(unit: &'u Unit<'d>) -> Self {
         let object = &unit.pair.new;
         let mut by_name: BTreeMap<String, Vec<AtomId>> = BTreeMap::new();
-        for (id, atom) in object.enumerate() {
-            let fresh = unit.correlation.old_of(id).is_none() && !hooks::is_of_header(object, id);
-            if fresh && atom.kind.is_variable() && !atom.name.is_empty() && !atom.fleeting {
-                by_name.entry(source_name(atom.name)).or_default().push(id);
-            }
+        for (id, atom) in new_variables(unit).filter(|(id, _)| !hooks::is_of_header(object, *id)) {
+            by_name.entry(source_name(atom.name)).or_default().push(id);
         }
         Self {
             unit,

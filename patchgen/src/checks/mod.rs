@@ -21,6 +21,12 @@ use crate::program::{NewAtom, Program};
 use crate::refusal::Refusal;
 use crate::target::Image;
 
+/// A reason against one object, and the symbol that it is about.
+struct Objection {
+    name: String,
+    reason: String,
+}
+
 /// Every reason against the patch; `allowed` names variables whose initial value may change.
 #[must_use]
 pub fn refusals(

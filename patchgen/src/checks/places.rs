@@ -1,6 +1,7 @@
 //! Closures and local classes, which are named by their place: where one was added before others, each of these has the name
 //! of the next one, and what lives would get another one's code.
 
+use super::Objection;
 use super::goal::{Goal, goal};
 use crate::object::{AtomId, AtomKind, Object, Role, names, places};
 use crate::pair::Pair;
@@ -8,17 +9,11 @@ use livepatch_bundle::Scope;
 use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A function that has the name of another one now, and why that is thought.
-pub(super) struct Shifted {
-    pub(super) name: String,
-    pub(super) reason: String,
-}
-
 /// The functions of a name but for the place: by the name in the source those that the compiler made of it, with their names.
 type Family<'d> = BTreeMap<&'d str, BTreeMap<&'d str, AtomId>>;
 
 /// Functions whose family has other members now, whose own code is another, and that something which lives on may call.
-pub(super) fn shifted(pair: &Pair<'_>) -> Vec<Shifted> {
+pub(super) fn shifted(pair: &Pair<'_>) -> Vec<Objection> {
     if pair.new.is_kernel {
         return Vec::new();
     }
@@ -39,7 +34,7 @@ pub(super) fn shifted(pair: &Pair<'_>) -> Vec<Shifted> {
         });
         let other = |old, new| meaning(&pair.old, old) != meaning(&pair.new, new);
         let changed = both.filter(|(_, old, new)| other(*old, *new) && lasting.contains(old));
-        found.extend(changed.map(|(name, ..)| Shifted {
+        found.extend(changed.map(|(name, ..)| Objection {
             name: (*name).to_owned(),
             reason: reason(&base, olds.len(), news.len()),
         }));

@@ -16,13 +16,13 @@ pub(super) fn compared(program: &Program<'_>, new: NewAtom) -> Option<String> {
     if !atom.kind.is_code() || object.is_kernel {
         return None;
     }
-    let strings = atom.links.iter().filter(|link| {
+    let mut strings = atom.links.iter().filter(|link| {
         // Places inside and behind a string are compared with others of the same one.
         link.site.role == Role::Address
             && link.at() == 0
             && object.atom(link.target).kind == AtomKind::String
     });
-    let link = strings.into_iter().find(|link| compares(atom, link))?;
+    let link = strings.find(|link| compares(atom, link))?;
     let text = String::from_utf8_lossy(object.atom(link.target).bytes);
     let text: String = text.trim_end_matches('\0').chars().take(40).collect();
     Some(format!(
@@ -68,8 +68,8 @@ fn compares(atom: &Atom<'_>, link: &Link) -> bool {
 
 /// Whether a register is an operand as a whole.
 fn has(instruction: &Instruction, register: Register) -> bool {
-    let operands = 0..instruction.op_count();
-    operands.into_iter().any(|operand| {
+    let mut operands = 0..instruction.op_count();
+    operands.any(|operand| {
         instruction.op_kind(operand) == OpKind::Register
             && instruction.op_register(operand) == register
     })

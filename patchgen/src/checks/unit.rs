@@ -1,5 +1,6 @@
 //! What speaks against a patch in one pair of objects.
 
+use super::Objection;
 use super::initial;
 use super::lost;
 use super::places;
@@ -30,10 +31,12 @@ pub(super) fn refusals(
     found.extend(check.constants());
     found.extend(check.constructors());
     found.extend(check.names());
-    found.extend(check.places());
-    found.extend(check.late(allowed));
     found.extend(check.sets());
-    found.extend(check.lost(allowed));
+    let mut objections = check.places();
+    objections.extend(initial::late(unit, allowed));
+    objections.extend(lost::variables(program, index, allowed));
+    let objections = objections.into_iter();
+    found.extend(objections.map(|one| check.refusal(&one.name, one.reason)));
     found
 }
 
@@ -257,42 +260,25 @@ impl UnitCheck<'_, '_> {
             .collect()
     }
 
-    /// Variables whose running values new code would ignore.
-    fn lost(&self, allowed: &[String]) -> Vec<Refusal> {
-        let lost = lost::variables(self.program, self.index, allowed).into_iter();
-        lost.map(|one| self.refusal(&one.name, one.reason))
-            .collect()
-    }
-
-    /// Code that has run, and changed.
-    fn late(&self, allowed: &[String]) -> Vec<Refusal> {
-        let late = initial::late(self.unit, allowed).into_iter();
-        late.map(|one| self.refusal(&one.name, one.reason))
-            .collect()
-    }
-
     /// Functions named by their place that have another one's name now.
-    fn places(&self) -> Vec<Refusal> {
-        if self.unit.comparison.changed().is_empty() {
-            return Vec::new();
+    fn places(&self) -> Vec<Objection> {
+        match self.unit.comparison.changed().is_empty() {
+            true => Vec::new(),
+            false => places::shifted(&self.unit.pair),
         }
-        let shifted = places::shifted(&self.unit.pair).into_iter();
-        shifted
-            .map(|one| self.refusal(&one.name, one.reason))
-            .collect()
     }
 }
 
+/// Sections of what runs when the program starts.
+pub(super) const AT_START: [&str; 3] = [".init_array", ".preinit_array", ".ctors"];
+
 fn is_constructor_section(name: &str) -> bool {
-    let families = [
-        ".init_array",
-        ".fini_array",
-        ".preinit_array",
-        ".ctors",
-        ".dtors",
-        ".init",
-        ".fini",
-    ];
+    const OTHERS: [&str; 4] = [".fini_array", ".dtors", ".init", ".fini"];
+    is_of_family(name, &AT_START) || is_of_family(name, &OTHERS)
+}
+
+/// Whether a section is one of these, alone or with an order behind its name (`.init_array.00101`).
+pub(super) fn is_of_family(name: &str, families: &[&str]) -> bool {
     families.iter().any(|family| {
         name.strip_prefix(family)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

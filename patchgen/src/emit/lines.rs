@@ -1,30 +1,34 @@
 //! Source lines of the new code, out of the new objects' debug information.
 
+use super::Patch;
+use super::distant::Distant;
 use super::table::{Key, Table};
-use super::{Patch, distant};
 use crate::object::lines::{Header, each_row};
 use crate::object::{Object, debug};
-use crate::program::{NewAtom, Unit};
+use crate::program::NewAtom;
 use gimli::{AttributeValue, EndianSlice, LineRow, LittleEndian};
 use livepatch_bundle::{FunctionLines, Lines, Row};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 /// The lines of all functions that travel.
-pub(super) fn of<'d>(patch: &Patch<'_, 'd>, table: &Table<'d>) -> Lines {
+pub(super) fn of<'d>(
+    patch: &Patch<'_, 'd>,
+    table: &Table<'d>,
+    distant: &BTreeMap<NewAtom, Distant>,
+) -> Lines {
     let mut made = Made::default();
     let mut carried: BTreeMap<usize, Vec<NewAtom>> = BTreeMap::new();
     for &atom in &patch.closure.carried {
         carried.entry(atom.unit).or_default().push(atom);
     }
     for (unit, atoms) in carried {
-        let unit = &patch.program.units[unit];
-        let object = &unit.pair.new;
+        let object = &patch.program.units[unit].pair.new;
         let code = atoms
             .into_iter()
             .filter(|new| object.atom(new.atom).kind.is_code());
         let code = code.filter(|new| table.has(Key::New(*new)));
-        made.unit(unit, &code.collect::<Vec<_>>(), table);
+        made.unit(object, &code.collect::<Vec<_>>(), table, distant);
     }
     made.lines
 }
@@ -37,8 +41,13 @@ struct Made {
 }
 
 impl Made {
-    fn unit<'d>(&mut self, unit: &Unit<'d>, code: &[NewAtom], table: &Table<'d>) {
-        let object = &unit.pair.new;
+    fn unit<'d>(
+        &mut self,
+        object: &Object<'d>,
+        code: &[NewAtom],
+        table: &Table<'d>,
+        distant: &BTreeMap<NewAtom, Distant>,
+    ) {
         let mut places: Vec<Place> = code.iter().map(|new| Place::of(object, *new)).collect();
         places.sort_by_key(|place| place.start);
         if places.is_empty() {
@@ -64,8 +73,9 @@ impl Made {
             .into_iter()
             .filter(|place| !place.rows.is_empty())
             .map(|mut place| {
-                place.add_detours(unit);
-
+                if let Some(distant) = distant.get(&place.atom) {
+                    place.add_detours(distant);
+                }
                 let rows: Vec<Row> = place.rows.into_values().collect();
                 FunctionLines::new(table.name(Key::New(place.atom)).to_owned(), &changes(rows))
             })
@@ -106,13 +116,9 @@ impl Place {
             rows: BTreeMap::new(),
         }
     }
-}
-
-impl Place {
     /// Adds what belongs to instructions inside and lies behind the function.
-    fn add_detours(&mut self, unit: &Unit<'_>) {
-        let distant = distant::of(unit, self.atom.atom);
-        for detour in distant.iter().flat_map(|distant| &distant.detours) {
+    fn add_detours(&mut self, distant: &Distant) {
+        for detour in &distant.detours {
             let row = self.rows.range(..=detour.site).next_back();
             if let Some((_, row)) = row {
                 let offset = detour.start;

@@ -1,16 +1,18 @@
 //! The manifest of a bundle.
 
 use super::Patch;
+use super::distant::Distant;
 use super::table::{Key, Table};
 use crate::object::{Atom, AtomId, AtomKind, FunctionId};
-use crate::program::OldAtom;
+use crate::program::{NewAtom, OldAtom};
 use livepatch_bundle::{Function, Hook, Manifest, Piece, Reference, SCHEMA, Scope, SymbolKind};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The manifest, without what only a target can tell.
 pub(super) fn of<'d>(
     patch: &Patch<'_, 'd>,
     table: &Table<'d>,
+    distant: &BTreeMap<NewAtom, Distant>,
     quiesce: &BTreeSet<OldAtom>,
 ) -> Manifest {
     let names = Names::new(patch);
@@ -50,7 +52,7 @@ pub(super) fn of<'d>(
                 function: table.name(Key::New(hook.function)).to_owned(),
             })
             .collect(),
-        lines: super::lines::of(patch, table),
+        lines: super::lines::of(patch, table, distant),
         warnings: patch.warnings.clone(),
     }
 }

@@ -59,9 +59,10 @@ pub fn bundle(patch: &Patch<'_, '_>) -> Result<Bundle, Vec<String>> {
     let mut quiesce = patch.quiesce.clone();
     quiesce.extend(manifest::quiesced(patch)?);
     let table = table::Table::of(patch, &quiesce);
-    let sections = sections::Sections::of(patch, &table);
+    let distant = distant::all(patch);
+    let sections = sections::Sections::of(patch, &table, &distant);
     Ok(Bundle {
-        manifest: manifest::of(patch, &table, &quiesce),
+        manifest: manifest::of(patch, &table, &distant, &quiesce),
         symbols: table.symbols(&sections.definitions),
         sections: sections.list,
     })

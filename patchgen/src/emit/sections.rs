@@ -7,7 +7,7 @@ use crate::object::{Atom, AtomId, AtomKind, Object, exceptions};
 use crate::program::{NewAtom, OldAtom};
 use livepatch_bundle::{Definition, Reloc, RelocKind, Section, SectionId, SectionKind};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The largest alignment that a bundle knows.
 const ALIGN_MAX: u64 = 4096;
@@ -19,10 +19,15 @@ pub(super) struct Sections<'d> {
 }
 
 impl<'d> Sections<'d> {
-    pub(super) fn of(patch: &Patch<'_, 'd>, table: &Table<'d>) -> Self {
+    pub(super) fn of(
+        patch: &Patch<'_, 'd>,
+        table: &Table<'d>,
+        distant: &BTreeMap<NewAtom, Distant>,
+    ) -> Self {
         let mut builder = Builder {
             patch,
             table,
+            distant,
             made: Self {
                 list: Vec::new(),
                 definitions: HashMap::new(),
@@ -32,7 +37,10 @@ impl<'d> Sections<'d> {
         for atom in &patch.closure.carried {
             builder.new_atom(*atom);
         }
-        builder.made.list.extend(unwind::section(patch, table));
+        builder
+            .made
+            .list
+            .extend(unwind::section(patch, table, distant));
         for atom in &patch.proof.copies {
             builder.old_atom(*atom);
         }
@@ -43,6 +51,7 @@ impl<'d> Sections<'d> {
 struct Builder<'b, 'd> {
     patch: &'b Patch<'b, 'd>,
     table: &'b Table<'d>,
+    distant: &'b BTreeMap<NewAtom, Distant>,
     made: Sections<'d>,
     /// Sections that several atoms share, by name.
     pools: HashMap<String, usize>,
@@ -202,19 +211,20 @@ impl<'d> Builder<'_, 'd> {
         let atom = object.atom(id);
         let new = matches!(key, Key::New(_));
         let distant = match key {
-            Key::New(new) => distant::of(&self.patch.program.units[new.unit], id),
+            Key::New(new) => self.distant.get(&new),
             _ => None,
         };
-        let relocations = self.relocations(atom, new, distant.as_ref(), keys);
-        let widened = shorts::code(atom)
-            .ok()
-            .filter(|_| new && !atom.shorts().is_empty());
+        let relocations = self.relocations(atom, new, distant, keys);
+        let widened = match distant {
+            Some(distant) => Some(distant.code.clone()),
+            None if new && !atom.shorts().is_empty() => shorts::code(atom).ok(),
+            None => None,
+        };
         let contents = match atom.kind {
             AtomKind::ExceptionTable if new => exceptions::contents(atom),
             _ => Cow::Borrowed(atom.bytes),
         };
-        let made = distant.map(|distant| distant.code).or(widened);
-        let bytes = made.as_deref().unwrap_or(&contents);
+        let bytes = widened.as_deref().unwrap_or(&contents);
         let size = if new || atom.kind != AtomKind::Literal {
             atom.size.max(bytes.len() as u64)
         } else {

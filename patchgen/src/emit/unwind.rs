@@ -3,8 +3,9 @@
 //! Pointers to personality routines go through slots, pointers to exception tables count from their own place, however the
 //! compiler had them: so they reach, wherever the patch lies.
 
+use super::Patch;
+use super::distant::Distant;
 use super::table::{Key, Table};
-use super::{Patch, distant};
 use crate::object::exceptions::THROUGH_SLOT;
 use crate::object::{FRAME_START, Frame, Handler, PCREL_SDATA4};
 use crate::program::NewAtom;
@@ -12,10 +13,14 @@ use livepatch_bundle::{Reloc, RelocKind, Section, SectionKind, SymbolId};
 use std::collections::BTreeMap;
 
 /// Offset of the distance to the CIE in an FDE.
-const DISTANCE: usize = 4;
+pub(super) const DISTANCE: usize = 4;
 
 /// The section; `None` when no new code has unwind information.
-pub(super) fn section<'d>(patch: &Patch<'_, 'd>, table: &Table<'d>) -> Option<Section> {
+pub(super) fn section<'d>(
+    patch: &Patch<'_, 'd>,
+    table: &Table<'d>,
+    distant: &BTreeMap<NewAtom, Distant>,
+) -> Option<Section> {
     let mut records = Records::default();
     for atom in &patch.closure.carried {
         let object = &patch.program.units[atom.unit].pair.new;
@@ -34,9 +39,8 @@ pub(super) fn section<'d>(patch: &Patch<'_, 'd>, table: &Table<'d>) -> Option<Se
             };
             (table.id(Key::New(to)), field)
         });
-        let distant = distant::of(&patch.program.units[atom.unit], atom.atom);
-        let longer = distant.and_then(|distant| distant.fde);
-        let record = longer.as_deref().unwrap_or(frame.fde);
+        let longer = distant.get(atom).and_then(|distant| distant.fde.as_deref());
+        let record = longer.unwrap_or(frame.fde);
         records.fde(record, cie, table.id(Key::New(*atom)), exceptions);
     }
     let Records {

@@ -128,10 +128,8 @@ impl Image {
     /// Whether a definition of this name is seen, or was before the link, outside its source file.
     #[must_use]
     pub fn has_global(&self, name: &str) -> bool {
-        let definitions = self.definitions(name).iter();
-        definitions
-            .into_iter()
-            .any(|one| one.scope == Scope::Global || one.made_local)
+        let mut definitions = self.definitions(name).iter();
+        definitions.any(|one| one.scope == Scope::Global || one.made_local)
     }
 
     /// Whether it uses a definition of this name that another file has.

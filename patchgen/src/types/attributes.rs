@@ -209,9 +209,7 @@ impl Attributes<'_, '_> {
             )
         )
     }
-}
 
-impl Attributes<'_, '_> {
     /// What its location does beyond naming an address (DWARF 5, 2.6): clang keeps an `int` of which it has seen two values as a
     /// `bool` (`DW_OP_deref_size 1 DW_OP_constu 5 DW_OP_mul …`), and a structure as single fields (`DW_OP_piece 4 …`).
     pub(super) fn form(&self) -> Option<String> {

@@ -4,7 +4,7 @@
 //! have one (what they stand for is compared by itself), contents where they have none. Signedness, `const` and what
 //! `void *` points to make no difference. What cannot be compared is different.
 
-use super::model::{Encoding, Field, Shape, Type, TypeId, TypeRef, Types};
+use super::model::{Encoding, Field, Key, Shape, Type, TypeId, TypeRef, Types};
 use std::collections::{BTreeMap, HashMap};
 
 /// Types are nested less deeply than this.
@@ -138,7 +138,7 @@ impl<'t> Comparer<'t> {
         ) else {
             return false;
         };
-        let same_name = self.same_name(old, new) && !self.means_several(old);
+        let same_name = self.same_name(old, new) && !self.names_several(old);
         // One name more or less says nothing yet.
         let (old, new) = (bare(self.old, old), bare(self.new, new));
         let (Some(old), Some(new)) = (old, new) else {
@@ -186,10 +186,15 @@ impl<'t> Comparer<'t> {
         key.is_some() && *key == self.new.get(new).key
     }
 
-    /// Whether the name that both have says little.
-    fn means_several(&self, old: TypeId) -> bool {
+    /// Whether a type's name says little.
+    fn names_several(&self, old: TypeId) -> bool {
         let key = self.old.get(old).key.as_ref();
-        key.is_some_and(|key| self.old.several.contains(key) || self.new.several.contains(key))
+        key.is_some_and(|key| self.means_several(key))
+    }
+
+    /// Whether a name stands for several types in one of the objects.
+    pub(super) fn means_several(&self, key: &Key) -> bool {
+        self.old.several.contains(key) || self.new.several.contains(key)
     }
 
     /// What a pointer leads to may be unknown on either side.

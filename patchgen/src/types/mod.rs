@@ -190,9 +190,10 @@ impl Changes {
         let mut comparer = Comparer::new(old, new);
         let object = &program.units[unit].pair.name;
         let mut unknown = Vec::new();
-        let several = |key: &Key| old.several.contains(key) || new.several.contains(key);
-        let named = new.named.iter().filter(|(key, _)| !several(key));
-        for (key, definitions) in named {
+        for (key, definitions) in &new.named {
+            if comparer.means_several(key) {
+                continue;
+            }
             let Some(before) = old.named.get(key) else {
                 let one = definitions[0];
                 let file = new.get(one).file.clone();

@@ -1,27 +1,19 @@
 //! Unwind records of functions that have detours: behind the function holds what holds at the instruction (DWARF 5, 6.4.2).
 
+use super::super::unwind::DISTANCE;
 use super::Detour;
 use crate::object::Frame;
 use gimli::leb128::write::{signed, unsigned};
 use gimli::{
     BaseAddresses, CfaRule, EhFrame, LittleEndian, Register, RegisterRule, UnwindContext,
-    UnwindSection, UnwindTableRow,
+    UnwindSection, UnwindTableRow, constants as dw,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 type Row = UnwindTableRow<usize>;
 
-const ADVANCE_LOC4: u8 = 0x04;
-const RESTORE_EXTENDED: u8 = 0x06;
-const UNDEFINED: u8 = 0x07;
-const SAME_VALUE: u8 = 0x08;
-const DEF_CFA: u8 = 0x0c;
-const OFFSET_EXTENDED_SF: u8 = 0x11;
-const NOP: u8 = 0;
 /// Offset of the length of the code in an FDE.
 const LENGTH: usize = 12;
-/// Offset of the distance to the CIE in an FDE.
-const DISTANCE: usize = 4;
 
 /// The record of a function that is `length` bytes long with its detours; `None` where it says what cannot be said again.
 pub(super) fn extended(frame: &Frame<'_, '_>, detours: &[Detour], length: u64) -> Option<Vec<u8>> {
@@ -32,13 +24,13 @@ pub(super) fn extended(frame: &Frame<'_, '_>, detours: &[Detour], length: u64) -
     for detour in detours {
         let row = rows.at(detour.site)?;
         let advance = u32::try_from(detour.start.checked_sub(place)?).ok()?;
-        fde.push(ADVANCE_LOC4);
+        fde.push(dw::DW_CFA_advance_loc4.0);
         fde.extend(advance.to_le_bytes());
         change(&mut fde, &rows, last, row)?;
         (last, place) = (row, detour.start);
     }
     while !fde.len().is_multiple_of(8) {
-        fde.push(NOP);
+        fde.push(dw::DW_CFA_nop.0);
     }
     let size = u32::try_from(fde.len() - 4).ok()?;
     fde[..4].copy_from_slice(&size.to_le_bytes());
@@ -53,22 +45,22 @@ fn change(fde: &mut Vec<u8>, rows: &Rows, from: &Row, to: &Row) -> Option<()> {
     let CfaRule::RegisterAndOffset { register, offset } = *to.cfa() else {
         return None;
     };
-    fde.push(DEF_CFA);
+    fde.push(dw::DW_CFA_def_cfa.0);
     unsigned(fde, register.0.into()).ok()?;
     unsigned(fde, u64::try_from(offset).ok()?).ok()?;
     let (from, to) = (rules(from), rules(to));
     let registers: BTreeSet<&u16> = from.keys().chain(to.keys()).collect();
     for register in registers {
         let (operation, offset) = match to.get(register) {
-            None => (RESTORE_EXTENDED, None),
-            Some(RegisterRule::Undefined) => (UNDEFINED, None),
-            Some(RegisterRule::SameValue) => (SAME_VALUE, None),
+            None => (dw::DW_CFA_restore_extended, None),
+            Some(RegisterRule::Undefined) => (dw::DW_CFA_undefined, None),
+            Some(RegisterRule::SameValue) => (dw::DW_CFA_same_value, None),
             Some(RegisterRule::Offset(offset)) if offset % rows.factor == 0 => {
-                (OFFSET_EXTENDED_SF, Some(offset / rows.factor))
+                (dw::DW_CFA_offset_extended_sf, Some(offset / rows.factor))
             }
             Some(_) => return None,
         };
-        fde.push(operation);
+        fde.push(operation.0);
         unsigned(fde, u64::from(*register)).ok()?;
         if let Some(offset) = offset {
             signed(fde, offset).ok()?;

@@ -19,9 +19,9 @@
 mod frame;
 mod instruction;
 
-use super::shorts;
+use super::{Patch, shorts};
 use crate::object::{Atom, AtomId, AtomKind, Frame, Link};
-use crate::program::Unit;
+use crate::program::{NewAtom, Unit};
 use instruction::Form;
 use livepatch_bundle::RelocKind;
 use std::collections::BTreeMap;
@@ -50,8 +50,16 @@ pub(super) struct Detour {
     pub(super) start: u64,
 }
 
+/// All functions that travel and are the first to use variables.
+pub(super) fn all(patch: &Patch<'_, '_>) -> BTreeMap<NewAtom, Distant> {
+    let carried = patch.closure.carried.iter();
+    carried
+        .filter_map(|new| Some((*new, of(&patch.program.units[new.unit], new.atom)?)))
+        .collect()
+}
+
 /// A function that is the first to use variables; `None` for all others.
-pub(super) fn of(unit: &Unit<'_>, id: AtomId) -> Option<Distant> {
+fn of(unit: &Unit<'_>, id: AtomId) -> Option<Distant> {
     let object = &unit.pair.new;
     let atom = object.atom(id);
     if !atom.kind.is_code() || object.is_kernel {
