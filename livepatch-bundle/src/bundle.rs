@@ -37,7 +37,8 @@ pub enum SectionKind {
     Unwind,
     /// An old function, to be matched with the running code; not allocated, named `.livepatch.old.text.*`.
     OldCode,
-    /// Read-only data of an old function; not allocated, named `.livepatch.old.rodata.*`.
+    /// Read-only data of an old function; not allocated, named `.livepatch.old.rodata.*`. What is placed refers by it to
+    /// the program's own, where old code that refers to it is found.
     OldReadOnly,
 }
 
@@ -140,6 +141,22 @@ impl Bundle {
         self.placed_relocations()
             .map(|reloc| reloc.symbol)
             .collect()
+    }
+
+    /// The constants of the running program to which what is placed refers: their copies tell them.
+    #[must_use]
+    pub fn needed_constants(&self) -> BTreeSet<SymbolId> {
+        let mut needed = self.needed_symbols();
+        needed.retain(|symbol| self.is_old_constant(*symbol));
+        needed
+    }
+
+    /// Whether the symbol is the copy of a constant of an old function.
+    #[must_use]
+    pub fn is_old_constant(&self, symbol: SymbolId) -> bool {
+        let definition = self.symbols.get(symbol.0).and_then(|one| one.definition);
+        let section = definition.and_then(|one| self.sections.get(one.section.0));
+        section.is_some_and(|section| section.kind == SectionKind::OldReadOnly)
     }
 
     /// All symbols by name.

@@ -102,7 +102,7 @@ pub enum Problem {
         /// The symbol's number.
         symbol: usize,
     },
-    /// New code or data that refers to an old copy, which is never placed in the target.
+    /// New code or data that refers to the copy of old code; what runs has a symbol of its own.
     #[error("relocation at {}+{offset:#x} refers to {}, which is not placed in the target", quoted(.section), quoted(.symbol))]
     RelocToOld {
         /// The section.

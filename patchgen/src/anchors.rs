@@ -4,6 +4,7 @@ use crate::closure::{Closure, Destination};
 use crate::object::{AtomKind, FunctionId};
 use crate::program::{OldAtom, Program};
 use crate::proof::{Origin, Proof, origin};
+use crate::texts;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// An unchanged old function.
@@ -27,7 +28,7 @@ pub fn choose<'d>(
     closure: &Closure<'d>,
     proof: &mut Proof<'d>,
 ) -> Vec<Anchor> {
-    let known: BTreeSet<Origin<'d>> = proof.running().collect();
+    let known: BTreeSet<Origin<'d>> = proof.all().collect();
     let mut wanted: BTreeSet<Origin<'d>> = wanted(closure)
         .filter(|origin| !known.contains(origin))
         .collect();
@@ -56,6 +57,7 @@ fn wanted<'c, 'd: 'c>(closure: &'c Closure<'d>) -> impl Iterator<Item = Origin<'
     destinations.filter_map(|destination| match destination {
         Destination::Carried(_) => None,
         Destination::Running(atom) => Some(Origin::Running(*atom)),
+        Destination::Told(atom) => Some(Origin::Copy(*atom)),
         Destination::External(name) => Some(Origin::External(name)),
     })
 }
@@ -87,7 +89,7 @@ impl<'d> Candidates<'d> {
                     continue;
                 }
                 candidates.unchanged.insert(anchor);
-                for reference in references(program, anchor) {
+                for reference in told(program, anchor) {
                     candidates
                         .by_reference
                         .entry(reference)
@@ -130,7 +132,7 @@ impl<'d> Candidates<'d> {
             .old
             .function(anchor.function)
             .entry();
-        let mut told = references(program, anchor);
+        let mut told = told(program, anchor);
         told.insert(Origin::Running(OldAtom {
             unit: anchor.unit,
             atom: entry,
@@ -165,6 +167,14 @@ pub(crate) fn is_sound(program: &Program<'_>, anchor: Anchor) -> bool {
             && atom.size > 0
             && !atom.indirect
     })
+}
+
+/// What a match of the function tells beside its own place.
+fn told<'d>(program: &Program<'d>, anchor: Anchor) -> BTreeSet<Origin<'d>> {
+    let mut told = references(program, anchor);
+    let texts = texts::told_by(program, anchor);
+    told.extend(texts.into_iter().map(Origin::Copy));
+    told
 }
 
 fn references<'d>(program: &Program<'d>, anchor: Anchor) -> BTreeSet<Origin<'d>> {

@@ -41,5 +41,6 @@ pub mod program;
 pub mod proof;
 pub mod refusal;
 pub mod target;
+mod texts;
 mod twins;
 pub mod types;

@@ -6,7 +6,9 @@ use crate::correlate::Correlation;
 use crate::globals::Globals;
 use crate::object::{AtomId, AtomKind, FunctionId};
 use crate::pair::Pair;
+use crate::texts::Texts;
 use std::collections::{BTreeMap, HashSet};
+use std::sync::OnceLock;
 
 /// A pair with what is known about it.
 #[derive(Debug)]
@@ -78,6 +80,8 @@ pub struct Program<'d> {
     copies: Copies<'d>,
     /// Names of the old objects' common symbols.
     commons: HashSet<&'d str>,
+    /// By unit: strings that old code tells.
+    texts: Vec<OnceLock<Texts<'d>>>,
 }
 
 impl<'d> Program<'d> {
@@ -95,6 +99,7 @@ impl<'d> Program<'d> {
         Self {
             commons: commons.map(|atom| atom.name).collect(),
             copies,
+            texts: units.iter().map(|_| OnceLock::new()).collect(),
             units,
             old_globals,
             new_globals,
@@ -156,6 +161,26 @@ impl<'d> Program<'d> {
         let atom = self.units[new.unit].correlation.old_of(new.atom)?;
         Some(OldAtom {
             unit: new.unit,
+            atom,
+        })
+    }
+
+    /// The string of the running program that `text` is, which `user` uses.
+    #[must_use]
+    pub fn running_text(&self, user: NewAtom, text: NewAtom) -> Option<OldAtom> {
+        let unit = &self.units[text.unit];
+        let user = unit
+            .pair
+            .new
+            .owner(user.atom)
+            .filter(|_| user.unit == text.unit);
+        let user = user.map(|user| unit.pair.new.function(user).entry());
+        let user = user.and_then(|user| unit.correlation.old_of(user));
+        let user = user.and_then(|user| unit.pair.old.owner(user));
+        let texts = self.texts[text.unit].get_or_init(|| Texts::of(self, text.unit));
+        let atom = texts.running(&unit.pair, text.atom, user)?;
+        Some(OldAtom {
+            unit: text.unit,
             atom,
         })
     }

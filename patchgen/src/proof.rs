@@ -49,10 +49,9 @@ impl<'d> Proof<'d> {
         }
     }
 
-    /// What the proof tells of the running program.
-    pub fn running(&self) -> impl Iterator<Item = Origin<'d>> {
-        let all = self.origins.values().flatten().copied();
-        all.filter(|origin| !matches!(origin, Origin::Copy(_)))
+    /// All that it leads to.
+    pub fn all(&self) -> impl Iterator<Item = Origin<'d>> {
+        self.origins.values().flatten().copied()
     }
 }
 

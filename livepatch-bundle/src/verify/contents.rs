@@ -96,7 +96,7 @@ fn relocations(bundle: &Bundle, section: &Section, problems: &mut Problems) {
                 symbol: reloc.symbol.0,
             }),
             Some(symbol) => {
-                let reachable = !format::is_placed(section.kind) || is_placed(bundle, symbol);
+                let reachable = !format::is_placed(section.kind) || has_address(bundle, symbol);
                 problems.unless(reachable, || Problem::RelocToOld {
                     section: section.name.clone(),
                     offset,
@@ -107,8 +107,8 @@ fn relocations(bundle: &Bundle, section: &Section, problems: &mut Problems) {
     }
 }
 
-/// Whether the symbol has an address in the target.
-fn is_placed(bundle: &Bundle, symbol: &Symbol) -> bool {
+/// Whether the symbol has an address in the target: it is placed there, or a constant that runs there.
+fn has_address(bundle: &Bundle, symbol: &Symbol) -> bool {
     let Some(definition) = symbol.definition else {
         return true;
     };
@@ -116,7 +116,7 @@ fn is_placed(bundle: &Bundle, symbol: &Symbol) -> bool {
     bundle
         .sections
         .get(definition.section.0)
-        .is_none_or(|section| format::is_placed(section.kind))
+        .is_none_or(|section| section.kind != SectionKind::OldCode)
 }
 
 fn symbol_table(bundle: &Bundle, problems: &mut Problems) {

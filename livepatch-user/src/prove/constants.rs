@@ -2,7 +2,7 @@
 
 use super::function::{Difference, PieceMatch};
 use super::{Evidence, Program};
-use livepatch_bundle::{Bundle, Class, Definition, Reloc, RunAddr, SectionKind, SymbolId};
+use livepatch_bundle::{Bundle, Class, Definition, Reloc, RunAddr, SymbolId};
 use livepatch_match::Via;
 use std::collections::BTreeSet;
 
@@ -14,6 +14,8 @@ pub(super) struct Constants<'a> {
     bundle: &'a Bundle,
     program: &'a dyn Program,
     pieces: &'a [PieceMatch],
+    /// Those to which the patch refers where they run.
+    wanted: &'a BTreeSet<SymbolId>,
     seen: BTreeSet<(SymbolId, RunAddr)>,
     evidence: Vec<Evidence>,
 }
@@ -23,11 +25,13 @@ impl<'a> Constants<'a> {
         bundle: &'a Bundle,
         program: &'a dyn Program,
         pieces: &'a [PieceMatch],
+        wanted: &'a BTreeSet<SymbolId>,
     ) -> Self {
         Self {
             bundle,
             program,
             pieces,
+            wanted,
             seen: BTreeSet::new(),
             evidence: Vec::new(),
         }
@@ -77,10 +81,17 @@ impl<'a> Constants<'a> {
             expected[field.clone()].fill(0);
             running[field].fill(0);
         }
-        match expected.iter().zip(&running).position(|(a, b)| a != b) {
-            None => Ok(()),
-            Some(offset) => Err(self.differs(symbol, address, offset as u64)),
+        if let Some(offset) = expected.iter().zip(&running).position(|(a, b)| a != b) {
+            return Err(self.differs(symbol, address, offset as u64));
         }
+        if self.wanted.contains(&symbol) {
+            self.evidence.push(Evidence {
+                symbol,
+                via: Via::Direct,
+                value: address.0,
+            });
+        }
+        Ok(())
     }
 
     fn differs(&self, symbol: SymbolId, address: RunAddr, offset: u64) -> Difference {
@@ -124,7 +135,7 @@ impl<'a> Constants<'a> {
         }
         let start = target.offset(addend.wrapping_neg());
         match self.bundle.symbols[reloc.symbol.0].definition {
-            Some(d) if self.bundle.sections[d.section.0].kind == SectionKind::OldReadOnly => {
+            Some(_) if self.bundle.is_old_constant(reloc.symbol) => {
                 queue.push((reloc.symbol, start));
             }
             Some(_) => return Err(self.differs(symbol, address, within)),

@@ -3,8 +3,9 @@
 use super::constants::Constants;
 use super::{Evidence, Program};
 use crate::memory::Unreadable;
-use livepatch_bundle::{Bundle, Function, Names, RunAddr, SectionKind, SymbolId};
+use livepatch_bundle::{Bundle, Function, Names, RunAddr, SymbolId};
 use livepatch_match::{Alignment, Code, Field, Mismatch, RefPair, Target, Via, align};
+use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// One piece of an old function, ready to be compared.
@@ -158,16 +159,19 @@ pub enum Difference {
     },
 }
 
-/// Compares every piece of a function with the running code, the first one at `entry`.
+/// Compares every piece of a function with the running code, the first one at `entry`. Where the constants among
+/// `wanted` run is part of the evidence.
 pub(super) fn match_function(
     bundle: &Bundle,
     program: &dyn Program,
     pieces: &[Piece<'_>],
+    wanted: &BTreeSet<SymbolId>,
     entry: RunAddr,
 ) -> Result<FunctionMatch, Difference> {
     let mut matcher = Matcher {
         bundle,
         program,
+        wanted,
         found: Vec::new(),
         references: Vec::new(),
     };
@@ -191,6 +195,7 @@ pub(super) fn match_function(
 struct Matcher<'a> {
     bundle: &'a Bundle,
     program: &'a dyn Program,
+    wanted: &'a BTreeSet<SymbolId>,
     found: Vec<PieceMatch>,
     /// References with the number of the piece that holds them.
     references: Vec<(usize, RefPair)>,
@@ -273,7 +278,7 @@ impl Matcher<'_> {
     /// Sorts the references into checks of what the bundle holds and evidence about what it does not.
     fn judge(&self) -> Result<Vec<Evidence>, Difference> {
         let mut evidence = Vec::new();
-        let mut constants = Constants::new(self.bundle, self.program, &self.found);
+        let mut constants = Constants::new(self.bundle, self.program, &self.found, self.wanted);
         for (number, pair) in &self.references {
             let Target::Address(value) = pair.other else {
                 return Err(Difference::Unjudged { at: pair.at });
@@ -294,7 +299,7 @@ impl Matcher<'_> {
             };
             if let Some(piece) = self.found.iter().find(|piece| piece.is(symbol)) {
                 self.check_inside(piece, offset, RunAddr(value))?;
-            } else if self.is_constant(symbol) {
+            } else if self.bundle.is_old_constant(symbol) {
                 let slot = pair.via == Via::GotSlot;
                 let at = if slot {
                     self.program.memory().read_u64(RunAddr(value))?
@@ -313,12 +318,6 @@ impl Matcher<'_> {
         }
         evidence.extend(constants.into_evidence());
         Ok(evidence)
-    }
-
-    fn is_constant(&self, symbol: SymbolId) -> bool {
-        let definition = self.bundle.symbols[symbol.0].definition;
-        definition
-            .is_some_and(|d| self.bundle.sections[d.section.0].kind == SectionKind::OldReadOnly)
     }
 
     fn check_inside(

@@ -5,7 +5,7 @@ use super::function::{Difference, FunctionMatch, Piece, PieceMatch, match_functi
 use super::{Evidence, Program};
 use livepatch_bundle::{Bundle, Function, Reference, RunAddr, SymbolId};
 use livepatch_match::Via;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 /// A replaced function or an anchor, found.
@@ -130,6 +130,8 @@ struct Search<'a> {
     subjects: Vec<Subject<'a>>,
     /// How many subjects are replaced functions; they come first.
     replaced: usize,
+    /// Constants to which the patch refers where they run.
+    wanted: BTreeSet<SymbolId>,
     starts: Option<Vec<RunAddr>>,
 }
 
@@ -162,6 +164,7 @@ impl<'a> Search<'a> {
             program,
             subjects,
             replaced: manifest.functions.len(),
+            wanted: bundle.needed_constants(),
             starts: None,
         }
     }
@@ -200,7 +203,8 @@ impl<'a> Search<'a> {
             if subject.matches.iter().any(|found| found.entry == place) {
                 continue;
             }
-            match match_function(self.bundle, self.program, &subject.pieces, place) {
+            let (pieces, wanted) = (&subject.pieces, &self.wanted);
+            match match_function(self.bundle, self.program, pieces, wanted, place) {
                 Ok(found) => subject.matches.push(found),
                 Err(difference) => {
                     subject.difference.get_or_insert((place, difference));

@@ -1,8 +1,10 @@
 //! What the author of a patch should know, and what stack checks should.
 
 use crate::closure::Closure;
+use crate::compare::dated;
 use crate::object::{AtomId, AtomKind, Object, Role, names};
-use crate::program::{OldAtom, Program};
+use crate::program::{OldAtom, Program, Unit};
+use crate::refusal::quoted;
 use std::collections::BTreeSet;
 
 /// What the author should know.
@@ -31,6 +33,7 @@ pub fn warnings(program: &Program<'_>, closure: &Closure<'_>) -> Vec<String> {
             ));
         }
     }
+    found.extend(program.units.iter().filter_map(other_date));
     for unit in program
         .units
         .iter()
@@ -42,6 +45,20 @@ pub fn warnings(program: &Program<'_>, closure: &Closure<'_>) -> Vec<String> {
         ));
     }
     found
+}
+
+/// A date that changed is taken for that of the build, which it need not be.
+fn other_date(unit: &Unit<'_>) -> Option<String> {
+    let [before, now] =
+        [&unit.pair.old, &unit.pair.new].map(|object| dated(object).collect::<BTreeSet<_>>());
+    let changed = now.difference(&before).next()?;
+    (!before.is_empty()).then(|| {
+        format!(
+            "`{}`: a date is another one now, in {}, and was taken for that of the build (`__DATE__`), which is no change",
+            unit.pair.name,
+            quoted(changed)
+        )
+    })
 }
 
 fn tail_calls(object: &Object<'_>, entry: AtomId, name: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 mod advice;
 mod definitions;
 mod goal;
+mod guarded;
 mod initial;
 mod lost;
 mod places;
@@ -44,7 +45,7 @@ pub fn refusals(
     }
     for new in &closure.carried {
         found.extend(travel::carried(program, *new));
-        let compared = strings::compared(program, *new);
+        let compared = strings::compared(program, closure, *new);
         found.extend(compared.map(|reason| Refusal::new(program, *new, reason)));
     }
     for replaced in &closure.replaced {

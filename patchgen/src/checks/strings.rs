@@ -1,32 +1,39 @@
 //! Strings that are told by their address: `if (path != DEFAULT_PATH) free(path);`.
 //!
-//! New code brings its own copies of strings, so that no address that lives equals one of them.
+//! New code brings its own copies of those strings that no old code tells, so that no address that lives equals one of them.
 
-use crate::object::{Atom, AtomKind, Link, Role};
+use crate::closure::{Closure, Destination};
+use crate::object::{Atom, Link, Role};
 use crate::program::{NewAtom, Program};
+use crate::refusal::quoted;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 
 /// How far behind the taking of an address it is looked for.
 const NEAR: usize = 12;
 
 /// A string whose address new code compares with another one.
-pub(super) fn compared(program: &Program<'_>, new: NewAtom) -> Option<String> {
+pub(super) fn compared(
+    program: &Program<'_>,
+    closure: &Closure<'_>,
+    new: NewAtom,
+) -> Option<String> {
     let object = &program.units[new.unit].pair.new;
     let atom = object.atom(new.atom);
     if !atom.kind.is_code() || object.is_kernel {
         return None;
     }
-    let mut strings = atom.links.iter().filter(|link| {
+    let destinations = closure.destinations.get(&new)?;
+    let mut strings = atom.references().zip(destinations).filter(|(link, to)| {
         // Places inside and behind a string are compared with others of the same one.
         link.site.role == Role::Address
             && link.at() == 0
-            && object.atom(link.target).kind == AtomKind::String
+            && matches!(to, Destination::Carried(_))
+            && object.atom(link.target).is_text()
     });
-    let link = strings.find(|link| compares(atom, link))?;
-    let text = String::from_utf8_lossy(object.atom(link.target).bytes);
-    let text: String = text.trim_end_matches('\0').chars().take(40).collect();
+    let (link, _) = strings.find(|(link, _)| compares(atom, link))?;
+    let text = quoted(object.atom(link.target).bytes);
     Some(format!(
-        "it compares an address with that of {text:?} at +{:#x}: new code has a copy of that string, and what lives leads to the program's",
+        "it compares an address with that of {text} at +{:#x}: new code has a copy of that string, and what lives leads to the program's",
         link.site_start()
     ))
 }

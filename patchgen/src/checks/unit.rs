@@ -15,10 +15,10 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
 
 /// Everything that speaks against the unit; `allowed` names variables whose initial value may change.
-pub(super) fn refusals(
-    program: &Program<'_>,
+pub(super) fn refusals<'d>(
+    program: &Program<'d>,
     index: usize,
-    unit: &Unit<'_>,
+    unit: &Unit<'d>,
     allowed: &[String],
 ) -> Vec<Refusal> {
     let check = UnitCheck {

@@ -16,7 +16,7 @@ pub fn wrapped<'d>(
     proof: &Proof<'d>,
     targets: &[Image],
 ) -> Vec<Refusal> {
-    let known: BTreeSet<Origin<'d>> = proof.running().collect();
+    let known: BTreeSet<Origin<'d>> = proof.all().collect();
     let units = program.units.iter();
     let atoms = units.flat_map(|unit| &unit.pair.old.atoms);
     let marks: BTreeSet<&str> = atoms
@@ -54,6 +54,7 @@ fn origin(destination: Destination<'_>) -> Option<Origin<'_>> {
     match destination {
         Destination::Carried(_) => None,
         Destination::Running(atom) => Some(Origin::Running(atom)),
+        Destination::Told(atom) => Some(Origin::Copy(atom)),
         Destination::External(name) => Some(Origin::External(name)),
     }
 }

@@ -18,6 +18,8 @@ pub enum Destination<'d> {
     Carried(NewAtom),
     /// Something of the old objects, where it runs.
     Running(OldAtom),
+    /// A string of the old objects, where it runs: the copy tells that proves old code which refers to it.
+    Told(OldAtom),
     /// Something that no given object defines.
     External(&'d str),
 }
@@ -313,7 +315,9 @@ fn defined<'d>(
             };
             Refusal::new(program, new, reason.into())
         }),
-        _ => Ok(Destination::Carried(new)),
+        _ => Ok(program
+            .running_text(from, new)
+            .map_or(Destination::Carried(new), Destination::Told)),
     }
 }
 

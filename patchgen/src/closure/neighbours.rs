@@ -5,7 +5,7 @@
 //! constants without a name it makes none either: they belong to the function that takes their address, and what begins
 //! at the place in question is the named one.
 
-use crate::object::{Atom, AtomId, AtomKind, Link, Object};
+use crate::object::{AtomId, AtomKind, Link, Object};
 use crate::program::{NewAtom, Program};
 
 /// Whether the atom and what lies before and after it are at the same distances in the old object, or what lies there is
@@ -33,22 +33,13 @@ pub(super) fn are_firm(program: &Program<'_>, from: NewAtom, new: NewAtom) -> bo
 /// that of `table - 8` as well. A text is one of its own.
 pub(crate) fn may_mean_next(object: &Object<'_>, link: &Link) -> Option<AtomId> {
     let target = object.atom(link.target);
-    if !link.is_loose() || link.at() < 0 || target.kind != AtomKind::Literal || is_text(target) {
+    if !link.is_loose() || link.at() < 0 || target.kind != AtomKind::Literal || target.is_text() {
         return None;
     }
     let next = object.neighbours(link.target).1?;
     let atom = object.atom(next);
     let touches = target.start + target.size == atom.start;
     (touches && !atom.kind.is_anonymous() && !atom.is_private()).then_some(next)
-}
-
-/// Whether it is a string literal: characters with a zero behind them.
-fn is_text(atom: &Atom<'_>) -> bool {
-    let Some((0, text)) = atom.bytes.split_last() else {
-        return false;
-    };
-    let control = |byte: &u8| *byte < 0x20 && !byte.is_ascii_whitespace();
-    atom.links.is_empty() && !text.iter().any(control)
 }
 
 /// Whether nobody but one function could point to the atom's end. Constants without a name belong to the function that uses

@@ -24,6 +24,7 @@ use function::FunctionPair;
 use paths::Sources;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
+pub(crate) use times::dated;
 pub use vtables::Vtable;
 
 /// Sections with the places of code that tracers may rewrite. The running program's own say nothing about new code.

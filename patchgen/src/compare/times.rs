@@ -15,11 +15,14 @@ const TIME: usize = 8;
 
 /// Whether one of the object's strings holds a date of the build.
 pub(super) fn is_dated(object: &Object<'_>) -> bool {
+    dated(object).next().is_some()
+}
+
+/// The object's strings with what may be a date of the build.
+pub(crate) fn dated<'o, 'd>(object: &'o Object<'d>) -> impl Iterator<Item = &'d [u8]> + 'o {
     let strings = object.atoms.iter().filter(|atom| is_text(atom));
-    strings.into_iter().any(|atom| {
-        let mut windows = atom.bytes.windows(DATE);
-        windows.any(is_date)
-    })
+    let texts = strings.map(|atom| atom.bytes);
+    texts.filter(|text| text.windows(DATE).any(is_date))
 }
 
 /// Whether two strings of dated objects differ in nothing but the time of the build.

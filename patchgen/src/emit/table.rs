@@ -27,6 +27,7 @@ impl<'d> From<Destination<'d>> for Key<'d> {
         match destination {
             Destination::Carried(atom) => Self::New(atom),
             Destination::Running(atom) => Self::Running(atom),
+            Destination::Told(atom) => Self::Old(atom),
             Destination::External(name) => Self::External(name),
         }
     }
@@ -142,6 +143,13 @@ fn references<'d>(patch: &Patch<'_, 'd>, quiesce: &BTreeSet<OldAtom>) -> BTreeSe
 
 /// Strings and constants of equal contents share a symbol.
 fn equal_constants<'d>(patch: &Patch<'_, 'd>) -> HashMap<Key<'d>, Key<'d>> {
+    let destinations = patch.closure.destinations.values().flatten();
+    let told: BTreeSet<OldAtom> = destinations
+        .filter_map(|destination| match destination {
+            Destination::Told(atom) => Some(*atom),
+            _ => None,
+        })
+        .collect();
     let mut first = HashMap::new();
     let mut same = HashMap::new();
     let program = patch.program;
@@ -152,7 +160,12 @@ fn equal_constants<'d>(patch: &Patch<'_, 'd>) -> HashMap<Key<'d>, Key<'d>> {
             program.units[atom.unit].pair.new.atom(atom.atom),
         )
     });
-    let old = patch.proof.copies.iter();
+    // What new code leads to has one place, whatever the linker did with equal ones.
+    let old = patch
+        .proof
+        .copies
+        .iter()
+        .filter(|atom| !told.contains(atom));
     let old = old.map(|atom| {
         (
             Key::Old(*atom),

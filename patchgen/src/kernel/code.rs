@@ -240,7 +240,8 @@ impl<'p, 'd> Code<'p, 'd> {
 
     fn outside(&self, to: Destination<'d>) -> Result<Option<Outside>, String> {
         match to {
-            Destination::Carried(_) => Ok(None),
+            // The kernel's strings are carried.
+            Destination::Carried(_) | Destination::Told(_) => Ok(None),
             Destination::Running(old) => running(self.host, self.program, old).map(Some),
             Destination::External(name) => external(self.host, name).map(Some),
         }

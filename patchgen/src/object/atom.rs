@@ -237,6 +237,23 @@ impl<'d> Atom<'d> {
         self.fleeting.then(|| names::base(self.name))
     }
 
+    /// Whether it is a string literal: characters with a zero behind them.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        let characters = || {
+            let Some((0, text)) = self.bytes.split_last() else {
+                return false;
+            };
+            let control = |byte: &u8| *byte < 0x20 && !byte.is_ascii_whitespace();
+            self.links.is_empty() && !text.iter().any(control)
+        };
+        match self.kind {
+            AtomKind::String => true,
+            AtomKind::Literal => characters(),
+            _ => false,
+        }
+    }
+
     /// Whether only its contents matter: it has no name, or one that the compiler made up.
     #[must_use]
     pub fn is_private(&self) -> bool {
