@@ -66,6 +66,8 @@ fn wanted<'c, 'd: 'c>(closure: &'c Closure<'d>) -> impl Iterator<Item = Origin<'
 struct Candidates<'d> {
     by_reference: BTreeMap<Origin<'d>, Vec<Anchor>>,
     unchanged: BTreeSet<Anchor>,
+    /// What other code or data leads to: the linker may leave out the rest (`--gc-sections`).
+    used: BTreeSet<Origin<'d>>,
 }
 
 impl<'d> Candidates<'d> {
@@ -81,6 +83,7 @@ impl<'d> Candidates<'d> {
         let mut candidates = Self {
             by_reference: BTreeMap::new(),
             unchanged: BTreeSet::new(),
+            used: used(program),
         };
         for (unit, analysed) in program.units.iter().enumerate() {
             for (function, _) in analysed.pair.old.enumerate_functions() {
@@ -106,6 +109,7 @@ impl<'d> Candidates<'d> {
         let rank = |anchor: &Anchor| {
             let size = size(program, *anchor);
             (
+                !self.is_used(program, *anchor),
                 !GOOD_SIZE.contains(&size),
                 size.abs_diff(*GOOD_SIZE.start()),
                 *anchor,
@@ -119,26 +123,53 @@ impl<'d> Candidates<'d> {
         // What an anchor refers to must be found, too: the fewer, the better.
         best.into_iter().min_by_key(|anchor| {
             (
+                !self.is_used(program, *anchor),
                 !GOOD_SIZE.contains(&size(program, *anchor)),
                 references(program, *anchor).len(),
             )
         })
     }
 
+    fn is_used(&self, program: &Program<'d>, anchor: Anchor) -> bool {
+        self.used.contains(&entry(program, anchor))
+    }
+
     /// What a match of the anchor tells.
     fn tells(&self, program: &Program<'d>, anchor: Anchor) -> BTreeSet<Origin<'d>> {
-        let entry = program.units[anchor.unit]
-            .pair
-            .old
-            .function(anchor.function)
-            .entry();
         let mut told = told(program, anchor);
-        told.insert(Origin::Running(OldAtom {
-            unit: anchor.unit,
-            atom: entry,
-        }));
+        told.insert(entry(program, anchor));
         told
     }
+}
+
+/// Where a function begins.
+fn entry<'d>(program: &Program<'d>, anchor: Anchor) -> Origin<'d> {
+    let object = &program.units[anchor.unit].pair.old;
+    Origin::Running(OldAtom {
+        unit: anchor.unit,
+        atom: object.function(anchor.function).entry(),
+    })
+}
+
+/// All to which another function or data leads.
+fn used<'d>(program: &Program<'d>) -> BTreeSet<Origin<'d>> {
+    let mut found = BTreeSet::new();
+    for (unit, analysed) in program.units.iter().enumerate() {
+        let object = &analysed.pair.old;
+        for (id, atom) in object.enumerate() {
+            let targets = atom.references().map(|link| link.target);
+            let others = targets.filter(|to| {
+                object
+                    .owner(*to)
+                    .is_none_or(|to| object.owner(id) != Some(to))
+            });
+            found.extend(others.filter_map(|to| match object.atom(to).kind {
+                AtomKind::Undefined => program.old_global(object.atom(to).name),
+                _ => Some(OldAtom { unit, atom: to }),
+            }));
+        }
+    }
+    found.into_iter().map(Origin::Running).collect()
 }
 
 /// The anchor that is the wanted function.
