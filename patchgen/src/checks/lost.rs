@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn variables(program: &Program<'_>, index: usize, allowed: &[String]) -> Vec<Objection> {
     let unit = &program.units[index];
     let pair = &unit.pair;
-    if unit.comparison.changed().is_empty() || pair.new.is_kernel {
+    if unit.comparison.changed().is_empty() {
         return Vec::new();
     }
     let users = LazyCell::new(|| Users::of(&pair.old));
