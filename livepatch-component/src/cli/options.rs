@@ -1,6 +1,7 @@
 //! Options of the command line.
 
 use crate::control::protocol::{How, Upgrade};
+use crate::sys::arena::Backing;
 use clap::{Args, Parser, Subcommand};
 use livepatch_cli::duration;
 use nix::unistd::geteuid;
@@ -111,6 +112,14 @@ pub(super) struct Run {
     /// The most memory for module data, in MiB; addresses only are reserved.
     #[arg(long, default_value_t = 16384, value_name = "MIB", value_parser = clap::value_parser!(u32).range(2..=1 << 20))]
     pub(super) memory: u32,
+    /// What module data lies in.
+    #[arg(
+        long,
+        default_value = "auto",
+        value_name = "KIND",
+        env = "LIVEPATCH_COMPONENT_BACKING"
+    )]
+    pub(super) backing: Backing,
     /// The most old versions that may stay mapped because they cannot be unloaded; then upgrades are refused.
     #[arg(long, default_value_t = 16, value_name = "N")]
     pub(super) leftovers: usize,

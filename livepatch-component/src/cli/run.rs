@@ -69,6 +69,7 @@ fn settings(options: &Run, before: Before) -> Settings {
         repository: options.repository.clone(),
         queue_bound: options.queue,
         memory: options.memory as usize * (1 << 20),
+        backing: options.backing,
         leftovers_bound: options.leftovers,
         restarts: before.restarts,
         ended_by: before.ended_by,

@@ -22,9 +22,10 @@ pub(super) fn show(reply: &Reply) -> Vec<String> {
         lines.push(format!("  signed    with key {signer}"));
     }
     lines.push(format!(
-        "  data      {} bytes in {} MiB, schema {}",
+        "  data      {} bytes in {} MiB ({}), schema {}",
         shown.data_bytes,
         shown.memory_bytes >> 20,
+        shown.backing,
         shown.schema
     ));
     if let Some(previous) = &shown.previous {

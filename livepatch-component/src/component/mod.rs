@@ -23,6 +23,7 @@ use crate::module::mapper::EntryId;
 use crate::queue::{EventKind, Queue, Queued};
 use crate::services::{FIRST_SOCKET, STOPPING, Services};
 use crate::sockets::Room;
+use crate::sys::arena::Backing;
 use crate::sys::module::{Calls, Data, Loaded};
 use crate::sys::signals;
 use crate::sys::table::Table;
@@ -67,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) queue_bound: usize,
     /// The most bytes of module data.
     pub(crate) memory: usize,
+    /// What that lies in.
+    pub(crate) backing: Backing,
     /// The most old versions whose code stays mapped.
     pub(crate) leftovers_bound: usize,
     /// How often the supervisor has started it anew.

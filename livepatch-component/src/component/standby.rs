@@ -4,11 +4,15 @@
 //! With one, a copy of the process waits, taken when the old version was held: it has the old version, its data, and the queue.
 //! When the original ends, or does not say in time that all is well, the copy takes its place. With `--probation` it waits until that is
 //! over, and hears of each time that all was well.
+//!
+//! Where data lies in files in memory, both have the same (see `sys::arena`): the original writes to none of it before it has told the copy
+//! that it is not needed, or leaves it to a copy that stays.
 
 use super::failure::SwitchError;
 use super::{Component, SIGNALS};
 use crate::control::protocol::How;
 use crate::supervisor::LEFT_ON_PURPOSE;
+use crate::sys::arena::{Backing, sharing};
 use crate::sys::fork::{self, ForkError, Side};
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -30,6 +34,11 @@ use thiserror::Error;
 /// So many operations a switch has at most; beyond so many deadlines it hangs.
 const OPERATIONS: u32 = 6;
 
+/// A switch has at least so much time.
+const SWITCH_MIN: Duration = Duration::from_millis(10);
+/// How much longer a copy waits than the original has: SIGALRM comes first.
+const GRACE: Duration = Duration::from_millis(10);
+
 /// Why there is no standby.
 #[derive(Debug, Error)]
 pub(super) enum StandbyError {
@@ -37,6 +46,8 @@ pub(super) enum StandbyError {
     Fork(#[from] ForkError),
     #[error("the system has no pipe for it")]
     Pipe(#[source] io::Error),
+    #[error("the data cannot be left to it")]
+    Data(#[source] io::Error),
 }
 
 /// A copy that waits.
@@ -73,7 +84,7 @@ impl Watchdog {
     /// Gives the switch its time.
     pub(super) fn arm(&mut self, how: &How) {
         let time = how.deadline().saturating_mul(OPERATIONS);
-        self.set(time.max(Duration::from_millis(10)));
+        self.set(time.max(SWITCH_MIN));
     }
 
     pub(super) fn disarm(&mut self) {
@@ -116,18 +127,26 @@ impl Component {
         let pipe = pipe2(OFlag::O_CLOEXEC).map_err(|error| StandbyError::Pipe(error.into()))?;
         let (listens, tells) = pipe;
         let original = nix::unistd::getpid();
-        match fork::copy().map_err(StandbyError::Fork)? {
+        match sharing(fork::copy).map_err(StandbyError::Fork)? {
             Side::Original(pid) => {
                 *self.watchdog.standby.borrow_mut() = Some(Standby { pid, line: tells });
+                if how.standby_stays() {
+                    self.services.arena.own().map_err(StandbyError::Data)?;
+                }
                 Ok(())
             }
             Side::Copy => {
                 drop(tells);
                 let operations = how.deadline().saturating_mul(OPERATIONS);
-                match wait(&listens, operations + how.between_checks()) {
+                let patience = operations.max(SWITCH_MIN) + how.between_checks() + GRACE;
+                match wait(&listens, patience) {
                     Fate::NotNeeded => fork::leave(LEFT_ON_PURPOSE),
                     Fate::OriginalEnded => {}
                     Fate::OriginalHangs => end(original),
+                }
+                // It was done after all, and may have written to data that both have: nothing here is fit to go on with.
+                if self.services.arena.backing() == Backing::Memfd && was_dismissed(&listens) {
+                    fork::leave(LEFT_ON_PURPOSE);
                 }
                 Err(SwitchError::Crashed)
             }
@@ -157,6 +176,7 @@ impl Component {
         // The original's timer is not ours to delete; the number may be that of our own.
         std::mem::forget(std::mem::replace(&mut self.watchdog, Watchdog::new()));
         self.services.register_again();
+        self.services.arena.inherit();
         let descriptor = self.services.signal_descriptor().as_raw_fd();
         let registry = self.poll.registry();
         registry.deregister(&mut SourceFd(&descriptor))?;
@@ -181,6 +201,11 @@ fn wait(line: &OwnedFd, time: Duration) -> Fate {
             _ => return Fate::OriginalEnded,
         }
     }
+}
+
+/// Whether an original that has ended had said that its copy is not needed.
+fn was_dismissed(line: &OwnedFd) -> bool {
+    matches!(wait(line, Duration::ZERO), Fate::NotNeeded)
 }
 
 /// Ends the original, and waits until it has.

@@ -13,6 +13,7 @@ use crate::module::file::{FileError, ModuleFile};
 use crate::queue::Queue;
 use crate::services::Services;
 use crate::sockets::Room;
+use crate::sys::arena::Arena;
 use crate::sys::module::{Data, LoadError, Loaded};
 use crate::sys::table::Table;
 use livepatch_bundle::Policy;
@@ -90,10 +91,13 @@ impl Component {
             .registry()
             .try_clone()
             .map_err(system("wait for sockets"))?;
-        let services = Services::new(&settings.name, settings.memory, registry);
-        let services = services.map_err(system("reserve memory for module data"))?;
+        let arena = Arena::new(settings.memory, settings.backing);
+        let arena = arena.map_err(system("reserve memory for module data"))?;
+        let services = Services::new(&settings.name, arena, registry);
+        let services = services.map_err(system("watch signals"))?;
         // As long as the process: modules keep pointers to it.
         let services: &'static Services = Box::leak(Box::new(services));
+        services.arena.guard_copies();
         let table = Table::new(services);
         let path = file.origin.clone();
         let loaded = Loaded::open(file.copy(), table.attaching().host());

@@ -299,7 +299,7 @@ impl Component {
 
     /// Lets the change stand; returns memory to give back.
     fn settle(&mut self, data: Data, transfer: Transfer, how: &How) -> Vec<usize> {
-        if how.probation_ns == 0 || how.decision.is_some() {
+        if !how.standby_stays() {
             self.dismiss_standby();
         }
         self.services.commit();

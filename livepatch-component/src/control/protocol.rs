@@ -104,6 +104,11 @@ impl How {
         Duration::from_nanos(self.probation_ns / CHECKS)
     }
 
+    /// Whether a copy of the process stays when the switch is done.
+    pub(crate) fn standby_stays(&self) -> bool {
+        self.standby && self.probation_ns > 0 && self.decision.is_none()
+    }
+
     /// Whether the old version stays beside the new one for a while.
     pub(crate) fn is_on_trust(&self) -> bool {
         self.probation_ns > 0 || self.decision.is_some()
@@ -212,6 +217,9 @@ pub struct Shown {
     pub data_bytes: u64,
     /// Bytes of memory for it.
     pub memory_bytes: u64,
+    /// What that memory is: `anonymous` or `memfd`.
+    #[serde(default)]
+    pub backing: String,
     /// Old versions whose code is still there, and why.
     pub leftovers: Vec<String>,
     /// How often the supervisor had to start it again.

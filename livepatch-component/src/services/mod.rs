@@ -106,18 +106,18 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Services for a component, with at most `memory` bytes of module data.
+    /// Services for a component, with this arena for module data.
     ///
     /// # Errors
     /// When the system has no room for them.
-    pub(crate) fn new(component: &str, memory: usize, registry: Registry) -> io::Result<Self> {
+    pub(crate) fn new(component: &str, arena: Arena, registry: Registry) -> io::Result<Self> {
         let stopping = Set::of(STOPPING)?;
         stopping.block()?;
         Ok(Self {
             component: component.to_owned(),
             thread: thread::current().id(),
             registry,
-            arena: Arena::new(memory)?,
+            arena,
             names: RefCell::default(),
             calls: RefCell::default(),
             sockets: RefCell::default(),

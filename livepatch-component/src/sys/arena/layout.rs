@@ -2,6 +2,10 @@
 
 /// Bytes of a chunk: one huge page.
 pub(crate) const CHUNK: usize = 2 << 20;
+/// Bytes of a zone: what one entry of a page-table page of the third level (PUD) maps.
+pub(super) const ZONE: usize = 1 << 30;
+/// Chunks of a zone.
+pub(super) const CHUNKS: usize = ZONE / CHUNK;
 /// Bytes of a slab.
 pub(super) const SLAB: usize = 64 << 10;
 /// Slabs of a chunk.

@@ -1,18 +1,27 @@
 //! Memory of module data: it belongs to the main task, can be write-protected as a whole, and changes all or nothing.
 //!
-//! A range of addresses is reserved once and used in *chunks* of 2 MiB (one huge page each where the kernel has them, so that
-//! protecting 100 MiB takes microseconds), each of 32 *slabs* of 64 KiB. A slab holds blocks of one size; larger blocks are runs
-//! of slabs.
+//! A range of addresses is reserved once and used in *chunks* of 2 MiB, each of 32 *slabs* of 64 KiB. A slab holds blocks of one
+//! size; larger blocks are runs of slabs.
 //!
-//! `seal` is about write-protecting all of it for a while, `pages` about what the system is asked for.
+//! Where the kernel has huge pages it is anonymous memory, a huge page for each chunk. Else it is files in memory, so that protecting all
+//! of it takes microseconds too; `backing` chooses.
+//!
+//! `seal` is about write-protecting all of it for a while, `zones` and `zoning` about how that is done with files, `copies` about
+//! other processes, `pages` about what the system is asked for.
 
+mod backing;
+mod copies;
 mod layout;
 mod pages;
 mod seal;
 mod state;
 #[cfg(test)]
 mod tests;
+mod zones;
+mod zoning;
 
+pub(crate) use backing::Backing;
+pub(crate) use copies::sharing;
 pub(crate) use layout::CHUNK;
 
 use layout::{Class, SLAB, SLABS};
@@ -20,35 +29,42 @@ use state::{Chunk, Free, Slab, State};
 use std::io;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use zones::Zones;
 
 /// The memory of module data.
 #[derive(Debug)]
 pub(crate) struct Arena {
     base: usize,
-    /// Bytes.
+    /// Bytes of addresses.
+    span: usize,
+    /// Bytes that there may be.
     limit: usize,
+    /// Taken before `zones`.
     state: Mutex<State>,
+    /// Where it is not anonymous memory.
+    zones: Mutex<Option<Zones>>,
 }
 
 impl Arena {
-    /// Reserves addresses for at most `limit` bytes; takes no memory yet.
+    /// Reserves addresses for at most `limit` bytes.
     ///
     /// # Errors
-    /// When the system has no such range.
-    pub(crate) fn new(limit: usize) -> io::Result<Self> {
+    /// When the system has no such range, or no memory of this kind.
+    pub(crate) fn new(limit: usize, backing: Backing) -> io::Result<Self> {
         let chunks = limit.div_ceil(CHUNK).max(1);
-        let length = (chunks + 1) * CHUNK;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping at an address of the kernel's choice, of which no page can be touched.
-        let start = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0) };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let base = start.addr().next_multiple_of(CHUNK);
+        let zones = backing.zones(chunks)?;
+        let (base, span) = match &zones {
+            Some(zones) => (zones.addresses().start, zones.addresses().len()),
+            None => (reserve(chunks)?, chunks * CHUNK),
+        };
+        let mut state = State::new(span / CHUNK, chunks);
+        state.is_zoned = zones.is_some();
         Ok(Self {
             base,
+            span,
             limit: chunks * CHUNK,
-            state: Mutex::new(State::new(chunks)),
+            state: Mutex::new(state),
+            zones: Mutex::new(zones),
         })
     }
 
@@ -56,9 +72,21 @@ impl Arena {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn zones(&self) -> MutexGuard<'_, Option<Zones>> {
+        self.zones.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it is now.
+    pub(crate) fn backing(&self) -> Backing {
+        match *self.zones() {
+            Some(_) => Backing::Memfd,
+            None => Backing::Anonymous,
+        }
+    }
+
     /// Whether the address is of this memory.
     pub(crate) fn holds(&self, address: usize) -> bool {
-        (self.base..self.base + self.limit).contains(&address)
+        (self.base..self.base + self.span).contains(&address)
     }
 
     /// Bytes that are allocated now, rounded up to blocks.
@@ -68,9 +96,7 @@ impl Arena {
 
     /// Chunks that take memory now.
     pub(crate) fn chunks(&self) -> usize {
-        let state = self.state();
-        let taken = state.chunks.iter().filter(|chunk| **chunk != Chunk::Absent);
-        taken.count()
+        self.state().there()
     }
 
     /// Allocates; null when there is no more, or `align` is no power of two.
@@ -112,18 +138,16 @@ impl Arena {
 
     /// Finds `count` free slabs in a row, in chunks that are in use, spare or can be had.
     fn slabs(&self, state: &mut State, count: usize) -> Option<usize> {
-        let first = state.find(count, |chunk| matches!(chunk, Chunk::Used | Chunk::Spare));
-        let any = |chunk| matches!(chunk, Chunk::Used | Chunk::Spare | Chunk::Absent);
-        let first = first.or_else(|| {
-            state.find(count, any).or_else(|| {
-                state.grow(count.div_ceil(SLABS))?;
-                state.find(count, any)
-            })
-        })?;
-        for index in first / SLABS..(first + count).div_ceil(SLABS) {
+        let first = find_ready(state, count).or_else(|| find_any(state, count))?;
+        let chunks = first / SLABS..(first + count).div_ceil(SLABS);
+        let is_absent = |&index: &usize| state.chunks[index] == Chunk::Absent;
+        if state.there() + chunks.clone().filter(is_absent).count() > state.limit {
+            return None;
+        }
+        for index in chunks {
             if state.chunks[index] == Chunk::Absent {
                 self.commit(index, false).ok()?;
-                state.apart[index] = true;
+                state.apart[index] = !state.is_zoned;
             }
             state.chunks[index] = Chunk::Used;
         }
@@ -141,8 +165,8 @@ impl Arena {
             return;
         };
         let is_sealed = state.chunks[slab / SLABS];
-        if let (Chunk::Sealed, Some((_, freed))) = (is_sealed, &mut state.sealed) {
-            freed.push(address);
+        if let (Chunk::Sealed, Some(sealed)) = (is_sealed, &mut state.sealed) {
+            sealed.freed.push(address);
             return;
         }
         match used {
@@ -160,6 +184,34 @@ impl Arena {
             Slab::Free | Slab::Rest => {}
         }
     }
+}
+
+/// Reserves addresses for so many chunks.
+fn reserve(chunks: usize) -> io::Result<usize> {
+    let length = (chunks + 1) * CHUNK;
+    let start = pages::map(None, length, libc::PROT_NONE, 0, None)?;
+    Ok(start.next_multiple_of(CHUNK))
+}
+
+/// Finds free slabs in chunks that are there.
+fn find_ready(state: &State, count: usize) -> Option<usize> {
+    let is_ready = |index: usize| matches!(state.chunks[index], Chunk::Used | Chunk::Spare);
+    state.find(count, is_ready)
+}
+
+/// Finds free slabs in chunks that are there or can be had.
+fn find_any(state: &mut State, count: usize) -> Option<usize> {
+    let may = |state: &State, index: usize| {
+        let chunk = state.chunks[index];
+        matches!(chunk, Chunk::Used | Chunk::Spare | Chunk::Absent)
+    };
+    let zone = state.busiest_zone();
+    let near = state.find(count, |index| zone.contains(&index) && may(state, index));
+    near.or_else(|| state.find(count, |index| may(state, index)))
+        .or_else(|| {
+            state.grow(count.div_ceil(SLABS))?;
+            state.find(count, |index| may(state, index))
+        })
 }
 
 /// The block after a free one in its list.

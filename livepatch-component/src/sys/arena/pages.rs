@@ -1,21 +1,55 @@
 //! What the arena asks of the system: memory for chunks, and back.
 //!
-//! Chunks that are not in use yet are kept in mappings of their own (they are left out of core dumps, where there is nothing to see
-//! in them). So those in use are whole mappings, and to protect them the kernel splits none, which takes half of the time.
+//! Where it is anonymous, chunks that are not in use yet are kept in mappings of their own (they are left out of core dumps, where there is
+//! nothing to see in them). So those in use are whole mappings, and to protect them the kernel splits none, which takes half of the time.
 
 use super::Arena;
 use super::layout::CHUNK;
 use super::state::{Chunk, State};
+use super::zones::Zones;
+use std::fs::File;
 use std::io;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::ptr;
 
 /// The system's answer to a request about memory.
-fn checked(result: libc::c_int) -> io::Result<()> {
+pub(super) fn checked(result: libc::c_int) -> io::Result<()> {
     match result {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Maps so many bytes, of a file from an offset or of nothing; returns where.
+pub(super) fn map(
+    at: Option<usize>,
+    length: usize,
+    access: libc::c_int,
+    flags: libc::c_int,
+    file: Option<(&File, usize)>,
+) -> io::Result<usize> {
+    let start = ptr::without_provenance_mut(at.unwrap_or(0));
+    let (descriptor, offset) = match file {
+        Some((file, offset)) => (file.as_raw_fd(), offset),
+        None => (-1, 0),
+    };
+    let nothing = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    let flags = flags | if file.is_none() { nothing } else { 0 };
+    let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
+    // SAFETY: at an address of the kernel's choice, or within the arena's reservation, of which nobody holds a Rust reference: whoever
+    // replaces what modules use puts the same bytes there.
+    let start = unsafe { libc::mmap(start, length, access, flags, descriptor, offset) };
+    match start {
+        libc::MAP_FAILED => Err(io::Error::last_os_error()),
+        start => Ok(start.addr()),
+    }
+}
+
+/// Keeps addresses, without memory; what lay there is gone.
+pub(super) fn reserve(range: &Range<usize>) -> io::Result<()> {
+    let at = Some(range.start);
+    map(at, range.len(), libc::PROT_NONE, libc::MAP_FIXED, None).map(drop)
 }
 
 /// Changes how pages may be used.
@@ -26,10 +60,18 @@ pub(super) fn protect(range: &Range<usize>, access: libc::c_int) -> io::Result<(
     checked(unsafe { libc::mprotect(start, range.len(), access) })
 }
 
-fn advise(range: &Range<usize>, advice: libc::c_int) -> io::Result<()> {
+pub(super) fn advise(range: &Range<usize>, advice: libc::c_int) -> io::Result<()> {
     let start = ptr::without_provenance_mut(range.start);
     // SAFETY: as in `protect`.
     checked(unsafe { libc::madvise(start, range.len(), advice) })
+}
+
+fn commit_anonymous(range: &Range<usize>) -> io::Result<()> {
+    protect(range, libc::PROT_READ | libc::PROT_WRITE)?;
+    // Without huge pages, and in one mapping with others, it works as well, only slower.
+    let _ = advise(range, libc::MADV_HUGEPAGE);
+    let _ = advise(range, libc::MADV_DONTDUMP);
+    Ok(())
 }
 
 impl Arena {
@@ -49,7 +91,7 @@ impl Arena {
                 let mut state = self.state();
                 let spare = state.chunks.iter().filter(|chunk| **chunk == Chunk::Spare);
                 if spare.count() >= count {
-                    return Ok(());
+                    break;
                 }
                 let index = state.absent().ok_or(io::ErrorKind::OutOfMemory)?;
                 state.chunks[index] = Chunk::Moving;
@@ -57,24 +99,35 @@ impl Arena {
             };
             let ready = self.commit(index, true);
             let mut state = self.state();
-            state.apart[index] = true;
+            state.apart[index] = !state.is_zoned;
             state.chunks[index] = match ready {
                 Ok(()) => Chunk::Spare,
                 Err(_) => Chunk::Absent,
             };
             ready?;
         }
+        self.populate_twins();
+        Ok(())
+    }
+
+    /// Has the read-only views ready, where data is protected by them: else RESTART would take page faults.
+    fn populate_twins(&self) {
+        let twins = self.zones().as_ref().map(Zones::twins);
+        for twin in twins.unwrap_or_default() {
+            // Before Linux 5.14 pages come when they are touched.
+            let _ = advise(&twin, libc::MADV_POPULATE_READ);
+        }
     }
 
     /// Gives a chunk memory.
     pub(super) fn commit(&self, index: usize, populate: bool) -> io::Result<()> {
         let range = self.range(&(index..index + 1));
-        protect(&range, libc::PROT_READ | libc::PROT_WRITE)?;
-        // Without huge pages, and in one mapping with others, it works as well, only slower.
-        let _ = advise(&range, libc::MADV_HUGEPAGE);
-        let _ = advise(&range, libc::MADV_DONTDUMP);
+        match &mut *self.zones() {
+            Some(zones) => zones.ready(index)?,
+            None => commit_anonymous(&range)?,
+        }
         if populate {
-            // Before Linux 5.14 pages come when they are touched.
+            // As above.
             let _ = advise(&range, libc::MADV_POPULATE_WRITE);
         }
         Ok(())
@@ -94,10 +147,14 @@ impl Arena {
 
     /// Takes the memory of chunks back; what lay there is gone.
     fn release(&self, chunks: &[usize]) {
+        let is_shared = self.zones().is_some();
         for &index in chunks {
             let range = self.range(&(index..index + 1));
-            let _ = advise(&range, libc::MADV_DONTNEED);
-            let _ = protect(&range, libc::PROT_NONE);
+            // What is not taken back now is used again as it is.
+            let _ = match is_shared {
+                true => advise(&range, libc::MADV_REMOVE),
+                false => reserve(&range),
+            };
         }
         let mut state = self.state();
         for &index in chunks {

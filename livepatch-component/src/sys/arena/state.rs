@@ -1,6 +1,6 @@
 //! What is known of the arena's memory, apart from touching it.
 
-use super::layout::{CLASSES, Class, SLAB, SLABS};
+use super::layout::{CHUNKS, CLASSES, Class, SLAB, SLABS};
 use std::ops::Range;
 
 /// What a slab is used for.
@@ -27,6 +27,26 @@ pub(super) enum Chunk {
     Used,
     /// In use and write-protected.
     Sealed,
+    /// As `Absent`, in a zone that is write-protected.
+    Closed,
+}
+
+impl Chunk {
+    /// Whether it takes memory.
+    pub(super) fn is_there(self) -> bool {
+        !matches!(self, Self::Absent | Self::Closed)
+    }
+}
+
+/// What is known while memory is sealed.
+#[derive(Debug)]
+pub(super) struct Sealing {
+    /// The lists of what is sealed.
+    pub(super) lists: Vec<Lists>,
+    /// What was freed of it.
+    pub(super) freed: Vec<usize>,
+    /// The chunks whose access was changed.
+    pub(super) ranges: Vec<Range<usize>>,
 }
 
 /// Free blocks of one size.
@@ -76,8 +96,12 @@ impl Default for Lists {
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// How many chunks there may be.
+    /// How many chunks there are addresses for.
     pub(super) most: usize,
+    /// How many may take memory at once.
+    pub(super) limit: usize,
+    /// Whether memory is protected by zones (see `zoning`).
+    pub(super) is_zoned: bool,
     /// Those that were ever in use.
     pub(super) chunks: Vec<Chunk>,
     /// Chunks that are in mappings apart from the others.
@@ -86,8 +110,7 @@ pub(super) struct State {
     pub(super) free: Lists,
     /// Further lists, of memory that was sealed.
     pub(super) more: Vec<Lists>,
-    /// The lists of sealed memory, and what was freed of it.
-    pub(super) sealed: Option<(Vec<Lists>, Vec<usize>)>,
+    pub(super) sealed: Option<Sealing>,
     pub(super) used: u64,
     pub(super) used_at_seal: u64,
     /// Spare chunks that somebody counts on.
@@ -95,10 +118,12 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Nothing yet, of at most so many chunks.
-    pub(super) fn new(most: usize) -> Self {
+    /// Nothing yet; of `most` chunks at most `limit` are there at once.
+    pub(super) fn new(most: usize, limit: usize) -> Self {
         Self {
             most,
+            limit,
+            is_zoned: false,
             chunks: Vec::new(),
             apart: Vec::new(),
             slabs: Vec::new(),
@@ -122,18 +147,36 @@ impl State {
             .retain(|lists| lists.0.iter().any(|free| !free.is_empty()));
     }
 
-    /// A chunk that takes no memory.
+    /// Chunks that take memory.
+    pub(super) fn there(&self) -> usize {
+        self.chunks.iter().filter(|chunk| chunk.is_there()).count()
+    }
+
+    /// A chunk that takes no memory, to be made ready.
     pub(super) fn absent(&mut self) -> Option<usize> {
-        let found = self.chunks.iter().position(|chunk| *chunk == Chunk::Absent);
-        found.or_else(|| {
+        if self.there() >= self.limit {
+            return None;
+        }
+        let first = self.first_of_open_zone();
+        while self.chunks.len() <= first && self.grow(1).is_some() {}
+        self.absent_from(first).or_else(|| {
             self.grow(1)?;
-            Some(self.chunks.len() - 1)
+            self.absent_from(first)
         })
     }
 
-    /// Adds chunks at the end.
+    /// The first that takes none, from this one on, then from the beginning.
+    fn absent_from(&self, first: usize) -> Option<usize> {
+        let mut order = (first..self.chunks.len()).chain(0..first.min(self.chunks.len()));
+        order.find(|&index| self.chunks[index] == Chunk::Absent)
+    }
+
+    /// Adds chunks at the end: at least so many, and whole zones where there are any.
     pub(super) fn grow(&mut self, count: usize) -> Option<()> {
-        let length = self.chunks.len() + count;
+        let mut length = self.chunks.len() + count;
+        if self.is_zoned {
+            length = length.next_multiple_of(CHUNKS);
+        }
         if length > self.most {
             return None;
         }
@@ -144,10 +187,10 @@ impl State {
     }
 
     /// The first of `count` free slabs in a row, in chunks that may be used.
-    pub(super) fn find(&self, count: usize, may: impl Fn(Chunk) -> bool) -> Option<usize> {
+    pub(super) fn find(&self, count: usize, may: impl Fn(usize) -> bool) -> Option<usize> {
         let mut length = 0;
-        for (chunk, state) in self.chunks.iter().enumerate() {
-            if !may(*state) {
+        for chunk in 0..self.chunks.len() {
+            if !may(chunk) {
                 length = 0;
                 continue;
             }
@@ -182,18 +225,5 @@ impl State {
             self.slabs[index * SLABS..(index + 1) * SLABS].fill(Slab::Free);
         }
         gone
-    }
-
-    /// The chunks of a state, in as few ranges as possible.
-    pub(super) fn ranges(&self, state: Chunk) -> Vec<Range<usize>> {
-        let mut ranges: Vec<Range<usize>> = Vec::new();
-        let chunks = self.chunks.iter().enumerate();
-        for (index, _) in chunks.filter(|(_, chunk)| **chunk == state) {
-            match ranges.last_mut() {
-                Some(last) if last.end == index => last.end += 1,
-                _ => ranges.push(index..index + 1),
-            }
-        }
-        ranges
     }
 }
