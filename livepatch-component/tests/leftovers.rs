@@ -82,15 +82,16 @@ fn holds(pid: u32) -> (usize, usize, u64) {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("it runs");
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs");
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let resident = status
-        .lines()
-        .find_map(|line| line.strip_prefix("RssAnon:"));
-    let resident = resident.and_then(|line| line.trim().strip_suffix(" kB"));
-    let resident = resident.and_then(|number| number.parse().ok());
+    let kilobytes = |name: &str| -> u64 {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let number = number.and_then(|number| number.parse().ok());
+        number.expect("in kB")
+    };
     (
         maps.lines().count(),
         descriptors.count(),
-        resident.expect("in kB"),
+        kilobytes("RssAnon:") + kilobytes("RssShmem:"),
     )
 }
 

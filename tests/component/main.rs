@@ -12,6 +12,7 @@ mod report;
 
 use anyhow::Result;
 use clap::Parser;
+use nix::sys::prctl::set_thp_disable;
 
 /// Measures upgrades under load; see `docs/component.md`.
 ///
@@ -30,6 +31,12 @@ struct Arguments {
     /// Only rows whose name has this text.
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Keep the component from having huge pages (`PR_SET_THP_DISABLE`).
+    #[arg(long)]
+    no_huge_pages: bool,
+    /// What data lies in, as `livepatch component run --backing` has it.
+    #[arg(long, value_name = "KIND", default_value = "auto")]
+    backing: String,
     /// Leave Erlang out.
     #[arg(long)]
     no_erlang: bool,
@@ -53,7 +60,7 @@ enum Kind {
     Panic,
 }
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 12] = [
     Case {
         name: "no records",
         records: 0,
@@ -67,6 +74,11 @@ const CASES: [Case; 9] = [
     Case {
         name: "100,000 records, handed over",
         records: 100_000,
+        kind: Kind::Keep,
+    },
+    Case {
+        name: "1,000,000 records, handed over",
+        records: 1_000_000,
         kind: Kind::Keep,
     },
     Case {
@@ -90,6 +102,11 @@ const CASES: [Case; 9] = [
         kind: Kind::Fail,
     },
     Case {
+        name: "1,000,000 records, RESTART fails",
+        records: 1_000_000,
+        kind: Kind::Fail,
+    },
+    Case {
         name: "1,000 records, RESTART panics",
         records: 1_000,
         kind: Kind::Panic,
@@ -99,11 +116,18 @@ const CASES: [Case; 9] = [
         records: 100_000,
         kind: Kind::Panic,
     },
+    Case {
+        name: "1,000,000 records, RESTART panics",
+        records: 1_000_000,
+        kind: Kind::Panic,
+    },
 ];
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let place = ours::Place::new()?;
+    // What is started from here inherits it.
+    set_thp_disable(arguments.no_huge_pages)?;
     print!("{}", report::head(&arguments));
     let wanted = |case: &Case| match &arguments.only {
         Some(text) => case.name.contains(text.as_str()),

@@ -42,12 +42,13 @@ struct Ledger<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    fn start(place: &'a Place) -> Result<Self> {
+    fn start(place: &'a Place, backing: &str) -> Result<Self> {
         let process = Command::new(&place.program)
             .args(["run", "ledger", "1.0.0", "--directory"])
             .arg(place.directory.path())
             .arg("--repository")
             .arg(place.directory.path().join("repository"))
+            .args(["--backing", backing])
             .stderr(Stdio::null())
             .spawn()?;
         let ledger = Self { place, process };
@@ -101,7 +102,7 @@ impl Drop for Ledger<'_> {
 
 /// Measures one case.
 pub(crate) fn measure(place: &Place, case: Case, arguments: &Arguments) -> Result<Row> {
-    let ledger = Ledger::start(place)?;
+    let ledger = Ledger::start(place, &arguments.backing)?;
     ledger.command(&["fill", &case.records.to_string()])?;
     let socket = place.directory.path().join("ledger.messages");
     ledger.command(&["listen", socket.to_str().context("a plain path")?])?;
