@@ -177,6 +177,9 @@ impl Arena {
         let mut state = self.state();
         if state.sealed.is_none() {
             self.join(&mut state);
+            if let Some(zones) = &*self.zones() {
+                zones.tidy();
+            }
         }
         if state.wanted > 0 {
             return;

@@ -153,7 +153,6 @@ fn are_numbered(blocks: &[*mut libc::c_void]) -> bool {
 #[test]
 fn what_is_sealed_can_be_read_and_not_written() {
     for (arena, rights) in arenas().iter().zip(["p", "s"]) {
-        // The first is protected by itself, the other with its zone.
         for chunks in [1, 12] {
             let blocks = fill(arena, chunks);
             arena.rehearse();

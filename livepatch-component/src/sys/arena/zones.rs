@@ -152,7 +152,8 @@ impl Zones {
             let (twin, aside) = self.beside(range);
             (self.remap)(range.start, aside, range.len())?;
             (self.remap)(twin, range.start, range.len())?;
-            self.dump(range, aside);
+            // What RESTART crashes on is in the core dump.
+            let _ = advise(range, libc::MADV_DODUMP);
             Ok(())
         });
         done.inspect_err(|_| ranges.iter().for_each(|range| self.mend(range)))
@@ -167,18 +168,16 @@ impl Zones {
             let (twin, aside) = self.beside(range);
             (self.remap)(range.start, twin, range.len())?;
             (self.remap)(aside, range.start, range.len())?;
-            self.dump(range, twin);
+            let _ = advise(&(twin..twin + range.len()), libc::MADV_DONTDUMP);
             Ok(())
         });
         done.inspect_err(|_| ranges.iter().for_each(|range| self.mend(range)))
     }
 
-    /// Has core dumps tell of what is at the addresses of data, and not of what was there.
-    fn dump(&self, range: &Range<usize>, was_moved_to: usize) {
-        let moved = was_moved_to..was_moved_to + range.len();
-        // Otherwise they tell of both, or the address differs.
-        let _ = advise(&moved, libc::MADV_DONTDUMP);
-        let _ = advise(range, libc::MADV_DODUMP);
+    /// Leaves the empty mappings that were left aside out of core dumps.
+    pub(super) fn tidy(&self) {
+        // They would have the same data a second time.
+        let _ = advise(&(self.aside..self.aside + self.length), libc::MADV_DONTDUMP);
     }
 
     /// Maps the file anew after views could not be exchanged. It is what both are views of, so nothing is lost.
@@ -187,7 +186,7 @@ impl Zones {
         // When the system cannot do this either, the next write to data tells.
         let _ = self.map_anew(range, range.start, READ_WRITE, libc::MAP_SHARED);
         let _ = self.map_anew(range, twin, READ, libc::MAP_SHARED);
-        self.dump(range, twin);
+        let _ = advise(&(twin..twin + range.len()), libc::MADV_DONTDUMP);
     }
 
     /// Maps a range of data, which is of one zone, at `at`.

@@ -1,14 +1,15 @@
 //! Which chunks are protected together, where that is done by exchanging views (`zones`).
 //!
-//! A whole *zone* of 1 GiB is exchanged as fast as one chunk: the kernel moves one entry of its page tables. But then nothing in it can be
-//! written, so one zone stays *open* for what is allocated meanwhile: the first that has little in it. Of that, and of zones in
-//! which chunks are ready, what is in use is exchanged chunk by chunk.
+//! A whole *zone* of 1 GiB is exchanged in less time than a few chunks of it, for the kernel moves one entry of its page tables and cuts no
+//! mapping in two. But then nothing in it can be written, so one zone stays *open* for what is allocated meanwhile: never that with most in
+//! it, and one that has little in it where there is such. Of that, and of zones in which chunks are ready, what is in use is exchanged chunk
+//! by chunk.
 
 use super::layout::CHUNKS;
 use super::state::{Chunk, State};
 use std::ops::Range;
 
-/// A zone that has more chunks in use is no more chosen to stay open.
+/// A zone with more chunks in use stays open only where all have more.
 const FEW: usize = 4;
 
 impl State {
@@ -27,17 +28,11 @@ impl State {
         chunks.filter(|chunk| **chunk == state).count()
     }
 
-    /// The first chunk of the zone that should stay open.
-    pub(super) fn first_of_open_zone(&self) -> usize {
-        if !self.is_zoned {
-            return 0;
-        }
-        let few = (0..self.zones()).find(|&zone| self.count(zone, Chunk::Used) <= FEW);
-        let last = self.most / CHUNKS;
-        // A new one, or when there are no more that with the least in it.
-        let new = (self.zones() < last).then(|| self.zones());
-        let least = || (0..self.zones()).min_by_key(|&zone| self.count(zone, Chunk::Used));
-        few.or(new).or_else(least).unwrap_or(0) * CHUNKS
+    /// The zone that has most in it.
+    fn busiest(&self) -> usize {
+        let used = |zone: &usize| self.count(*zone, Chunk::Used);
+        // Of several the first.
+        (0..self.zones()).rev().max_by_key(used).unwrap_or(0)
     }
 
     /// The chunks of the zone that has most in it: where there should be more.
@@ -45,16 +40,29 @@ impl State {
         if !self.is_zoned {
             return 0..self.chunks.len();
         }
-        let used = |zone: &usize| self.count(*zone, Chunk::Used);
-        let busiest = (0..self.zones()).rev().max_by_key(used).unwrap_or(0);
-        busiest * CHUNKS..(busiest + 1) * CHUNKS
+        let first = self.busiest() * CHUNKS;
+        first..first + CHUNKS
     }
 
-    /// Whether a zone is protected as a whole.
-    fn closes(&self, zone: usize) -> bool {
-        let has = |state| self.zone(zone).contains(&state);
-        let is_open = zone * CHUNKS == self.first_of_open_zone();
-        !is_open && !has(Chunk::Spare) && !has(Chunk::Moving)
+    /// The first chunk of the zone that should stay open.
+    pub(super) fn first_of_open_zone(&self) -> usize {
+        if !self.is_zoned {
+            return 0;
+        }
+        let busiest = self.busiest();
+        let others = || (0..self.zones()).filter(|&zone| zone != busiest);
+        let few = others().find(|&zone| self.count(zone, Chunk::Used) <= FEW);
+        // A new one, or when there are no more that with the least in it.
+        let new = || (self.zones() < self.most / CHUNKS).then(|| self.zones());
+        let least = || others().min_by_key(|&zone| self.count(zone, Chunk::Used));
+        few.or_else(new).or_else(least).unwrap_or(busiest) * CHUNKS
+    }
+
+    /// Whether something in a zone must be writable while the rest is protected.
+    fn is_at_work(&self, zone: usize) -> bool {
+        let mut chunks = self.zone(zone).iter();
+        let is_at_work = |chunk: &Chunk| matches!(chunk, Chunk::Spare | Chunk::Moving);
+        chunks.any(is_at_work)
     }
 
     /// The chunks to protect, in ranges of one zone each.
@@ -62,12 +70,12 @@ impl State {
         if !self.is_zoned {
             return self.ranges(Chunk::Used);
         }
-        let mut found = Vec::new();
+        let (open, mut found) = (self.first_of_open_zone(), Vec::new());
         for zone in (0..self.zones()).filter(|&zone| self.count(zone, Chunk::Used) > 0) {
             let first = zone * CHUNKS;
-            match self.closes(zone) {
-                true => found.push(first..first + CHUNKS),
-                false => found.extend(ranges(self.zone(zone), first, Chunk::Used)),
+            match first == open || self.is_at_work(zone) {
+                true => found.extend(ranges(self.zone(zone), first, Chunk::Used)),
+                false => found.push(first..first + CHUNKS),
             }
         }
         found
@@ -133,14 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn little_data_is_exchanged_by_itself() {
-        let state = using(&[0..1, 2..4]);
-        assert_eq!(state.to_protect(), [0..1, 2..4]);
-        assert_eq!(state.first_of_open_zone(), 0);
-    }
-
-    #[test]
-    fn much_data_is_exchanged_with_its_zone_and_the_next_stays_open() {
+    fn data_is_exchanged_with_its_zone_and_the_next_stays_open() {
         let mut state = using(&[0..1, 3..20]);
         assert_eq!(state.first_of_open_zone(), CHUNKS);
         let first = 0..CHUNKS;
@@ -153,6 +154,16 @@ mod tests {
         assert_eq!(state.chunks[1], Chunk::Closed);
         assert_eq!(state.chunks[3], Chunk::Sealed);
         assert_eq!(state.chunks[CHUNKS + 1], Chunk::Absent);
+    }
+
+    #[test]
+    fn what_is_in_the_open_zone_is_exchanged_by_itself() {
+        let mut state = using(&[0..1, CHUNKS..CHUNKS + 3, CHUNKS + 4..CHUNKS + 9]);
+        assert_eq!(state.first_of_open_zone(), 0);
+        assert_eq!(state.to_protect(), [0..1, CHUNKS..2 * CHUNKS]);
+        state.chunks[2..9].fill(Chunk::Used);
+        let first = 2 * CHUNKS;
+        assert_eq!(state.first_of_open_zone(), first, "both have much in them");
     }
 
     #[test]
