@@ -12,8 +12,9 @@ pub(crate) fn populate(path: &Path) {
     for mapping in maps.lines().filter_map(Mapping::read) {
         let is_ours = Path::new(mapping.path) == path;
         let advice = match (mapping.access.as_bytes(), is_ours) {
-            ([b'r', b'-', ..], _) => libc::MADV_POPULATE_READ,
-            ([b'r', b'w', ..], true) => libc::MADV_POPULATE_WRITE,
+            // What is shared is no library: the holes of a memory file would be filled.
+            ([b'r', b'-', _, b'p'], _) => libc::MADV_POPULATE_READ,
+            ([b'r', b'w', _, b'p'], true) => libc::MADV_POPULATE_WRITE,
             _ => continue,
         };
         // SAFETY: makes pages present that may be touched anyway, and changes none of them; a mapping that is gone meanwhile is an

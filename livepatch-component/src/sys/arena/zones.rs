@@ -55,6 +55,15 @@ fn remap(from: usize, to: usize, length: usize) -> io::Result<()> {
     }
 }
 
+/// Lets addresses go to which nothing points.
+fn unmap(start: usize, length: usize) {
+    let start = ptr::without_provenance_mut(start);
+    // SAFETY: of the reservation; what lies there is not used any more, or was not yet.
+    let left = unsafe { libc::munmap(start, length) };
+    // What stays costs addresses only.
+    let _ = checked(left);
+}
+
 /// A file in memory that is empty yet.
 fn file() -> io::Result<File> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
@@ -98,11 +107,21 @@ impl Zones {
             remap,
         };
         zones.files.resize_with(length / ZONE, || None);
-        zones.ready(0)?;
-        let first = zones.data..zones.data + CHUNK;
-        zones.protect(from_ref(&first))?;
-        zones.unprotect(from_ref(&first))?;
-        Ok(zones)
+        match zones.try_out() {
+            Ok(()) => Ok(zones),
+            Err(error) => {
+                unmap(zones.data, 3 * length);
+                Err(error)
+            }
+        }
+    }
+
+    /// Begins the first zone, and exchanges views of it.
+    fn try_out(&mut self) -> io::Result<()> {
+        self.ready(0)?;
+        let first = self.data..self.data + CHUNK;
+        self.protect(from_ref(&first))?;
+        self.unprotect(from_ref(&first))
     }
 
     /// Where data lies.
@@ -220,11 +239,7 @@ impl Zones {
 
     /// Lets the areas go that are not data.
     pub(super) fn leave(self) {
-        let start = ptr::without_provenance_mut(self.twin);
-        // SAFETY: the second and third area, to which nothing points.
-        let left = unsafe { libc::munmap(start, 2 * self.length) };
-        // What stays costs addresses only.
-        let _ = checked(left);
+        unmap(self.twin, 2 * self.length);
     }
 
     /// The first file.
