@@ -291,3 +291,21 @@ fn data_that_is_left_to_another_process_is_not_changed_there() {
         assert_eq!((arena.chunks(), read(new)), (1, 5));
     }
 }
+
+#[test]
+fn data_that_a_module_has_locked_in_memory_can_be_sealed_after_the_rehearsal() {
+    let arena = of(Backing::Memfd);
+    let blocks = fill(&arena, 12);
+    // SAFETY: changes nothing of what is there.
+    let locked = unsafe { libc::mlock(blocks[5], 4096) };
+    assert_eq!(locked, 0, "a page may be locked");
+    // Two mappings cannot be moved at once; then the data is mapped anew.
+    arena.rehearse();
+    assert!(are_numbered(&blocks));
+    arena.seal().expect("it is one mapping now");
+    assert!(blocks.iter().all(|block| access(*block) == "r--s"));
+    assert!(are_numbered(&blocks));
+    arena.keep();
+    write(blocks[5], 5);
+    assert!(are_numbered(&blocks));
+}
