@@ -1,6 +1,7 @@
 //! What was done to a component: kept in memory and, so that it outlives a crash, in a file.
 
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -181,10 +182,16 @@ impl History {
         self.records.back_mut()
     }
 
-    /// Whether it has what began then.
-    pub(crate) fn has_since(&self, time_ms: u64) -> bool {
+    /// Whether it has what has begun, or what came later.
+    pub(crate) fn has(&self, begun: &Record) -> bool {
+        let told = |it: &Record| (it.action.clone(), it.from.clone(), it.to.clone());
         let last = self.records.back();
-        last.is_some_and(|last| last.time_ms >= time_ms)
+        last.is_some_and(|last| match last.time_ms.cmp(&begun.time_ms) {
+            Ordering::Greater => true,
+            // What came before may have begun in the same millisecond.
+            Ordering::Equal => told(last) == told(begun),
+            Ordering::Less => false,
+        })
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -195,6 +202,27 @@ impl History {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_began_in_the_millisecond_of_another_is_told_from_it() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut history = History::open(file.path()).expect("readable");
+        let start = Record::new("start", None, "1.0.0");
+        let begun = Record {
+            time_ms: start.time_ms,
+            ..Record::new("upgrade", Some("1.0.0"), "2.0.0")
+        };
+        history.add(start.clone());
+        assert!(history.has(&start));
+        assert!(!history.has(&begun));
+        let earlier = Record {
+            time_ms: start.time_ms - 1,
+            ..begun.clone()
+        };
+        assert!(history.has(&earlier));
+        history.add(begun.clone());
+        assert!(history.has(&begun));
+    }
 
     #[test]
     fn lines_that_are_no_records_are_passed_over() {

@@ -183,7 +183,7 @@ impl Component {
         let (directory, name) = (&self.settings.directory, &self.settings.name);
         let begun = begun::take(&begun::path(directory, name));
         // It may have crashed when all was written.
-        let begun = begun.filter(|begun| !self.history.has_since(begun.time_ms));
+        let begun = begun.filter(|begun| !self.history.has(begun));
         let Some(mut record) = begun else {
             return;
         };
