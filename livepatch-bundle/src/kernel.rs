@@ -8,8 +8,8 @@
 //! { "schema": 1, "kind": "kernel", "name": "fix", "module": "livepatch_fix",
 //!   "release": "6.1.0-56-amd64", "build_id": "8f…", "replace": false,
 //!   "objects": [ { "name": "vmlinux",
-//!     "functions": [ { "name": "version_proc_show", "sympos": 0, "new": "version_proc_show", "code": "e8…",
-//!                      "fixups": [ { "offset": 1, "size": 4, "kind": "relocation" } ] } ] } ] }
+//!     "functions": [ { "name": "version_proc_show", "sympos": 0, "place": { … }, "new": "version_proc_show",
+//!                      "code": "e8…", "fixups": [ { "offset": 1, "size": 4, "kind": "relocation" } ] } ] } ] }
 //! ```
 
 use crate::reader::Elf;
@@ -81,6 +81,9 @@ pub struct KernelFunction {
     /// Which of the object's symbols of this name, in the order of addresses (in a module: of its symbol table), from 1; 0 when
     /// no other has the name (`klp_func.old_sympos`).
     pub sympos: u32,
+    /// Where that symbol stands in the kernel's own table; `None` for functions of modules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<TablePlace>,
     /// The new function's symbol in the `.kpatch`.
     pub new: String,
     /// Why it is replaced, for people.
@@ -92,6 +95,18 @@ pub struct KernelFunction {
     /// Which bytes of `code` are others, or may be, in the running kernel; ascending by offset, apart from each other.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixups: Vec<Fixup>,
+}
+
+/// Where a symbol stands in the kernel's table (kallsyms), so that it need not be searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TablePlace {
+    /// Its number in the table, from 0.
+    pub index: u32,
+    /// Where its name begins, in bytes from the first name (`kallsyms_names`).
+    pub name_at: u32,
+    /// Its address, in bytes from `_stext`.
+    pub from_start: u64,
 }
 
 /// Bytes of old code that do not run as the object file has them.
@@ -246,6 +261,11 @@ mod tests {
                 functions: vec![KernelFunction {
                     name: "f".into(),
                     sympos: 0,
+                    place: Some(TablePlace {
+                        index: 1,
+                        name_at: 9,
+                        from_start: 0x1230,
+                    }),
                     new: "f".into(),
                     reason: String::new(),
                     code: vec![0xe8, 0, 0, 0, 0, 0xc3],

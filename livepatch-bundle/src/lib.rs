@@ -37,7 +37,7 @@ pub use file::{check_writable, read_file, write_file, write_kernel_file, write_s
 pub use hook::{Hook, Phase};
 pub use kernel::{
     Fixup, FixupKind, KERNEL_KIND, KERNEL_SCHEMA, KernelFunction, KernelManifest, KernelObject,
-    VMLINUX, read_kernel,
+    TablePlace, VMLINUX, read_kernel,
 };
 pub use lines::{FunctionLines, Lines, Row};
 pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};

@@ -6,7 +6,7 @@
 use crate::image::Image;
 use crate::live::{self, Read, Wanted};
 use crate::tables;
-use livepatch_bundle::LinkAddr;
+use livepatch_bundle::{LinkAddr, TablePlace};
 use std::collections::HashMap;
 use thiserror::Error;
 
@@ -51,6 +51,8 @@ pub struct Kallsyms {
     by_name: HashMap<String, Vec<usize>>,
     /// All of them, by address.
     by_address: Vec<usize>,
+    /// Where the name of each begins in the table of an image, in bytes.
+    begins: Vec<usize>,
 }
 
 impl Kallsyms {
@@ -59,7 +61,11 @@ impl Kallsyms {
     /// # Errors
     /// When they are not found, or inconsistent.
     pub fn of_image(image: &Image) -> Result<Self, TablesError> {
-        Ok(Self::new(tables::decode(image)?))
+        let (symbols, begins) = tables::decode(image)?;
+        Ok(Self {
+            begins,
+            ..Self::new(symbols)
+        })
     }
 
     /// Reads those of the kernel's own symbols that matter out of its memory, by its notes for crash dumps (`VMCOREINFO`); `None` when
@@ -96,6 +102,7 @@ impl Kallsyms {
             symbols,
             by_name,
             by_address,
+            begins: Vec::new(),
         }
     }
 
@@ -114,6 +121,22 @@ impl Kallsyms {
         let indices = self.by_name.get(name).into_iter().flatten();
         let symbols = indices.map(|index| &self.symbols[*index]);
         symbols.filter(move |symbol| symbol.module.as_deref() == module)
+    }
+
+    /// Where the symbol of an image's table stands that the kernel finds by name and position (0: the only one of its name).
+    #[must_use]
+    pub fn place(&self, name: &str, position: u32) -> Option<TablePlace> {
+        let indices = self.by_name.get(name)?;
+        let index = match position {
+            0 if indices.len() > 1 => return None,
+            position => *indices.get(position.saturating_sub(1) as usize)?,
+        };
+        let start = self.named(live::START, None).next()?;
+        Some(TablePlace {
+            index: u32::try_from(index).ok()?,
+            name_at: u32::try_from(*self.begins.get(index)?).ok()?,
+            from_start: self.symbols[index].address.checked_sub(start.address)?,
+        })
     }
 
     /// The symbols at an address, in order.

@@ -12,14 +12,21 @@
 
 use crate::kallsyms::KernelSymbol;
 use crate::tables::{Tokens, address, length};
+use livepatch_bundle::TablePlace;
 use std::collections::HashSet;
 use std::io;
 
 /// How the kernel's memory is read: bytes from an address on.
 pub type Read<'a> = &'a dyn Fn(u64, usize) -> io::Result<Vec<u8>>;
 
+/// The symbol whose address the notes tell, too.
+pub const START: &str = "_stext";
 /// More than the names of all symbols take, in bytes.
 const MOST: u64 = 64 << 20;
+/// More than the texts of all tokens take.
+const MOST_TOKENS: u64 = 64 << 10;
+/// More than a name takes: of 512 characters (`KSYM_NAME_LEN`), with its length.
+const LONGEST: usize = 520;
 /// Two bytes per token.
 const INDEX: u64 = 512;
 
@@ -52,9 +59,8 @@ pub(crate) fn symbols(
     read: Read<'_>,
     wanted: &Wanted<'_>,
 ) -> Option<Vec<KernelSymbol>> {
-    const START: &str = "_stext";
     let mut all = wanted.clone();
-    // Whose address is told, too: shows that addresses are made out as the kernel does.
+    // Shows that addresses are made out as the kernel does.
     all.names.insert(START);
     let mut symbols = Tables::read(notes, read)?.symbols(&all)?;
     let start = symbols.iter().position(|symbol| symbol.name == START)?;
@@ -63,6 +69,62 @@ pub(crate) fn symbols(
         symbols.remove(start);
     }
     told.then_some(symbols)
+}
+
+/// The addresses of symbols of the running kernel whose places in its table are known. `None` unless that has each of these names at its place, with an
+/// address that is as far from [`START`] as it was told, and as [`START`] is by the notes.
+#[must_use]
+pub fn confirmed(notes: &str, read: Read<'_>, wanted: &[(&str, TablePlace)]) -> Option<Vec<u64>> {
+    let entries = Entries::of(notes, read)?;
+    let found = wanted.iter();
+    found
+        .map(|(name, place)| entries.address(name, *place))
+        .collect()
+}
+
+/// The kernel's table, of which single entries are read.
+struct Entries<'r> {
+    read: Read<'r>,
+    tokens: Tokens,
+    names: u64,
+    count: u32,
+    offsets: u64,
+    base: u64,
+    start: u64,
+}
+
+impl<'r> Entries<'r> {
+    fn of(notes: &str, read: Read<'r>) -> Option<Self> {
+        let place = |name: &str| told(notes, &format!("kallsyms_{name}"));
+        let (table, index) = (place("token_table")?, place("token_index")?);
+        let index = index
+            .checked_sub(table)
+            .filter(|size| *size < MOST_TOKENS)?;
+        let data = read(table, usize::try_from(index + INDEX).ok()?).ok()?;
+        let count = read(place("num_syms")?, 4).ok()?;
+        let base = read(place("relative_base")?, 8).ok()?;
+        Some(Self {
+            read,
+            tokens: Tokens::between(&data, 0, usize::try_from(index).ok()?)?,
+            names: place("names")?,
+            count: u32::from_le_bytes(count.try_into().ok()?),
+            offsets: place("offsets")?,
+            base: u64::from_le_bytes(base.try_into().ok()?),
+            start: told(notes, START)?,
+        })
+    }
+
+    fn address(&self, name: &str, place: TablePlace) -> Option<u64> {
+        let at = self.names.checked_add(u64::from(place.name_at))?;
+        let (text, _) = self.tokens.name(&(self.read)(at, LONGEST).ok()?, 0)?;
+        let mut chars = text.chars();
+        let kind = chars.next();
+        let named = kind.is_some() && chars.as_str() == name && place.index < self.count;
+        let at = self.offsets.checked_add(u64::from(place.index) * 4)?;
+        let offset = (self.read)(at, 4).ok()?;
+        let address = address(self.base, u32::from_le_bytes(offset.try_into().ok()?));
+        (named && self.start.checked_add(place.from_start) == Some(address)).then_some(address)
+    }
 }
 
 /// The address of a symbol by the kernel's notes.
@@ -152,6 +214,17 @@ mod tests {
         offsets_last: bool,
         spoil: impl Fn(String) -> String,
     ) -> Option<usize> {
+        with_kernel(offsets_last, spoil, |notes, read| {
+            symbols(notes, read, wanted).map(|found| found.len())
+        })
+    }
+
+    /// Does something with such a kernel.
+    fn with_kernel<T>(
+        offsets_last: bool,
+        spoil: impl Fn(String) -> String,
+        ask: impl Fn(&str, Read<'_>) -> T,
+    ) -> T {
         let data = tables(600, offsets_last);
         let places = placed(&data);
         let mut notes = "OSRELEASE=6.1\nSYMBOL(_stext)=ffffffff81000010\n".to_owned();
@@ -165,7 +238,47 @@ mod tests {
                 .map(<[u8]>::to_vec)
                 .ok_or_else(|| io::Error::other("nothing is there"))
         };
-        symbols(&spoil(notes), &read, wanted).map(|found| found.len())
+        ask(&spoil(notes), &read)
+    }
+
+    #[test]
+    fn a_place_is_confirmed_or_not_believed() {
+        let place = |index, name_at, from_start| TablePlace {
+            index,
+            name_at,
+            from_start,
+        };
+        // `Tsym` takes 5 bytes, `T_stext` 8; `_stext` is the second, and all are 16 apart.
+        let right = place(3, 5 + 8 + 5, 0x20);
+        for offsets_last in [false, true] {
+            let address = |name: &str, place, spoil: &dyn Fn(String) -> String| {
+                with_kernel(offsets_last, spoil, |notes, read| {
+                    Some(confirmed(notes, read, &[(name, place)])?[0])
+                })
+            };
+            let plain = |notes| notes;
+            assert_eq!(address("sym", right, &plain), Some(0xffff_ffff_8100_0030));
+            assert_eq!(address("syn", right, &plain), None);
+            for wrong in [
+                place(4, 18, 0x20),
+                place(3, 17, 0x20),
+                place(3, 18, 0x21),
+                place(600, 18, 0x20),
+                place(u32::MAX, 18, 0x20),
+                place(3, u32::MAX, 0x20),
+                place(3, 18, u64::MAX),
+            ] {
+                assert_eq!(address("sym", wrong, &plain), None, "{wrong:?}");
+            }
+            for (from, to) in [
+                ("_stext)=ffffffff8100001", "_stext)=ffffffff8100002"),
+                ("(kallsyms_names)=", "(names)="),
+                ("(kallsyms_token_index)=f", "(kallsyms_token_index)="),
+            ] {
+                let spoilt = address("sym", right, &|notes: String| notes.replace(from, to));
+                assert_eq!(spoilt, None, "{from}");
+            }
+        }
     }
 
     fn named<'a>(name: &'a str) -> Wanted<'a> {

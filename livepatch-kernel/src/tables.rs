@@ -39,14 +39,15 @@ const ALIGN: usize = 8;
 /// More than the positions by name take: three bytes each.
 const SEQUENCES_MAX: usize = 3 << 20;
 
-/// All symbols in the table's order.
-pub(crate) fn decode(image: &Image) -> Result<Vec<KernelSymbol>, TablesError> {
+/// All symbols in the table's order, and where the name of each begins, in bytes from the first.
+pub(crate) fn decode(image: &Image) -> Result<(Vec<KernelSymbol>, Vec<usize>), TablesError> {
     let (_, data) = image.section(".rodata")?;
     let tokens = Tokens::find(data)?;
     let names = Names::find(data, tokens.start)?;
     let places = Places::find(data, &names, tokens.end)?;
     let mut at = names.start;
     let mut symbols = Vec::with_capacity(names.count);
+    let mut begins = Vec::with_capacity(names.count);
     for index in 0..names.count {
         let (text, next) = tokens
             .name(data, at)
@@ -59,9 +60,10 @@ pub(crate) fn decode(image: &Image) -> Result<Vec<KernelSymbol>, TablesError> {
             address: places.address(data, index),
             module: None,
         });
+        begins.push(at - names.start);
         at = next;
     }
-    Ok(symbols)
+    Ok((symbols, begins))
 }
 
 fn u32_at(data: &[u8], at: usize) -> Option<u32> {

@@ -2,7 +2,7 @@
 
 mod support;
 
-use livepatch_bundle::{FixupKind, KernelManifest, read_kernel};
+use livepatch_bundle::{FixupKind, KernelFunction, KernelManifest, read_kernel};
 use object::{Object as _, ObjectSection as _, ObjectSymbol as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -82,6 +82,21 @@ fn contents(path: &Path) -> (Vec<u8>, KernelManifest) {
     (bytes, manifest)
 }
 
+/// Whether the image has a function's code where its manifest says, fixups apart.
+fn is_there(image: &[u8], function: &KernelFunction) -> bool {
+    let file = object::File::parse(image).expect("an ELF file");
+    let text = file.section_by_name(".text").expect("there");
+    let place = function.place.expect("the kernel's own function");
+    let start = place.from_start as usize;
+    let code = &text.data().expect("contents")[start..];
+    let is_fixed = |at: usize| {
+        let mut fixups = function.fixups.iter();
+        fixups.any(|one| (one.offset..one.offset + one.size).contains(&(at as u64)))
+    };
+    let mut bytes = function.code.iter().zip(code).enumerate();
+    bytes.all(|(at, (one, other))| one == other || is_fixed(at))
+}
+
 #[test]
 fn a_module_for_the_kernel_comes_out() {
     let bench = Bench::of(SOURCE);
@@ -100,6 +115,7 @@ fn a_module_for_the_kernel_comes_out() {
     let function = &manifest.objects[0].functions[0];
     assert_eq!((function.name.as_str(), function.sympos), ("show", 0));
     assert_eq!(function.fixups[0].kind, FixupKind::Fentry);
+    assert!(is_there(&kernel.image(&bench.objects()), function));
     let file = object::File::parse(&bytes[..]).expect("an ELF file");
     let names: Vec<&str> = file
         .symbols()

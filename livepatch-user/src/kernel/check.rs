@@ -2,7 +2,8 @@
 
 use super::elf::Module;
 use super::kcore::Kcore;
-use super::pieces::{Piece, SPLIT_OFF, pieces};
+use super::locate::{Places, shown};
+use super::pieces::Piece;
 use super::prove::difference;
 use super::running::Running;
 use super::{KernelError, Misfit};
@@ -10,8 +11,7 @@ use crate::plan::Problems;
 use livepatch_bundle::{
     KernelFunction, KernelManifest, KernelObject, VMLINUX, read_file, read_kernel,
 };
-use livepatch_kernel::Kallsyms;
-use livepatch_kernel::live::{Read, Wanted};
+use livepatch_kernel::live::Read;
 use std::path::Path;
 
 /// What `scripts/sign-file` of the kernel puts at the end of a signed module.
@@ -64,7 +64,7 @@ pub struct Fit {
     pub functions: Vec<Proved>,
     /// Modules that are not loaded: they are patched when they come.
     pub later: Vec<String>,
-    /// Code that the compiler split off the functions: a task in it is in the function.
+    /// Code that the compiler split off the functions: a task in it is in the function. Told for `--atomic` alone; else the kernel judges.
     pub pieces: Vec<Piece>,
 }
 
@@ -91,7 +91,7 @@ pub fn check(patch: &Kpatch, running: &Running, atomic: bool) -> Result<Fit, Ker
         reasons.push(Misfit::Unsigned(why));
     }
     reasons.extend(new_code(patch));
-    let (proved, misfits) = prove_all(manifest, running)?;
+    let (proved, misfits) = prove_all(manifest, running, atomic)?;
     reasons.extend(misfits);
     if atomic && !proved.later.is_empty() {
         let modules = proved.later.join(", ");
@@ -157,25 +157,17 @@ fn new_code(patch: &Kpatch) -> Vec<Misfit> {
         .collect()
 }
 
-/// Compares every old function with what runs.
+/// Compares every old function with what runs. The kernel is the patch's own by its build ID, or this is not asked ([`identity`]).
 fn prove_all(
     manifest: &KernelManifest,
     running: &Running,
+    atomic: bool,
 ) -> Result<(Fit, Vec<Misfit>), KernelError> {
-    let functions = manifest.objects.iter().flat_map(|object| &object.functions);
-    let wanted = Wanted {
-        names: functions.map(|function| function.name.as_str()).collect(),
-        suffix: Some(SPLIT_OFF),
-    };
     let memory = Kcore::open(&running.memory()).map_err(|source| KernelError::Read {
         path: running.memory(),
         source,
     })?;
-    let symbols = if manifest.objects.iter().all(|object| object.name == VMLINUX) {
-        running.own_symbols(&memory, &wanted)?
-    } else {
-        running.symbols(&wanted)?
-    };
+    let places = Places::of(manifest, running, &memory, atomic)?;
     let (mut fit, mut misfits) = (Fit::default(), Vec::new());
     for object in &manifest.objects {
         if !running.has(&object.name) {
@@ -184,12 +176,12 @@ fn prove_all(
         }
         misfits.extend(module_identity(object, running)?);
         for function in &object.functions {
-            match prove(object, function, &symbols, &|address, length| {
+            match prove(object, function, &places, &|address, length| {
                 memory.read(address, length)
             }) {
                 Ok(proved) => {
                     fit.pieces
-                        .extend(pieces(&symbols, &proved.object, &proved.name));
+                        .extend(places.pieces(&proved.object, &proved.name));
                     fit.functions.push(proved);
                 }
                 Err(misfit) => misfits.push(misfit),
@@ -218,42 +210,19 @@ fn module_identity(
 fn prove(
     object: &KernelObject,
     function: &KernelFunction,
-    symbols: &Kallsyms,
+    places: &Places,
     read: Read<'_>,
 ) -> Result<Proved, Misfit> {
     let name = function.name.clone();
-    let module = (object.name != VMLINUX).then_some(object.name.as_str());
-    let candidates: Vec<_> = symbols.named(&name, module).collect();
-    let shown = if module.is_none() {
-        "the kernel".into()
-    } else {
-        format!("module `{}`", object.name)
-    };
-    let chosen = match function.sympos {
-        0 if candidates.len() > 1 => {
-            let count = candidates.len();
-            return Err(Misfit::Ambiguous {
-                object: shown,
-                name,
-                count,
-            });
-        }
-        position => candidates.get(position.saturating_sub(1) as usize),
-    };
-    let Some(symbol) = chosen else {
-        return Err(Misfit::NoFunction {
-            object: shown,
-            name,
-        });
-    };
-    let (address, size) = (symbol.address, function.code.len());
+    let address = places.address(object, function)?;
+    let size = function.code.len();
     let code = read(address, size).map_err(|error| Misfit::Unreadable {
         name: name.clone(),
         why: error.to_string(),
     })?;
     if let Some(offset) = difference(function, &code) {
         return Err(Misfit::Code {
-            object: shown,
+            object: shown(object),
             name,
             offset,
             found: some_bytes(&code, offset),
@@ -277,75 +246,37 @@ fn some_bytes(code: &[u8], offset: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use livepatch_kernel::Kallsyms;
 
-    const KALLSYMS: &str = "ffffffff81000000 T once\nffffffff81000100 t twice\nffffffff81000200 t twice\n\
-                            ffffffffc0000000 t once\t[nfsd]\n";
-
-    fn object(name: &str) -> KernelObject {
-        KernelObject {
-            name: name.into(),
+    #[test]
+    fn a_function_is_compared_where_it_is_found() {
+        let symbols = Kallsyms::parse("ffffffff81000000 T f\n").expect("well-formed");
+        let object = KernelObject {
+            name: VMLINUX.into(),
             build_id: None,
             functions: Vec::new(),
-        }
-    }
-
-    fn function(name: &str, sympos: u32) -> KernelFunction {
-        KernelFunction {
-            name: name.into(),
-            sympos,
-            new: name.into(),
+        };
+        let function = KernelFunction {
+            name: "f".into(),
+            sympos: 0,
+            place: None,
+            new: "f".into(),
             reason: String::new(),
             code: vec![0x90, 0xc3],
             fixups: Vec::new(),
-        }
-    }
-
-    /// The address that is found; memory holds the old code at `at` only.
-    fn found(object_name: &str, name: &str, sympos: u32, at: u64) -> Result<u64, Misfit> {
-        let symbols = Kallsyms::parse(KALLSYMS).expect("well-formed");
+        };
         let read = |address: u64, _: usize| {
-            Ok(if address == at {
+            Ok(if address == 0xffff_ffff_8100_0000 {
                 vec![0x90, 0xc3]
             } else {
                 vec![0xcc, 0xc3]
             })
         };
-        let proved = prove(
-            &object(object_name),
-            &function(name, sympos),
-            &symbols,
-            &read,
-        )?;
-        Ok(proved.address)
-    }
-
-    #[test]
-    fn a_function_is_found_as_the_kernel_finds_it() {
-        let kernel = 0xffff_ffff_8100_0000;
-        assert_eq!(found(VMLINUX, "once", 0, kernel), Ok(kernel));
-        assert_eq!(found(VMLINUX, "once", 1, kernel), Ok(kernel));
-        assert_eq!(
-            found(VMLINUX, "twice", 2, kernel + 0x200),
-            Ok(kernel + 0x200)
-        );
-        assert_eq!(
-            found("nfsd", "once", 0, 0xffff_ffff_c000_0000),
-            Ok(0xffff_ffff_c000_0000)
-        );
-    }
-
-    #[test]
-    fn doubt_is_a_reason() {
-        let ambiguous = found(VMLINUX, "twice", 0, 0);
-        assert!(matches!(ambiguous, Err(Misfit::Ambiguous { count: 2, .. })));
-        for (name, sympos) in [("never", 0), ("twice", 3)] {
-            let missing = found(VMLINUX, name, sympos, 0);
-            assert!(
-                matches!(missing, Err(Misfit::NoFunction { .. })),
-                "{missing:?}"
-            );
-        }
-        let other = found(VMLINUX, "once", 0, 0);
+        let proved = |places| prove(&object, &function, &places, &read);
+        let by_table = proved(Places::Table(symbols)).map(|proved| proved.address);
+        assert_eq!(by_table, Ok(0xffff_ffff_8100_0000));
+        let other = [(("f".to_owned(), 0), 0xffff_ffff_8100_0010)];
+        let other = proved(Places::Entries(other.into()));
         assert!(
             matches!(other, Err(Misfit::Code { offset: 0, .. })),
             "{other:?}"

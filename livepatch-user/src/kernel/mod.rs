@@ -12,6 +12,7 @@ mod error;
 pub mod kcore;
 pub mod list;
 pub mod load;
+mod locate;
 mod log;
 pub mod persist;
 pub mod pieces;

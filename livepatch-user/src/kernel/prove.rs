@@ -77,6 +77,7 @@ mod tests {
         KernelFunction {
             name: "f".into(),
             sympos: 0,
+            place: None,
             new: "f".into(),
             reason: String::new(),
             code: OLD.to_vec(),

@@ -82,9 +82,11 @@ fn function(code: &Code<'_, '_>, replaced: &Replacement) -> Result<KernelFunctio
         // Exported names are unique among global ones, not among all.
         Outside::Exported { name, .. } => exported_position(code, &name)?,
     };
+    let kernel = code.host.kernel.filter(|_| code.host.module.is_none());
     Ok(KernelFunction {
         name: atom.name.to_owned(),
         sympos,
+        place: kernel.and_then(|kernel| kernel.symbols.place(atom.name, sympos)),
         new: atom.name.to_owned(),
         reason: replaced.reason.clone(),
         code: running_code(code, replaced).unwrap_or_else(|| atom.bytes.to_vec()),

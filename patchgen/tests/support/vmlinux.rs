@@ -122,6 +122,7 @@ impl Vmlinux {
         }
         let mut rodata = format!("{} SMP mod_unload modversions \0", self.release).into_bytes();
         symbols.push(placed("vermagic", 'r', DATA + 0x0010_0000));
+        symbols.push(placed("_stext", 'T', TEXT));
         symbols.sort_by_key(|symbol| symbol.address);
         let rodata_address = DATA + 0x0010_0000;
         rodata.resize(rodata.len().next_multiple_of(8), 0);
