@@ -82,12 +82,14 @@ pub fn read_file(path: &Path) -> Result<Vec<u8>, BundleError> {
     let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOCTTY;
     let options = options.read(true).custom_flags(flags.bits());
     let file = options.open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
+    let metadata = file.metadata().map_err(failed)?;
+    if !metadata.is_file() {
         return Err(BundleError::NotAFile {
             path: path.to_owned(),
         });
     }
-    let mut bytes = Vec::new();
+    let size = usize::try_from(metadata.len().min(format::MAX_SIZE)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(size + 1);
     let mut limited = file.take(format::MAX_SIZE + 1);
     limited.read_to_end(&mut bytes).map_err(failed)?;
     let size = bytes.len() as u64;

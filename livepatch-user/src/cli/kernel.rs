@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use livepatch_cli::duration;
 use serde::Serialize;
 use std::fmt;
+use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -231,6 +232,9 @@ fn load_all(options: &Load) -> Status {
 
 /// Shows how many tasks are left, where somebody watches.
 fn with_progress<T>(work: impl FnOnce(Progress<'_>) -> T) -> T {
+    if !io::stderr().is_terminal() {
+        return work(None);
+    }
     let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
     let bar = ProgressBar::new_spinner();
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
