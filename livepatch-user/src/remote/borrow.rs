@@ -71,17 +71,25 @@ impl<'m> Borrowed<'m> {
         loop {
             let tids = threads(pid).map_err(|_| StopError::Gone(pid))?;
             let activities: Vec<_> = tids.iter().map(|&tid| (tid, activity(pid, tid))).collect();
-            let mut refusals = Vec::new();
+            let (mut refusals, mut refused) = (Vec::new(), None);
             for tid in choose::candidates(&activities) {
-                match stop_if_fit(memory, tid, deadline, accept)? {
-                    Ok(lone) => return Self::take(memory, maps, &gates, lone),
-                    Err(unfit) => refusals.push((tid, unfit)),
+                match stop_if_fit(memory, tid, deadline, accept) {
+                    Ok(Ok(lone)) => return Self::take(memory, maps, &gates, lone),
+                    Ok(Err(unfit)) => refusals.push((tid, unfit)),
+                    // Somebody traces it; another thread may do.
+                    Err(error @ RemoteError::Stop(StopError::Refused { .. })) => {
+                        refused.get_or_insert(error);
+                    }
+                    Err(error) => return Err(error),
                 }
             }
             if target.has_ended() {
                 return Err(StopError::Gone(pid).into());
             }
             if Instant::now() >= deadline || refusals.iter().all(|(_, unfit)| unfit.lasting) {
+                if let Some(error) = refused {
+                    return Err(error);
+                }
                 let reasons = refusals.into_iter().map(|(tid, unfit)| (tid, unfit.reason));
                 let reasons = grouped(reasons.collect());
                 return Err(RemoteError::NoThread { pid, reasons });
