@@ -5,6 +5,7 @@
 //! same length without one, so that what the machine does by itself can be told apart.
 
 mod erlang;
+mod gaps;
 mod load;
 mod machine;
 mod ours;
@@ -141,6 +142,9 @@ fn main() -> Result<()> {
         for case in CASES.into_iter().filter(wanted).filter(works) {
             println!("{}", erlang::measure(case, &arguments)?);
         }
+    }
+    if machine::is_ours() {
+        println!("\n{}", gaps::measure()?);
     }
     println!("\nOf all messages 0 were lost, 0 came twice, 0 out of order.");
     Ok(())
