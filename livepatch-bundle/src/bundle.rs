@@ -151,6 +151,14 @@ impl Bundle {
         needed
     }
 
+    /// The bytes of a place; `None` where it is not inside its section, or that has no contents.
+    #[must_use]
+    pub fn contents(&self, place: Definition) -> Option<&[u8]> {
+        let start = usize::try_from(place.offset).ok()?;
+        let end = start.checked_add(usize::try_from(place.size).ok()?)?;
+        self.sections.get(place.section.0)?.data.get(start..end)
+    }
+
     /// Whether the symbol is the copy of a constant of an old function.
     #[must_use]
     pub fn is_old_constant(&self, symbol: SymbolId) -> bool {

@@ -42,7 +42,7 @@ pub use kernel::{
 pub use lines::{FunctionLines, Lines, Row};
 pub use manifest::{Function, Located, Manifest, Module, Piece, Reference, SCHEMA, Scope};
 pub use policy::{CONFIG, KEYS, Policy, PolicyError, Sources};
-pub use problem::Problem;
+pub use problem::{Problem, literal};
 pub use reader::read;
 pub use relocation::{Class, RelocKind};
 pub use signature::{

@@ -235,6 +235,14 @@ pub enum Problem {
     More(usize),
 }
 
+/// The beginning of a string of a program, in quotes, as a terminal may show it.
+#[must_use]
+pub fn literal(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let text: String = text.trim_end_matches('\0').chars().take(40).collect();
+    format!("{text:?}")
+}
+
 /// A name from a hostile file, in backquotes.
 fn quoted(name: &str) -> impl fmt::Display {
     format!("`{}`", printable(name))

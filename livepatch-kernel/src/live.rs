@@ -101,15 +101,13 @@ impl<'r> Entries<'r> {
             .checked_sub(table)
             .filter(|size| *size < MOST_TOKENS)?;
         let data = read(table, usize::try_from(index + INDEX).ok()?).ok()?;
-        let count = read(place("num_syms")?, 4).ok()?;
-        let base = read(place("relative_base")?, 8).ok()?;
         Some(Self {
             read,
             tokens: Tokens::between(&data, 0, usize::try_from(index).ok()?)?,
             names: place("names")?,
-            count: u32::from_le_bytes(count.try_into().ok()?),
+            count: u32::from_le_bytes(number(read, place("num_syms")?)?),
             offsets: place("offsets")?,
-            base: u64::from_le_bytes(base.try_into().ok()?),
+            base: u64::from_le_bytes(number(read, place("relative_base")?)?),
             start: told(notes, START)?,
         })
     }
@@ -121,10 +119,15 @@ impl<'r> Entries<'r> {
         let kind = chars.next();
         let named = kind.is_some() && chars.as_str() == name && place.index < self.count;
         let at = self.offsets.checked_add(u64::from(place.index) * 4)?;
-        let offset = (self.read)(at, 4).ok()?;
-        let address = address(self.base, u32::from_le_bytes(offset.try_into().ok()?));
+        let offset = u32::from_le_bytes(number(self.read, at)?);
+        let address = address(self.base, offset);
         (named && self.start.checked_add(place.from_start) == Some(address)).then_some(address)
     }
+}
+
+/// The bytes of a number in the kernel's memory.
+fn number<const N: usize>(read: Read<'_>, at: u64) -> Option<[u8; N]> {
+    read(at, N).ok()?.try_into().ok()
 }
 
 /// The address of a symbol by the kernel's notes.
@@ -156,14 +159,12 @@ impl Tables {
         };
         let (table, index) = (within("token_table")?, within("token_index")?);
         let data = read(names, index.checked_add(INDEX as usize)?).ok()?;
-        let count = read(place("num_syms")?, 4).ok()?;
-        let count = u64::from(u32::from_le_bytes(count.try_into().ok()?));
+        let count = u64::from(u32::from_le_bytes(number(read, place("num_syms")?)?));
         let size = count.checked_mul(4).filter(|size| *size < MOST)?;
-        let base = read(place("relative_base")?, 8).ok()?;
         Some(Self {
             tokens: Tokens::between(&data, table, index)?,
             offsets: read(place("offsets")?, usize::try_from(size).ok()?).ok()?,
-            base: u64::from_le_bytes(base.try_into().ok()?),
+            base: u64::from_le_bytes(number(read, place("relative_base")?)?),
             data,
         })
     }

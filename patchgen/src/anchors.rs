@@ -92,7 +92,7 @@ impl<'d> Candidates<'d> {
                     continue;
                 }
                 candidates.unchanged.insert(anchor);
-                for reference in told(program, anchor) {
+                for reference in references(program, anchor) {
                     candidates
                         .by_reference
                         .entry(reference)
@@ -116,8 +116,7 @@ impl<'d> Candidates<'d> {
             )
         };
         let own = own(program, wanted).filter(|anchor| self.unchanged.contains(anchor));
-        let users = self.by_reference.get(&wanted).into_iter().flatten();
-        let mut best: Vec<Anchor> = own.into_iter().chain(users.copied()).collect();
+        let mut best: Vec<Anchor> = own.into_iter().chain(self.users(program, wanted)).collect();
         best.sort_by_cached_key(rank);
         best.truncate(CONSIDERED);
         // What an anchor refers to must be found, too: the fewer, the better.
@@ -128,6 +127,18 @@ impl<'d> Candidates<'d> {
                 references(program, *anchor).len(),
             )
         })
+    }
+
+    /// The candidates whose match tells of it.
+    fn users(&self, program: &Program<'d>, wanted: Origin<'d>) -> Vec<Anchor> {
+        match wanted {
+            Origin::Copy(text) => {
+                let mut users = program.text_users(text);
+                users.retain(|anchor| self.unchanged.contains(anchor));
+                users
+            }
+            _ => self.by_reference.get(&wanted).cloned().unwrap_or_default(),
+        }
     }
 
     fn is_used(&self, program: &Program<'d>, anchor: Anchor) -> bool {

@@ -1,5 +1,6 @@
 //! All object pairs together: who defines which global symbol, and what becomes of each new function.
 
+use crate::anchors::Anchor;
 use crate::compare::Comparison;
 use crate::copies::Copies;
 use crate::correlate::Correlation;
@@ -177,12 +178,24 @@ impl<'d> Program<'d> {
         let user = user.map(|user| unit.pair.new.function(user).entry());
         let user = user.and_then(|user| unit.correlation.old_of(user));
         let user = user.and_then(|user| unit.pair.old.owner(user));
-        let texts = self.texts[text.unit].get_or_init(|| Texts::of(self, text.unit));
-        let atom = texts.running(&unit.pair, text.atom, user)?;
+        let atom = self.texts(text.unit).running(&unit.pair, text.atom, user)?;
         Some(OldAtom {
             unit: text.unit,
             atom,
         })
+    }
+
+    /// The old functions whose proof tells where a string runs.
+    pub(crate) fn text_users(&self, text: OldAtom) -> Vec<Anchor> {
+        let unit = text.unit;
+        let users = self
+            .texts(unit)
+            .users(&self.units[unit].pair.old, text.atom);
+        users.map(|function| Anchor { unit, function }).collect()
+    }
+
+    fn texts(&self, unit: usize) -> &Texts<'d> {
+        self.texts[unit].get_or_init(|| Texts::of(self, unit))
     }
 
     /// What becomes of a function.

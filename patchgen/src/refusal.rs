@@ -32,10 +32,3 @@ impl fmt::Display for Refusal {
         write!(f, "`{}` in `{}`: {}", self.symbol, self.object, self.reason)
     }
 }
-
-/// The beginning of a string of the program, as a terminal may show it.
-pub(crate) fn quoted(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let text: String = text.trim_end_matches('\0').chars().take(40).collect();
-    format!("{text:?}")
-}

@@ -52,6 +52,13 @@ impl<'d> Texts<'d> {
         let own = same.iter().find(|(_, function)| Some(*function) == user);
         own.or(same.first()).map(|(text, _)| *text)
     }
+
+    /// The functions that tell of a string of the old object.
+    pub(crate) fn users(&self, old: &Object<'d>, text: AtomId) -> impl Iterator<Item = FunctionId> {
+        let same = self.0.get(&key(old, text)).into_iter().flatten();
+        let users = same.filter(move |(other, _)| *other == text);
+        users.map(|(_, function)| *function)
+    }
 }
 
 /// Whether it is a string from its first character on.

@@ -31,7 +31,7 @@ impl Component {
             timers: self.services.timers.borrow().len(),
             data_bytes: self.services.arena.used(),
             memory_bytes: (self.services.arena.chunks() * CHUNK) as u64,
-            backing: self.services.arena.backing().name().to_owned(),
+            backing: self.services.arena.backing().name(),
             leftovers: self.leftovers.iter().map(ToString::to_string).collect(),
             restarts: self.settings.restarts,
             symbols: symbols.then(|| self.symbols()),

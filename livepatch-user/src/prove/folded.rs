@@ -132,12 +132,7 @@ impl<'a> Equal<'a> {
     /// Variables are each like no other, whatever they hold.
     fn contents(&mut self, one: Definition, other: Definition) -> bool {
         let section = |definition: Definition| &self.bundle.sections[definition.section.0];
-        let bytes = |definition: Definition| {
-            let range = definition.offset..definition.offset + definition.size;
-            section(definition)
-                .data
-                .get(range.start as usize..range.end as usize)
-        };
+        let bytes = |definition: Definition| self.bundle.contents(definition);
         let relocs = |definition: Definition| -> Vec<Reloc> {
             let range = definition.offset..definition.offset + definition.size;
             let relocs = section(definition).relocations.iter();

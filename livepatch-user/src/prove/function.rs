@@ -47,7 +47,7 @@ impl<'a> Piece<'a> {
                 inside: reloc.symbol == old || reloc.symbol == running,
             })
             .collect();
-        let bytes = section.data.get(range.start as usize..range.end as usize)?;
+        let bytes = bundle.contents(definition)?;
         Some(Self {
             old,
             running,

@@ -1,6 +1,6 @@
 //! Why a reference has no answer.
 
-use livepatch_bundle::RunAddr;
+use livepatch_bundle::{RunAddr, literal};
 use thiserror::Error;
 
 /// Why a reference has no answer that can be trusted.
@@ -85,7 +85,7 @@ pub enum ResolveError {
         symbol: String,
     },
     /// A constant of old code to which new code refers where it runs, and no code that refers to it was found.
-    #[error("no running code that was found tells where the program has the constant {}", quoted(.constant))]
+    #[error("no running code that was found tells where the program has the constant {}", literal(.constant))]
     Untold {
         /// Its contents.
         constant: Vec<u8>,
@@ -105,11 +105,4 @@ impl ResolveError {
     pub(super) fn is_contradiction(&self) -> bool {
         matches!(self, Self::Disagree { .. })
     }
-}
-
-/// A text as a terminal may show it.
-fn quoted(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let text: String = text.trim_end_matches('\0').chars().take(40).collect();
-    format!("{text:?}")
 }

@@ -143,9 +143,12 @@ pub fn resolve(
     for symbol in bundle.needed_constants() {
         match said.get(&(symbol, Via::Direct)) {
             Some(address) => resolutions[symbol.0].address = Some(RunAddr(*address)),
-            None => errors.push(ResolveError::Untold {
-                constant: contents(bundle, symbol),
-            }),
+            None => {
+                let copy = bundle.symbols[symbol.0].definition;
+                let constant = copy.and_then(|copy| bundle.contents(copy));
+                let constant = constant.unwrap_or_default().to_vec();
+                errors.push(ResolveError::Untold { constant });
+            }
         }
     }
     errors.extend(bypassed(bundle, &said, &places, linkage));
@@ -154,16 +157,6 @@ pub fn resolve(
     } else {
         Err(errors)
     }
-}
-
-/// What the copy of a constant holds.
-fn contents(bundle: &Bundle, symbol: SymbolId) -> Vec<u8> {
-    let definition = bundle.symbols[symbol.0].definition;
-    let bytes = definition.and_then(|at| {
-        let range = at.offset as usize..(at.offset + at.size) as usize;
-        bundle.sections[at.section.0].data.get(range)
-    });
-    bytes.unwrap_or_default().to_vec()
 }
 
 /// Calls of replaced functions lead to the new code at once, which is wrong where the loader would lead them elsewhere, unless

@@ -4,7 +4,7 @@ use crate::closure::Closure;
 use crate::compare::dated;
 use crate::object::{AtomId, AtomKind, Object, Role, names};
 use crate::program::{OldAtom, Program, Unit};
-use crate::refusal::quoted;
+use livepatch_bundle::literal;
 use std::collections::BTreeSet;
 
 /// What the author should know.
@@ -56,7 +56,7 @@ fn other_date(unit: &Unit<'_>) -> Option<String> {
         format!(
             "`{}`: a date is another one now, in {}, and was taken for that of the build (`__DATE__`), which is no change",
             unit.pair.name,
-            quoted(changed)
+            literal(changed)
         )
     })
 }

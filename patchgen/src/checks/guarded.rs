@@ -104,8 +104,10 @@ impl<'c, 'd> Code<'c, 'd> {
     /// The guard whose address is taken last before a call.
     fn guard_before(&self, call: u64) -> Option<AtomId> {
         let before = self.links.range(..call).rev();
-        let mut targets = before.map(|(_, link)| link.target);
-        targets.find(|target| self.object.atom(*target).name.starts_with(GUARD))
+        let mut links = before.map(|(_, link)| link);
+        links
+            .find(|link| self.is_guard(link))
+            .map(|link| link.target)
     }
 
     fn is_guard(&self, link: &Link) -> bool {
@@ -124,12 +126,11 @@ impl<'c, 'd> Code<'c, 'd> {
         let [one, other] = &sides.map(|side| self.from(side, |_| false));
         let only = [one - other, other - one];
         let sets = |place: &u64| {
-            let mut links = self.links_of(self.instructions.get(place)?);
-            links.find(|link| link.target == guard.target)
+            let instruction = self.instructions.get(place);
+            instruction
+                .is_some_and(|one| self.links_of(one).any(|link| link.target == guard.target))
         };
-        let side = only
-            .iter()
-            .position(|side| side.iter().any(|place| sets(place).is_some()))?;
+        let side = only.iter().position(|side| side.iter().any(sets))?;
         // Compilers double what comes behind both.
         let behind = self.uses([other, one][side]);
         let mut uses = self.uses(&only[side]);

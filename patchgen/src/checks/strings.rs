@@ -5,8 +5,8 @@
 use crate::closure::{Closure, Destination};
 use crate::object::{Atom, Link, Role};
 use crate::program::{NewAtom, Program};
-use crate::refusal::quoted;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
+use livepatch_bundle::literal;
 
 /// How far behind the taking of an address it is looked for.
 const NEAR: usize = 12;
@@ -31,7 +31,7 @@ pub(super) fn compared(
             && object.atom(link.target).is_text()
     });
     let (link, _) = strings.find(|(link, _)| compares(atom, link))?;
-    let text = quoted(object.atom(link.target).bytes);
+    let text = literal(object.atom(link.target).bytes);
     Some(format!(
         "it compares an address with that of {text} at +{:#x}: new code has a copy of that string, and what lives leads to the program's",
         link.site_start()

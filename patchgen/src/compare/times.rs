@@ -20,20 +20,20 @@ pub(super) fn is_dated(object: &Object<'_>) -> bool {
 
 /// The object's strings with what may be a date of the build.
 pub(crate) fn dated<'o, 'd>(object: &'o Object<'d>) -> impl Iterator<Item = &'d [u8]> + 'o {
-    let strings = object.atoms.iter().filter(|atom| is_text(atom));
+    let strings = object.atoms.iter().filter(|atom| is_string(atom));
     let texts = strings.map(|atom| atom.bytes);
     texts.filter(|text| text.windows(DATE).any(is_date))
 }
 
 /// Whether two strings of dated objects differ in nothing but the time of the build.
 pub(super) fn is_same_but_time(a: &Atom<'_>, b: &Atom<'_>) -> bool {
-    is_text(a)
-        && is_text(b)
+    is_string(a)
+        && is_string(b)
         && a.bytes.len() == b.bytes.len()
         && blanked(a.bytes) == blanked(b.bytes)
 }
 
-fn is_text(atom: &Atom<'_>) -> bool {
+fn is_string(atom: &Atom<'_>) -> bool {
     atom.kind == AtomKind::String
 }
 

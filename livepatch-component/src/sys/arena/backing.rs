@@ -25,12 +25,9 @@ pub(crate) enum Backing {
 
 impl Backing {
     /// Its name, as the command line has it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Anonymous => "anonymous",
-            Self::Memfd => "memfd",
-        }
+    pub(crate) fn name(self) -> String {
+        let named = self.to_possible_value();
+        named.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// Files for at most so many chunks; `None` for anonymous memory.
